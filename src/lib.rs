@@ -1,0 +1,4 @@
+//! Terraform provider for self-hosted Convex deployments.
+
+pub mod convex;
+pub mod plugin;

@@ -1,0 +1,4 @@
+//! Integration tests; the modules mirror `src`.
+
+mod convex;
+mod plugin;

@@ -1,0 +1,1 @@
+//! The protocol, spoken by a client that is not Terraform.
