@@ -1,0 +1,249 @@
+//! Values as a serde data format: reading.
+
+use std::collections::btree_map;
+
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+
+use super::ModelError;
+use crate::plugin::value::{Number, Step, Value};
+
+impl de::Error for ModelError {
+    fn custom<T: std::fmt::Display>(problem: T) -> Self {
+        Self {
+            steps: Vec::new(),
+            problem: problem.to_string(),
+        }
+    }
+}
+
+pub(super) struct Deserializer<'a> {
+    value: &'a Value,
+}
+
+impl<'a> Deserializer<'a> {
+    pub(super) fn new(value: &'a Value) -> Self {
+        match value {
+            Value::Dynamic(_, inner) => Self::new(inner),
+            value => Self { value },
+        }
+    }
+
+    fn unexpected(&self) -> Unexpected<'a> {
+        match self.value {
+            Value::Null | Value::Unknown | Value::Dynamic(..) => Unexpected::Unit,
+            Value::Bool(truth) => Unexpected::Bool(*truth),
+            Value::Number(_) => Unexpected::Other("a number"),
+            // Not the text itself: it may be a secret.
+            Value::String(_) => Unexpected::Other("text"),
+            Value::List(_) => Unexpected::Seq,
+            Value::Map(_) => Unexpected::Map,
+        }
+    }
+
+    fn map<V: Visitor<'a>>(
+        &self,
+        visitor: V,
+        step: fn(String) -> Step,
+    ) -> Result<V::Value, ModelError> {
+        match self.value {
+            Value::Map(elements) => visitor.visit_map(Elements {
+                rest: elements.iter(),
+                current: None,
+                step,
+            }),
+            _ => Err(de::Error::invalid_type(self.unexpected(), &visitor)),
+        }
+    }
+}
+
+fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, ModelError> {
+    match (number.as_i64(), number.as_u64()) {
+        (Some(integer), _) => visitor.visit_i64(integer),
+        (None, Some(integer)) => visitor.visit_u64(integer),
+        (None, None) => visitor.visit_f64(number.to_f64()),
+    }
+}
+
+impl<'de> de::Deserializer<'de> for Deserializer<'de> {
+    type Error = ModelError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
+        match self.value {
+            Value::Null | Value::Unknown => visitor.visit_unit(),
+            Value::Bool(truth) => visitor.visit_bool(*truth),
+            Value::Number(number) => visit_number(number, visitor),
+            Value::String(text) => visitor.visit_borrowed_str(text),
+            Value::List(elements) => visitor.visit_seq(Sequence {
+                rest: elements.iter().enumerate(),
+            }),
+            Value::Map(_) => self.map(visitor, Step::Attribute),
+            Value::Dynamic(_, inner) => Self::new(inner).deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
+        match self.value {
+            Value::Null | Value::Unknown => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ModelError> {
+        match self.value {
+            // Hands the text over, which alone has all the digits.
+            Value::Number(number) if name == super::NUMBER => visitor.visit_str(number.as_str()),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
+        self.map(visitor, Step::Key)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ModelError> {
+        self.map(visitor, Step::Attribute)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ModelError> {
+        match self.value {
+            Value::String(text) if variants.contains(&text.as_str()) => {
+                visitor.visit_enum(Variant { name: text })
+            }
+            Value::String(_) => Err(de::Error::custom(format_args!(
+                "must be one of {}",
+                variants
+                    .iter()
+                    .map(|variant| format!("{variant:?}"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))),
+            _ => Err(de::Error::invalid_type(self.unexpected(), &visitor)),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
+        bytes byte_buf unit unit_struct seq tuple tuple_struct identifier
+        ignored_any
+    }
+}
+
+struct Sequence<'a> {
+    rest: std::iter::Enumerate<std::slice::Iter<'a, Value>>,
+}
+
+impl<'de> SeqAccess<'de> for Sequence<'de> {
+    type Error = ModelError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ModelError> {
+        self.rest
+            .next()
+            .map(|(index, element)| {
+                seed.deserialize(Deserializer::new(element))
+                    .map_err(|error| error.within(Step::Index(index)))
+            })
+            .transpose()
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
+    }
+}
+
+struct Elements<'a> {
+    rest: btree_map::Iter<'a, String, Value>,
+    current: Option<(&'a String, &'a Value)>,
+    step: fn(String) -> Step,
+}
+
+impl<'de> MapAccess<'de> for Elements<'de> {
+    type Error = ModelError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, ModelError> {
+        self.current = self.rest.next();
+        self.current
+            .map(|(key, _)| {
+                let key_reader: de::value::StrDeserializer<'_, ModelError> =
+                    key.as_str().into_deserializer();
+                seed.deserialize(key_reader)
+                    .map_err(|error| error.within((self.step)(key.clone())))
+            })
+            .transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, ModelError> {
+        let (key, value) = self
+            .current
+            .take()
+            .ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
+        seed.deserialize(Deserializer::new(value))
+            .map_err(|error| error.within((self.step)(key.clone())))
+    }
+}
+
+struct Variant<'a> {
+    name: &'a str,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'de> {
+    type Error = ModelError;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Self), ModelError> {
+        let name: de::value::StrDeserializer<'_, ModelError> = self.name.into_deserializer();
+        Ok((seed.deserialize(name)?, self))
+    }
+}
+
+/// Enumerations are text, so no variant carries anything.
+impl<'de> de::VariantAccess<'de> for Variant<'de> {
+    type Error = ModelError;
+
+    fn unit_variant(self) -> Result<(), ModelError> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, ModelError> {
+        Err(de::Error::custom("text names no variant with content"))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, ModelError> {
+        Err(de::Error::custom("text names no variant with content"))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, ModelError> {
+        Err(de::Error::custom("text names no variant with content"))
+    }
+}
