@@ -1,4 +1,6 @@
 //! Integration tests; the modules mirror `src`.
 
+mod support;
+
 mod convex;
 mod plugin;

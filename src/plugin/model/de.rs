@@ -102,6 +102,14 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
         }
     }
 
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
+        match self.value {
+            // The arguments of a function without parameters.
+            Value::List(elements) if elements.is_empty() => visitor.visit_unit(),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
         self.map(visitor, Step::Key)
     }
@@ -139,7 +147,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
-        bytes byte_buf unit unit_struct seq tuple tuple_struct identifier
+        bytes byte_buf unit_struct seq tuple tuple_struct identifier
         ignored_any
     }
 }

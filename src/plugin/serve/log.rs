@@ -24,10 +24,6 @@ use crate::plugin::{diagnostic::shorten, redact, service::panic_text};
 /// go-plugin splits lines over 64 KiB, and Coder hangs on them.
 const LONGEST_FIELD: usize = 16 * 1024;
 
-/// Code of other crates logs what it sends and receives, secrets included, so
-/// only our own is heard.
-const OURS: &str = env!("CARGO_CRATE_NAME");
-
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLevel(LevelFilter);
@@ -53,9 +49,15 @@ impl LogLevel {
     }
 }
 
-/// Sends log lines and panics of this process to standard error.
-pub fn install(level: LogLevel) {
-    let subscriber = Registry::default().with(HclogLayer { level: level.0 });
+/// Sends log lines of the crates named in `ours`, and panics, to standard
+/// error. Other crates log what they send and receive, secrets included, and
+/// are not heard.
+pub fn install(level: LogLevel, ours: &'static [&'static str]) {
+    let layer = HclogLayer {
+        level: level.0,
+        ours,
+    };
+    let subscriber = Registry::default().with(layer);
     // Only a second call in one process fails, and changes nothing.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(report_panic));
@@ -66,16 +68,19 @@ fn report_panic(info: &PanicHookInfo<'_>) {
     let mut fields = Map::new();
     fields.insert("place".to_owned(), place.into());
     let said = format!("panicked: {}", panic_text(info.payload()));
-    write_line(Level::ERROR, OURS, &said, fields);
+    write_line(Level::ERROR, "panic", &said, fields);
 }
 
 struct HclogLayer {
     level: LevelFilter,
+    ours: &'static [&'static str],
 }
 
 impl<S: Subscriber> Layer<S> for HclogLayer {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        *metadata.level() <= self.level && metadata.target().starts_with(OURS)
+        let of_crate = metadata.target().split("::").next();
+        *metadata.level() <= self.level
+            && of_crate.is_some_and(|of_crate| self.ours.contains(&of_crate))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

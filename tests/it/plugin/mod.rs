@@ -1,1 +1,4 @@
-//! The protocol, spoken by a client that is not Terraform.
+//! The protocol, spoken by Terraform and by a client that is not Terraform.
+
+mod cores;
+mod process;

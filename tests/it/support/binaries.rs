@@ -1,0 +1,44 @@
+//! The programs under test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The provider: the one named by `CONVEX_TEST_PROVIDER` (so that the very file
+/// that is released can be tested), else the one cargo has just built.
+pub fn provider() -> PathBuf {
+    std::env::var_os("CONVEX_TEST_PROVIDER").map_or_else(
+        || env!("CARGO_BIN_EXE_terraform-provider-convex").into(),
+        PathBuf::from,
+    )
+}
+
+/// The provider about nothing of `tests/fixture`.
+pub fn fixture() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("terraform-provider-thin"))
+        .clone()
+}
+
+/// Builds a workspace member beside the provider and returns its program.
+fn build(package: &str) -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_terraform-provider-convex"));
+    let directory = beside.parent().expect("programs are in a directory");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--quiet",
+        "--locked",
+        "--package",
+        package,
+    ]);
+    if directory.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "{package} does not build");
+    directory.join(package)
+}

@@ -1,0 +1,12 @@
+//! What the tests share: programs, Terraform in several versions, and ways to
+//! watch the provider at work.
+//!
+//! A program that a test needs and that is not there fails the test, loudly.
+//! Nothing here skips.
+
+pub mod binaries;
+pub mod plugin;
+pub mod terraform;
+pub mod tools;
+
+pub(crate) use terraform::on_each_core;

