@@ -1,1 +1,16 @@
-//! The domain.
+//! The domain: what a self-hosted Convex deployment is made of, as values that cannot be wrong.
+//!
+//! Everything here is pure. Nothing reads a file, a clock, an environment variable or a network,
+//! nothing knows who runs the backend or who asks for it, and nothing else of this crate is
+//! imported. Text from outside becomes a value through a `parse` function, whose error says in one
+//! or two sentences what is wrong with the text and what to write instead. No error and no `Debug`
+//! output contains a secret.
+
+pub mod admin_key;
+pub mod crypto;
+pub mod instance;
+pub mod secret;
+
+pub use admin_key::{Access, AdminKey};
+pub use instance::{DeploymentName, InstanceName, InstanceSecret};
+pub use secret::Secret;

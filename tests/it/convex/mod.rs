@@ -1,1 +1,8 @@
-//! The domain, held to reference data.
+//! The domain, held to reference data and to the programs that read what it makes.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
+mod admin_key;
