@@ -9,8 +9,10 @@
 pub mod admin_key;
 pub mod crypto;
 pub mod instance;
+pub mod origins;
 pub mod secret;
 
 pub use admin_key::{Access, AdminKey};
 pub use instance::{DeploymentName, InstanceName, InstanceSecret};
+pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
 pub use secret::Secret;

@@ -1,0 +1,423 @@
+//! The three addresses of a deployment, as browsers and the backend compare them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+/// Why a text is not an origin. `fixed` is the spelling that would have been taken.
+///
+/// No message contains user information, which could be a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// There is nothing.
+    #[error("The origin is empty. Write scheme and host, such as `https://api.example.com`.")]
+    Empty,
+    /// Blanks, line breaks or control characters.
+    #[error("The origin contains blanks, line breaks or control characters. Remove them.")]
+    Blank,
+    /// No `://`.
+    #[error("The origin has no scheme. Write {}.", with_remedy(.fixed.as_deref()))]
+    NoScheme {
+        /// The text with the likely scheme, where the text holds no user information.
+        fixed: Option<String>,
+    },
+    /// Neither `http` nor `https`.
+    #[error("The origin has the scheme `{scheme}`. Write `http` or `https`.")]
+    OtherScheme {
+        /// The scheme found.
+        scheme: String,
+    },
+    /// Not a URL at all.
+    #[error(
+        "The origin is not a URL: {reason}. Write scheme and host, such as `https://api.example.com`."
+    )]
+    NotUrl {
+        /// What the URL parser says.
+        reason: url::ParseError,
+    },
+    /// A user name or a password before the host.
+    #[error("The origin contains a user name or a password. Write `{fixed}`.")]
+    UserInformation {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+    /// A part from `#` on.
+    #[error("The origin has a fragment, a part from `#` on. Write `{fixed}`.")]
+    Fragment {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+    /// A part from `?` on.
+    #[error("The origin has a query, a part from `?` on. Write `{fixed}`.")]
+    Query {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+    /// A path where none may be.
+    #[error(
+        "The origin has a path, which clients would drop. Write `{fixed}`, and serve the deployment \
+         from a host name of its own."
+    )]
+    Path {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+    /// A slash at the end.
+    #[error(
+        "The origin ends with a slash. Write `{fixed}`: the backend compares origins byte for byte."
+    )]
+    TrailingSlash {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+    /// An asterisk in the host.
+    #[error("The host of the origin contains `*`. Write the host of this one deployment.")]
+    Wildcard,
+    /// A different spelling of the same origin: upper case, a default port, an unusual address.
+    #[error(
+        "The origin is spelled otherwise than browsers spell it. Write `{fixed}`: the backend \
+         compares origins byte for byte."
+    )]
+    OtherSpelling {
+        /// The spelling that would have been taken.
+        fixed: String,
+    },
+}
+
+fn with_remedy(fixed: Option<&str>) -> String {
+    fixed.map_or("`http://` or `https://` in front".to_owned(), |fixed| {
+        format!("`{fixed}`")
+    })
+}
+
+fn check(text: &str, path_allowed: bool) -> Result<(), OriginError> {
+    if text.is_empty() {
+        return Err(OriginError::Empty);
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(OriginError::Blank);
+    }
+    if !text.contains("://") {
+        let fixed = with_scheme(text).filter(|fixed| check(fixed, path_allowed).is_ok());
+        return Err(OriginError::NoScheme { fixed });
+    }
+    let url = Url::parse(text).map_err(|reason| OriginError::NotUrl { reason })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(OriginError::OtherScheme {
+            scheme: url.scheme().to_owned(),
+        });
+    }
+    let path = url.path().trim_end_matches('/');
+    let fixed = spell(&url, if path_allowed { path } else { "" });
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(OriginError::UserInformation { fixed });
+    }
+    if url.fragment().is_some() {
+        return Err(OriginError::Fragment { fixed });
+    }
+    if url.query().is_some() {
+        return Err(OriginError::Query { fixed });
+    }
+    if !path_allowed && !path.is_empty() {
+        return Err(OriginError::Path { fixed });
+    }
+    if text.ends_with('/') {
+        return Err(OriginError::TrailingSlash { fixed });
+    }
+    if url.host_str().is_some_and(|host| host.contains('*')) {
+        return Err(OriginError::Wildcard);
+    }
+    if text != fixed {
+        return Err(OriginError::OtherSpelling { fixed });
+    }
+    Ok(())
+}
+
+fn spell(url: &Url, path: &str) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    format!("{}://{host}{port}{path}", url.scheme())
+}
+
+/// The text with the scheme a person who left it out has probably meant.
+fn with_scheme(text: &str) -> Option<String> {
+    let local = ["localhost", "127.", "[::1]"]
+        .iter()
+        .any(|host| text.starts_with(host));
+    let scheme = if local { "http" } else { "https" };
+    (!text.contains('@')).then(|| format!("{scheme}://{}", text.trim_matches('/')))
+}
+
+macro_rules! origin {
+    ($(#[$documentation:meta])* $name:ident, path_allowed = $path_allowed:literal) => {
+        $(#[$documentation])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a text that is such an origin, and keeps its spelling.
+            pub fn parse(text: &str) -> Result<Self, OriginError> {
+                check(text, $path_allowed)?;
+                Ok(Self(text.to_owned()))
+            }
+
+            /// The origin as it was spelled.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = OriginError;
+
+            fn from_str(text: &str) -> Result<Self, OriginError> {
+                Self::parse(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+origin!(
+    /// Where the API and the sync protocol answer (port 3210 of the backend), without a path.
+    ///
+    /// Clients join `/api/…` to it and drop a path (upstream `npm-packages/convex`), so it must be
+    /// scheme, host and port alone.
+    ApiOrigin,
+    path_allowed = false
+);
+
+origin!(
+    /// Where HTTP actions answer (port 3211 of the backend, or `/http` below its API).
+    ///
+    /// It is the issuer of the application's tokens and is compared byte for byte with the issuer
+    /// of the discovery document, so its spelling is kept and must be the one browsers use. A path
+    /// such as `/http` is allowed.
+    SiteOrigin,
+    path_allowed = true
+);
+
+origin!(
+    /// Where the dashboard answers (port 6791), without a path: it has no setting for one.
+    DashboardOrigin,
+    path_allowed = false
+);
+
+/// The three origins of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origins {
+    /// API and sync.
+    pub api: ApiOrigin,
+    /// HTTP actions and token issuer.
+    pub site: SiteOrigin,
+    /// Dashboard.
+    pub dashboard: DashboardOrigin,
+}
+
+impl Default for Origins {
+    /// The ports the images listen on, on this very host.
+    fn default() -> Self {
+        Self {
+            api: ApiOrigin("http://localhost:3210".to_owned()),
+            site: SiteOrigin("http://localhost:3211".to_owned()),
+            dashboard: DashboardOrigin("http://localhost:6791".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn good_origins_keep_their_spelling() {
+        for text in [
+            "http://localhost:3210",
+            "https://convex-api--dev--ann.apps.example.com",
+            "https://example.com:8443",
+            "http://127.0.0.1:3210",
+            "http://[::1]:3210",
+            "https://xn--hros-dpa.example",
+            "http://example.com:443",
+        ] {
+            assert_eq!(ApiOrigin::parse(text).unwrap().as_str(), text);
+            assert_eq!(SiteOrigin::parse(text).unwrap().as_str(), text);
+            assert_eq!(DashboardOrigin::parse(text).unwrap().to_string(), text);
+        }
+        let site = "https://api.example.com/http";
+        assert_eq!(SiteOrigin::parse(site).unwrap().as_str(), site);
+    }
+
+    #[test]
+    fn each_fault_of_an_api_origin_has_its_remedy() {
+        let cases = [
+            (
+                "https://a.example/",
+                "ends with a slash",
+                "`https://a.example`",
+            ),
+            (
+                "https://a.example//",
+                "ends with a slash",
+                "`https://a.example`",
+            ),
+            ("https://a.example?", "query", "`https://a.example`"),
+            ("https://a.example/?x=1", "query", "`https://a.example`"),
+            ("https://a.example#x", "fragment", "`https://a.example`"),
+            (
+                "https://a.example/http",
+                "has a path",
+                "`https://a.example`",
+            ),
+            (
+                "https://a.example/http/",
+                "has a path",
+                "`https://a.example`",
+            ),
+            ("a.example", "no scheme", "`https://a.example`"),
+            ("localhost:3210", "no scheme", "`http://localhost:3210`"),
+            ("localhost:3210/", "no scheme", "`http://localhost:3210`"),
+            (
+                "a.example:x",
+                "no scheme",
+                "`http://` or `https://` in front",
+            ),
+            ("ws://a.example", "scheme `ws`", "`http` or `https`"),
+            ("https://", "not a URL", "scheme and host"),
+            ("https://a.example:99999", "not a URL", "scheme and host"),
+            (" https://a.example", "blanks", "Remove"),
+            ("https://a.ex\nample", "blanks", "Remove"),
+            ("https://*.a.example", "contains `*`", "this one deployment"),
+            (
+                "https://A.example",
+                "spelled otherwise",
+                "`https://a.example`",
+            ),
+            (
+                "HTTPS://a.example",
+                "spelled otherwise",
+                "`https://a.example`",
+            ),
+            (
+                "https://a.example:443",
+                "spelled otherwise",
+                "`https://a.example`",
+            ),
+            (
+                "http://a.example:80",
+                "spelled otherwise",
+                "`http://a.example`",
+            ),
+            (
+                "https://a.example:08443",
+                "spelled otherwise",
+                "`https://a.example:8443`",
+            ),
+            (
+                "https://héros.example",
+                "spelled otherwise",
+                "`https://xn--hros-bpa.example`",
+            ),
+            (
+                "http://0x7f.1:3210",
+                "spelled otherwise",
+                "`http://127.0.0.1:3210`",
+            ),
+            ("", "empty", "scheme and host"),
+        ];
+        for (text, fault, fix) in cases {
+            let message = ApiOrigin::parse(text).unwrap_err().to_string();
+            assert!(
+                message.contains(fault) && message.contains(fix),
+                "{text:?}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_site_origin_keeps_its_path_in_the_remedy() {
+        let cases = [
+            ("https://a.example/http/", "https://a.example/http"),
+            ("https://A.example/http", "https://a.example/http"),
+            ("https://a.example/x/../http", "https://a.example/http"),
+            ("https://a.example/http?x", "https://a.example/http"),
+            ("a.example/http", "https://a.example/http"),
+        ];
+        for (text, fixed) in cases {
+            let message = SiteOrigin::parse(text).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!("`{fixed}`")),
+                "{text:?}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_message_shows_user_information() {
+        for text in [
+            "https://ann:hunter2@a.example/x?y#z",
+            "ann:hunter2@a.example",
+            "https://ann:hunter2@",
+            "https://hunter2@A.example/",
+            "hunter2://ann@a.example:x",
+        ] {
+            let error = ApiOrigin::parse(text).unwrap_err();
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_default_is_this_very_host_and_would_be_taken() {
+        let Origins {
+            api,
+            site,
+            dashboard,
+        } = Origins::default();
+        assert_eq!(ApiOrigin::parse(api.as_str()).unwrap(), api);
+        assert_eq!(SiteOrigin::parse(site.as_str()).unwrap(), site);
+        assert_eq!(
+            DashboardOrigin::parse(dashboard.as_str()).unwrap(),
+            dashboard
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_suggested_spelling_would_be_taken(text in "(https?://)?[a-zA-Z0-9.]{1,8}(:[0-9]{1,5})?[/?#a-zA-Z0-9]{0,6}") {
+            let Err(
+                OriginError::NoScheme { fixed: Some(fixed) }
+                | OriginError::Fragment { fixed }
+                | OriginError::Query { fixed }
+                | OriginError::TrailingSlash { fixed }
+                | OriginError::OtherSpelling { fixed },
+            ) = SiteOrigin::parse(&text)
+            else {
+                return Ok(());
+            };
+            prop_assert!(SiteOrigin::parse(&fixed).is_ok(), "{} {}", text, fixed);
+        }
+
+        #[test]
+        fn a_taken_origin_is_what_a_browser_sends(text in "https?://[a-zA-Z0-9.:-]{1,12}") {
+            if let Ok(origin) = ApiOrigin::parse(&text) {
+                let url = Url::parse(origin.as_str()).unwrap();
+                prop_assert_eq!(url.origin().ascii_serialization(), text);
+            }
+        }
+    }
+}
