@@ -7,6 +7,7 @@
 //! output contains a secret.
 
 pub mod admin_key;
+pub mod coder;
 pub mod crypto;
 pub mod instance;
 pub mod origins;

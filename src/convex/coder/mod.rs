@@ -1,0 +1,366 @@
+//! The addresses Coder gives to the apps of a workspace.
+//!
+//! An app with the slug `convex-api` in the workspace `dev` of `ann` answers at
+//! `convex-api--dev--ann` followed by the deployment's wildcard. Coder versions from before the
+//! middle of 2025 put the agent's name between slug and workspace. Source: coder/coder,
+//! `coderd/workspaceapps/appurl/appurl.go`.
+
+mod access_url;
+mod names;
+mod wildcard;
+
+pub use access_url::{AccessUrl, AccessUrlError};
+pub use names::{CoderName, CoderNameError, Slug, SlugError};
+pub use wildcard::{Wildcard, WildcardError};
+
+use super::origins::{ApiOrigin, DashboardOrigin, OriginError, Origins, SiteOrigin};
+
+/// The longest label of a host name, in bytes (RFC 1035). Beyond it the name does not resolve, and
+/// Coder says nothing.
+pub const MAX_LABEL_LENGTH: usize = 63;
+
+/// A workspace whose apps have addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Where Coder itself answers. Scheme and default port of the apps come from here.
+    pub access_url: AccessUrl,
+    /// The host pattern of apps; without one it is derived from the access URL.
+    pub wildcard: Option<Wildcard>,
+    /// The workspace's name.
+    pub name: CoderName,
+    /// The owner's user name.
+    pub owner: CoderName,
+    /// The agent's name, for Coder versions that put it into the addresses of slugs.
+    pub agent: Option<CoderName>,
+}
+
+/// The slugs of the three apps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slugs {
+    /// API and sync.
+    pub api: Slug,
+    /// HTTP actions and token issuer.
+    pub site: Slug,
+    /// Dashboard.
+    pub dashboard: Slug,
+}
+
+/// Why an app has no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AppUrlError {
+    /// The first label of the host is too long.
+    #[error(
+        "The host name of the app would begin with `{label}`, whose {} characters are {} more than \
+         a host name allows. Use a shorter slug or workspace name.",
+        .label.len(), .label.len() - MAX_LABEL_LENGTH
+    )]
+    LabelTooLong {
+        /// The label.
+        label: String,
+    },
+    /// Apps of an access URL that is this very host, without a wildcard and without a port.
+    #[error(
+        "Apps have no host names of their own at the access URL `{access_url}`. Give the wildcard \
+         of the Coder deployment, or use the app's port on localhost."
+    )]
+    LocalAccessUrl {
+        /// The access URL.
+        access_url: String,
+    },
+    /// Apps of an access URL that is an address, without a wildcard.
+    #[error(
+        "No host name can be derived from the access URL `{access_url}`, whose host is an address. \
+         Give the wildcard of the Coder deployment, such as `*.apps.example.com`."
+    )]
+    AddressWithoutWildcard {
+        /// The access URL.
+        access_url: String,
+    },
+    /// The address is no origin.
+    #[error("The address of the app is not usable. {0}")]
+    Origin(#[from] OriginError),
+}
+
+impl Default for Slugs {
+    /// `convex-api`, `convex-site` and `convex`.
+    fn default() -> Self {
+        Self {
+            api: Slug::known("convex-api"),
+            site: Slug::known("convex-site"),
+            dashboard: Slug::known("convex"),
+        }
+    }
+}
+
+impl Workspace {
+    /// The address of an app, without a slash at the end.
+    ///
+    /// Names are written in lower case, because browsers do so in the origins they send.
+    pub fn app_url(&self, slug: &Slug) -> Result<String, AppUrlError> {
+        let access = &self.access_url;
+        let (prefix, suffix, port) = match &self.wildcard {
+            Some(wildcard) => (
+                wildcard.prefix(),
+                wildcard.suffix().to_owned(),
+                wildcard.port(),
+            ),
+            None if access.is_local() => {
+                return Err(AppUrlError::LocalAccessUrl {
+                    access_url: access.to_string(),
+                });
+            }
+            None if access.is_address() => {
+                return Err(AppUrlError::AddressWithoutWildcard {
+                    access_url: access.to_string(),
+                });
+            }
+            None => ("", format!(".{}", access.host()), None),
+        };
+        let agent = self
+            .agent
+            .as_ref()
+            .map(|agent| format!("--{agent}"))
+            .unwrap_or_default();
+        let host = format!(
+            "{prefix}{slug}{agent}--{}--{}{suffix}",
+            self.name, self.owner
+        );
+        let host = host.to_ascii_lowercase();
+        let label = host.split('.').next().unwrap_or_default();
+        if label.len() > MAX_LABEL_LENGTH {
+            return Err(AppUrlError::LabelTooLong {
+                label: label.to_owned(),
+            });
+        }
+        let port = port
+            .or(access.port())
+            .filter(|port| *port != access.default_port());
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Ok(format!("{}://{host}{port}", access.scheme()))
+    }
+
+    /// The origins of a deployment whose services are three apps of the workspace.
+    ///
+    /// Where Coder itself answers on this very host and there is no wildcard, no app has a host
+    /// name; the origins are then those of the services' own ports, [`Origins::default`].
+    pub fn origins(&self, slugs: &Slugs) -> Result<Origins, AppUrlError> {
+        if self.wildcard.is_none() && self.access_url.is_local() {
+            return Ok(Origins::default());
+        }
+        Ok(Origins {
+            api: ApiOrigin::parse(&self.app_url(&slugs.api)?)?,
+            site: SiteOrigin::parse(&self.app_url(&slugs.site)?)?,
+            dashboard: DashboardOrigin::parse(&self.app_url(&slugs.dashboard)?)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn workspace(access_url: &str, wildcard: &str) -> Workspace {
+        Workspace {
+            access_url: AccessUrl::parse(access_url).unwrap(),
+            wildcard: Wildcard::parse_setting(wildcard).unwrap(),
+            name: CoderName::parse("dev").unwrap(),
+            owner: CoderName::parse("ann").unwrap(),
+            agent: None,
+        }
+    }
+
+    fn api(access_url: &str, wildcard: &str) -> String {
+        workspace(access_url, wildcard)
+            .app_url(&Slugs::default().api)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_wildcard_gives_the_host_and_the_access_url_the_scheme() {
+        let host = "convex-api--dev--ann";
+        let cases = [
+            (
+                "https://coder.example",
+                "*.apps.example",
+                format!("https://{host}.apps.example"),
+            ),
+            (
+                "https://coder.example",
+                "*-apps.example",
+                format!("https://{host}-apps.example"),
+            ),
+            (
+                "https://coder.example",
+                "*--x.example",
+                format!("https://{host}--x.example"),
+            ),
+            (
+                "http://coder.example",
+                "*.Apps.Example",
+                format!("http://{host}.apps.example"),
+            ),
+            (
+                "https://coder.example",
+                "*.a.example:8443",
+                format!("https://{host}.a.example:8443"),
+            ),
+            (
+                "https://coder.example:7443",
+                "*.a.example",
+                format!("https://{host}.a.example:7443"),
+            ),
+            (
+                "https://coder.example:7443",
+                "*.a.example:80",
+                format!("https://{host}.a.example:80"),
+            ),
+            (
+                "https://coder.example:7443",
+                "*.a.example:443",
+                format!("https://{host}.a.example"),
+            ),
+            (
+                "https://coder.example",
+                "x---*.a.example",
+                format!("https://x---{host}.a.example"),
+            ),
+            (
+                "http://localhost:7080",
+                "*.localhost",
+                format!("http://{host}.localhost:7080"),
+            ),
+            (
+                "https://10.0.0.1",
+                "*.a.example",
+                format!("https://{host}.a.example"),
+            ),
+        ];
+        for (access_url, wildcard, expected) in cases {
+            assert_eq!(
+                api(access_url, wildcard),
+                expected,
+                "{access_url} {wildcard}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_wildcard_the_host_is_derived_from_the_access_url() {
+        assert_eq!(
+            api("https://coder.example", ""),
+            "https://convex-api--dev--ann.coder.example"
+        );
+        assert_eq!(
+            api("http://coder.example:7080/", ""),
+            "http://convex-api--dev--ann.coder.example:7080"
+        );
+    }
+
+    #[test]
+    fn the_agent_stands_between_slug_and_workspace() {
+        let agent = Some(CoderName::parse("Main").unwrap());
+        let workspace = Workspace {
+            agent,
+            ..workspace("https://coder.example", "*.a.example")
+        };
+        assert_eq!(
+            workspace.app_url(&Slugs::default().dashboard).unwrap(),
+            "https://convex--main--dev--ann.a.example"
+        );
+    }
+
+    #[test]
+    fn a_local_coder_without_a_wildcard_means_the_ports_of_the_services() {
+        for access_url in [
+            "http://localhost:7080",
+            "http://127.0.0.1:7080",
+            "https://[::1]:7443",
+        ] {
+            let workspace = workspace(access_url, "");
+            assert_eq!(
+                workspace.origins(&Slugs::default()).unwrap(),
+                Origins::default()
+            );
+            let error = workspace.app_url(&Slugs::default().api).unwrap_err();
+            assert!(
+                matches!(error, AppUrlError::LocalAccessUrl { .. }),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_needs_a_wildcard() {
+        let error = workspace("http://10.0.0.1:7080", "")
+            .origins(&Slugs::default())
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("`http://10.0.0.1:7080`"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("Give the wildcard"), "{error}");
+    }
+
+    #[test]
+    fn a_label_too_long_is_shown_with_its_length() {
+        // 10 + 2 + 44 + 2 + 3 characters, and the rest of the wildcard's own label.
+        let name = CoderName::parse(&"w".repeat(44)).unwrap();
+        let fits = Workspace {
+            name,
+            ..workspace("https://c.example", "*.a.example")
+        };
+        assert!(fits.app_url(&Slugs::default().api).is_ok());
+        let longer = Wildcard::parse_setting("*-apps.example").unwrap();
+        let error = Workspace {
+            wildcard: longer,
+            ..fits
+        }
+        .app_url(&Slugs::default().api);
+        let message = error.unwrap_err().to_string();
+        let label = format!("convex-api--{}--ann-apps", "w".repeat(44));
+        assert!(
+            message.contains(&format!("`{label}`, whose 66 characters are 3 more")),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn the_three_origins_of_a_workspace() {
+        let origins = workspace("https://c.example", "*.a.example").origins(&Slugs::default());
+        let origins = origins.unwrap();
+        assert_eq!(
+            origins.api.as_str(),
+            "https://convex-api--dev--ann.a.example"
+        );
+        assert_eq!(
+            origins.site.as_str(),
+            "https://convex-site--dev--ann.a.example"
+        );
+        assert_eq!(
+            origins.dashboard.as_str(),
+            "https://convex--dev--ann.a.example"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_coder_would_parse_comes_out(
+            slug in "[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,4}){0,2}",
+            name in "[a-zA-Z0-9]{1,8}(-[a-zA-Z0-9]{1,4}){0,1}",
+            owner in "[a-zA-Z0-9]{1,8}(-[a-zA-Z0-9]{1,4}){0,1}",
+        ) {
+            let workspace = Workspace {
+                name: CoderName::parse(&name).unwrap(),
+                owner: CoderName::parse(&owner).unwrap(),
+                ..workspace("https://c.example", "*.a.example")
+            };
+            let url = workspace.app_url(&Slug::parse(&slug).unwrap()).unwrap();
+            prop_assert!(ApiOrigin::parse(&url).is_ok());
+            let label = url.strip_prefix("https://").unwrap().split_once('.').unwrap().0;
+            let parts: Vec<&str> = label.split("--").collect();
+            prop_assert_eq!(parts, [slug, name.to_lowercase(), owner.to_lowercase()]);
+        }
+    }
+}
