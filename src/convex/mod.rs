@@ -9,6 +9,7 @@
 pub mod admin_key;
 pub mod coder;
 pub mod crypto;
+pub mod env_var;
 pub mod instance;
 pub mod origins;
 pub mod secret;
