@@ -7,6 +7,7 @@
 //! output contains a secret.
 
 pub mod admin_key;
+pub mod auth_keys;
 pub mod coder;
 pub mod crypto;
 pub mod env_var;
@@ -15,6 +16,7 @@ pub mod origins;
 pub mod secret;
 
 pub use admin_key::{Access, AdminKey};
+pub use auth_keys::AuthKeys;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret};
 pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
 pub use secret::Secret;

@@ -6,3 +6,4 @@
 )]
 
 mod admin_key;
+mod auth_keys;

@@ -5,6 +5,7 @@
 //! Nothing here skips.
 
 pub mod binaries;
+pub mod node;
 pub mod plugin;
 pub mod terraform;
 pub mod tools;
