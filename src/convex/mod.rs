@@ -13,10 +13,13 @@ pub mod crypto;
 pub mod env_var;
 pub mod instance;
 pub mod origins;
+pub mod postgres;
+pub mod process_env;
 pub mod secret;
 
 pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret};
 pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
+pub use postgres::PostgresUrl;
 pub use secret::Secret;
