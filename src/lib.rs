@@ -2,3 +2,4 @@
 
 pub mod convex;
 pub mod plugin;
+pub mod render;

@@ -4,3 +4,4 @@ mod support;
 
 mod convex;
 mod plugin;
+mod render;

@@ -1,0 +1,6 @@
+//! Files and variables for the people and tools of a project, rendered from the domain.
+//!
+//! Pure, as the domain is: what is rendered here is written by others.
+
+pub mod dotenv;
+pub mod env_local;
