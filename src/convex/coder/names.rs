@@ -42,6 +42,12 @@ pub enum SlugError {
         /// The refused slug.
         slug: String,
     },
+    /// `xn`, with which the host name would count as encoded (RFC 5890).
+    #[error(
+        "With the slug \"xn\", the host name would begin with `xn--`, which marks encoded \
+         characters. Choose another slug."
+    )]
+    Encoded,
     /// Digits, or digits and an `s`.
     #[error("Coder takes the slug {slug:?} for a port number. Add a letter in front.")]
     Port {
@@ -89,6 +95,9 @@ impl Slug {
             return Err(SlugError::Malformed {
                 slug: slug.to_owned(),
             });
+        }
+        if slug == "xn" {
+            return Err(SlugError::Encoded);
         }
         let digits = slug.strip_suffix('s').unwrap_or(slug);
         if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -170,6 +179,7 @@ mod tests {
             );
         }
         assert_eq!(Slug::parse("").unwrap_err(), SlugError::Empty);
+        assert_eq!(Slug::parse("xn").unwrap_err(), SlugError::Encoded);
     }
 
     #[test]
