@@ -1,5 +1,12 @@
 //! Terraform provider for self-hosted Convex deployments.
 
+pub mod backend;
 pub mod convex;
+pub mod data_sources;
+pub mod ephemeral_resources;
+pub mod functions;
 pub mod plugin;
+pub mod provider;
 pub mod render;
+pub mod resources;
+pub mod runtime;

@@ -1,2 +1,104 @@
-//! Entry point.
-fn main() {}
+//! The program: which of its faces is wanted.
+//!
+//! It is the only reader of the environment and of arguments.
+
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use terraform_provider_convex::{
+    plugin::{self, Launch, Refusal, ServeError},
+    provider::{Convex, Environment},
+};
+
+const HELP: &str = "\
+terraform-provider-convex: self-hosted Convex deployments for Terraform
+
+This is a plugin. Terraform starts it by itself once a configuration names it:
+
+    terraform {
+      required_providers {
+        convex = { source = \"coder-convex/convex\" }
+      }
+    }
+
+Usage:
+    terraform-provider-convex --version    print the version
+    terraform-provider-convex --help       print this
+    terraform-provider-convex --debug      serve until interrupted, and print how
+                                           to point Terraform at this process
+";
+
+/// Code of these crates is heard in the log.
+const LOGGED: &[&str] = &[env!("CARGO_CRATE_NAME")];
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => serve(),
+        ["--version" | "-V"] => say(&mut io::stdout(), concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        ["--help" | "-h"] => say(&mut io::stdout(), HELP),
+        ["--debug"] => {
+            let launch = Launch::for_debugging(|name| env::var_os(name));
+            run(launch, true)
+        }
+        _ => {
+            let unknown = format!("Unknown arguments: {}\n\n{HELP}", arguments.join(" "));
+            say(&mut io::stderr(), &unknown);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn serve() -> ExitCode {
+    match Launch::from_environment(|name| env::var_os(name)) {
+        Ok(launch) => run(launch, false),
+        Err(refusal) => {
+            let help = match refusal {
+                Refusal::NotStartedByTerraform => HELP,
+                Refusal::ProtocolMismatch(_) => "",
+            };
+            say(&mut io::stderr(), &format!("{refusal}\n\n{help}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(launch: Launch, debugging: bool) -> ExitCode {
+    plugin::install_log(launch.log_level, LOGGED);
+    let provider = Convex::new(Environment::read(|name| env::var_os(name)));
+    match block_on(provider, launch, debugging) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the plugin failed");
+            say(&mut io::stderr(), &format!("{error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(provider: Convex, launch: Launch, debugging: bool) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(async {
+        if debugging {
+            plugin::serve_for_debugging(provider, launch, Convex::ADDRESS).await
+        } else {
+            plugin::serve(provider, launch).await
+        }
+    });
+    // Whatever still hangs must not keep the process alive.
+    runtime.shutdown_background();
+    served
+}
+
+fn say(to: &mut impl Write, text: &str) -> ExitCode {
+    match to.write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

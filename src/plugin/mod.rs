@@ -12,6 +12,7 @@ mod planning;
 mod private;
 mod serve;
 mod service;
+mod timeouts;
 
 pub mod redact;
 pub mod schema;
@@ -29,6 +30,7 @@ pub use self::{
     planning::{Config, Known, Plan},
     private::Private,
     serve::{Launch, LogLevel, Refusal, ServeError, install_log, serve, serve_for_debugging},
+    timeouts::Timeouts,
 };
 
 /// Code generated from `proto/tfplugin6.proto`.

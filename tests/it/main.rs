@@ -5,3 +5,4 @@ mod support;
 mod convex;
 mod plugin;
 mod render;
+mod resources;

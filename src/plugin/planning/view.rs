@@ -163,6 +163,13 @@ impl<'a> Plan<'a> {
         read(self.planned.at(&path.into()))
     }
 
+    /// The planned value at `path`, in which what is not known yet reads as
+    /// absent.
+    #[must_use]
+    pub fn outline<T: DeserializeOwned>(&self, path: impl Into<Path>) -> Option<T> {
+        model::from_value(self.planned.at(&path.into())).ok()
+    }
+
     /// Whether the planned value at `path` differs from the prior one. Unknown
     /// differs from everything known.
     #[must_use]

@@ -258,27 +258,42 @@ impl<P, K> Attr<P, K> {
     /// list, set or map.
     #[must_use]
     pub fn parsed<T: FromStr<Err: Display> + 'static>(self) -> Self {
-        fn parse<T: FromStr<Err: Display>>(value: &Value, path: &Path, found: &mut Diagnostics) {
+        self.parsed_with(T::from_str)
+    }
+
+    /// As [`Attr::parsed`], for a type that has no `FromStr`.
+    #[must_use]
+    pub fn parsed_with<T: 'static, E: Display + 'static>(
+        self,
+        parse: fn(&str) -> Result<T, E>,
+    ) -> Self {
+        fn each(
+            value: &Value,
+            path: &Path,
+            problem: &impl Fn(&str) -> Option<String>,
+            found: &mut Diagnostics,
+        ) {
             match value {
                 Value::String(text) => {
-                    if let Err(problem) = text.parse::<T>() {
+                    if let Some(problem) = problem(text) {
                         found.push(invalid(path, problem));
                     }
                 }
                 Value::List(elements) => {
                     for (index, element) in elements.iter().enumerate() {
-                        parse::<T>(element, &path.index(index), found);
+                        each(element, &path.index(index), problem, found);
                     }
                 }
                 Value::Map(elements) => {
                     for (key, element) in elements {
-                        parse::<T>(element, &path.key(key), found);
+                        each(element, &path.key(key), problem, found);
                     }
                 }
                 _ => {}
             }
         }
-        self.check(parse::<T>)
+        let problem = move |text: &str| parse(text).err().map(|error| error.to_string());
+        self.check(move |value, path, found| each(value, path, &problem, found))
     }
 
     /// Each key of the configured map must parse as `T`.

@@ -296,6 +296,6 @@ fn texts<'a>(value: &'a Value, found: &mut impl FnMut(&'a str)) {
 }
 
 /// The diagnostic of a value that its own type refuses.
-pub(crate) fn invalid(path: &Path, problem: impl std::fmt::Display) -> Diagnostic {
+pub fn invalid(path: &Path, problem: impl std::fmt::Display) -> Diagnostic {
     Diagnostic::error(format!("Invalid value for {path}"), problem.to_string()).at(path.clone())
 }

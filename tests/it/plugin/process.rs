@@ -77,11 +77,11 @@ fn thing(ty: &Type, given: &[(&str, Value)]) -> Value {
     Value::Map(thing)
 }
 
-fn encoded(value: &Value, ty: &Type) -> Option<DynamicValue> {
-    Some(DynamicValue {
+fn encoded(value: &Value, ty: &Type) -> DynamicValue {
+    DynamicValue {
         msgpack: msgpack::encode(value, ty).expect("a value of the type"),
         json: Vec::new(),
-    })
+    }
 }
 
 #[test]
@@ -277,7 +277,7 @@ async fn configured(
     let response = client
         .configure_provider(proto::configure_provider::Request {
             terraform_version: "1.11.4".to_owned(),
-            config: encoded(&config, &ty),
+            config: Some(encoded(&config, &ty)),
             client_capabilities: None,
         })
         .await
@@ -292,9 +292,9 @@ fn apply_request(ty: &Type, given: &[(&str, Value)]) -> proto::apply_resource_ch
     let planned = thing(ty, given);
     proto::apply_resource_change::Request {
         type_name: "thin_thing".to_owned(),
-        prior_state: encoded(&Value::Null, ty),
-        planned_state: encoded(&planned, ty),
-        config: encoded(&planned, ty),
+        prior_state: Some(encoded(&Value::Null, ty)),
+        planned_state: Some(encoded(&planned, ty)),
+        config: Some(encoded(&planned, ty)),
         ..Default::default()
     }
 }
@@ -446,7 +446,7 @@ async fn write_only_values_are_refused_where_terraform_would_store_them() {
         let response = client
             .validate_resource_config(proto::validate_resource_config::Request {
                 type_name: "thin_thing".to_owned(),
-                config: encoded(&config, &ty),
+                config: Some(encoded(&config, &ty)),
                 client_capabilities: Some(proto::ClientCapabilities {
                     write_only_attributes_allowed: allowed,
                     ..Default::default()
@@ -465,6 +465,12 @@ async fn write_only_values_are_refused_where_terraform_would_store_them() {
             assert_eq!(problem.attribute.expect("a path").steps.len(), 3);
         }
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Part {
+    name: String,
+    mode: Option<String>,
 }
 
 #[tokio::test]
@@ -486,11 +492,6 @@ async fn a_state_of_another_version_is_upgraded_and_a_foreign_one_refused() {
             .expect("an answer")
             .into_inner()
     };
-    #[derive(serde::Deserialize)]
-    struct Part {
-        name: String,
-        mode: Option<String>,
-    }
     for (version, mode) in [(0, None), (-1, Some("upgraded from -1"))] {
         let response = upgrade(version, br#"{"name": "a", "gone": [1]}"#).await;
         let state = response.upgraded_state.expect("a state");

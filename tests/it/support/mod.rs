@@ -1,10 +1,11 @@
-//! What the tests share: programs, Terraform in several versions, and ways to
-//! watch the provider at work.
+//! What the tests share: programs, Terraform in several versions, Docker, and
+//! ways to watch the provider at work.
 //!
 //! A program that a test needs and that is not there fails the test, loudly.
 //! Nothing here skips.
 
 pub mod binaries;
+pub mod docker;
 pub mod node;
 pub mod plugin;
 pub mod terraform;

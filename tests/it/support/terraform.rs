@@ -90,10 +90,10 @@ impl Outcome {
     /// frame aside.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Self {
-        let flat = flat(&self.text());
+        let said = flat(&self.text());
         for text in texts {
             assert!(
-                flat.contains(&flat_text(text)),
+                said.contains(&flat(text)),
                 "no {text:?} in:\n{}",
                 self.text()
             );
@@ -102,15 +102,13 @@ impl Outcome {
     }
 }
 
+/// The text on one line, without Terraform's frame and alignment.
 fn flat(text: &str) -> String {
     text.lines()
-        .map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']).trim())
+        .map(|line| line.trim_start_matches(['│', '╷', '╵', ' ']))
+        .flat_map(str::split_whitespace)
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-fn flat_text(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A directory with a configuration, and Terraform in it.
@@ -269,7 +267,8 @@ fn cli_config() -> &'static Path {
         }
         let config = root.join("terraformrc");
         let text = format!(
-            "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path    = {root:?}\n    include = [\"registry.terraform.io/*/*\"]\n  }}\n}}\n"
+            "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path    = \"{}\"\n    include = [\"registry.terraform.io/*/*\"]\n  }}\n}}\n",
+            root.display()
         );
         fs::write(&config, text).expect("the configuration file can be written");
         config

@@ -1,0 +1,266 @@
+//! The calls of a backend's HTTP API, made and read without I/O.
+//!
+//! Paths, bodies and codes are those recorded against a real backend (upstream
+//! source of 2026-06-30). The paths without `/v1` are used because older
+//! backends have no others.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{BackendError, Method, Request, Response};
+use crate::convex::{Secret, env_var::Changes};
+
+/// A request and the way to read its reply.
+pub struct Call<T> {
+    /// What to send.
+    pub request: Request,
+    read: fn(&[u8]) -> Option<T>,
+}
+
+impl<T> Call<T> {
+    fn get(path: &'static str, authorized: bool, read: fn(&[u8]) -> Option<T>) -> Self {
+        Self {
+            request: Request {
+                method: Method::Get,
+                path,
+                body: None,
+                authorized,
+            },
+            read,
+        }
+    }
+
+    fn post(path: &'static str, body: Secret, read: fn(&[u8]) -> Option<T>) -> Self {
+        Self {
+            request: Request {
+                method: Method::Post,
+                path,
+                body: Some(body),
+                authorized: true,
+            },
+            read,
+        }
+    }
+
+    /// Reads a reply to the request.
+    pub fn read(&self, response: &Response) -> Result<T, BackendError> {
+        match response.status {
+            200..=299 => (self.read)(&response.body).ok_or(BackendError::Unexpected {
+                status: response.status,
+            }),
+            300..=399 => Err(BackendError::Redirected {
+                status: response.status,
+            }),
+            status => Err(refusal(status, &response.body)),
+        }
+    }
+}
+
+fn refusal(status: u16, body: &[u8]) -> BackendError {
+    #[derive(Deserialize)]
+    struct Problem {
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let problem = serde_json::from_slice::<Problem>(body).ok();
+    let code = problem.as_ref().map(|problem| problem.code.as_str());
+    match (status, code) {
+        (_, Some("OptimisticConcurrencyControlFailure")) => BackendError::Contended,
+        (401, _) | (403, Some("BadDeployKey")) => BackendError::KeyRefused,
+        (403, _) => BackendError::NotAllowed,
+        (404, _) => BackendError::NotFound,
+        (_, Some(_)) => match problem {
+            Some(Problem { code, message }) => BackendError::Refused { code, message },
+            None => BackendError::Unexpected { status },
+        },
+        (status, None) => BackendError::Unexpected { status },
+    }
+}
+
+fn text(body: &[u8]) -> Option<String> {
+    String::from_utf8(body.to_vec()).ok()
+}
+
+/// Which instance answers. Needs no key.
+#[must_use]
+pub fn instance_name() -> Call<String> {
+    Call::get("/instance_name", false, text)
+}
+
+/// The release that answers, or "unknown". Needs no key.
+#[must_use]
+pub fn version() -> Call<String> {
+    Call::get("/version", false, text)
+}
+
+/// Whether the admin key is accepted.
+#[must_use]
+pub fn check_admin_key() -> Call<()> {
+    Call::get("/api/check_admin_key", true, |_| Some(()))
+}
+
+/// All variables with their values. Backends before 2025-08-28 lack it.
+#[must_use]
+pub fn list_variables() -> Call<BTreeMap<String, Secret>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct List {
+        environment_variables: BTreeMap<String, Secret>,
+    }
+    Call::get("/api/list_environment_variables", true, |body| {
+        let list: List = serde_json::from_slice(body).ok()?;
+        Some(list.environment_variables)
+    })
+}
+
+/// All variables with their values, asked in the way the dashboard of an older
+/// backend does.
+#[must_use]
+pub fn query_variables() -> Call<BTreeMap<String, Secret>> {
+    #[derive(Deserialize)]
+    struct Reply {
+        value: Vec<Variable>,
+    }
+    #[derive(Deserialize)]
+    struct Variable {
+        name: String,
+        value: Secret,
+    }
+    let question = r#"{"path":"_system/cli/queryEnvironmentVariables","args":{},"format":"json"}"#;
+    Call::post("/api/query", question.into(), |body| {
+        let reply: Reply = serde_json::from_slice(body).ok()?;
+        let pair = |variable: Variable| (variable.name, variable.value);
+        Some(reply.value.into_iter().map(pair).collect())
+    })
+}
+
+/// Applies all changes in one transaction, and evaluates the auth config anew.
+/// Doing it twice is the same as doing it once.
+#[must_use]
+pub fn update_variables(changes: &Changes) -> Call<()> {
+    Call::post("/api/update_environment_variables", changes.body(), |_| {
+        Some(())
+    })
+}
+
+/// The origins that the deployment tells its clients and functions.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CanonicalUrls {
+    /// Of the API.
+    pub convex_cloud_url: String,
+    /// Of the HTTP actions, and the issuer of tokens.
+    pub convex_site_url: String,
+}
+
+/// Reads the canonical URLs. Backends before 2025-10-10 lack it.
+#[must_use]
+pub fn canonical_urls() -> Call<CanonicalUrls> {
+    Call::get("/api/v1/get_canonical_urls", true, |body| {
+        serde_json::from_slice(body).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        canonical_urls, check_admin_key, list_variables, query_variables, update_variables,
+    };
+    use crate::{
+        backend::{BackendError, Response},
+        convex::env_var::Changes,
+    };
+
+    fn reply(status: u16, body: &str) -> Response {
+        Response {
+            status,
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn both_ways_to_list_variables_read_the_same() {
+        let listed = list_variables()
+            .read(&reply(
+                200,
+                r#"{"environmentVariables":{"A":"x y=z\n\"é"}}"#,
+            ))
+            .unwrap();
+        let queried = query_variables()
+            .read(&reply(
+                200,
+                r#"{"status":"success","value":[{"_id":"1","name":"A","value":"x y=z\n\"é"}]}"#,
+            ))
+            .unwrap();
+        assert_eq!(listed, queried);
+        assert_eq!(listed["A"].expose(), "x y=z\n\"é");
+    }
+
+    #[test]
+    fn canonical_urls_are_read() {
+        let urls = canonical_urls()
+            .read(&reply(
+                200,
+                r#"{"convexCloudUrl":"http://a","convexSiteUrl":"http://b"}"#,
+            ))
+            .unwrap();
+        assert_eq!(urls.convex_site_url, "http://b");
+    }
+
+    #[test]
+    fn each_refusal_has_its_own_error() {
+        let refused = |status, body: &str| {
+            check_admin_key()
+                .read(&reply(status, body))
+                .expect_err("a refusal")
+        };
+        let code = |code: &str| format!(r#"{{"code":"{code}","message":"words"}}"#);
+        assert_eq!(refused(401, &code("BadAdminKey")), BackendError::KeyRefused);
+        assert_eq!(
+            refused(403, &code("BadDeployKey")),
+            BackendError::KeyRefused
+        );
+        assert_eq!(
+            refused(403, &code("OperationNotPermitted")),
+            BackendError::NotAllowed
+        );
+        assert_eq!(
+            refused(503, &code("OptimisticConcurrencyControlFailure")),
+            BackendError::Contended
+        );
+        assert_eq!(refused(404, ""), BackendError::NotFound);
+        assert_eq!(
+            refused(303, "<html>"),
+            BackendError::Redirected { status: 303 }
+        );
+        assert_eq!(
+            refused(400, &code("EnvVarLimitMet")),
+            BackendError::Refused {
+                code: "EnvVarLimitMet".to_owned(),
+                message: "words".to_owned()
+            }
+        );
+        assert_eq!(
+            refused(502, "bad gateway"),
+            BackendError::Unexpected { status: 502 }
+        );
+    }
+
+    #[test]
+    fn a_success_that_is_none_is_unexpected() {
+        let login_page = list_variables().read(&reply(200, "<html>login</html>"));
+        assert_eq!(
+            login_page.unwrap_err(),
+            BackendError::Unexpected { status: 200 }
+        );
+    }
+
+    #[test]
+    fn an_empty_batch_is_a_request_too() {
+        let call = update_variables(&Changes::default());
+        let body = call.request.body.expect("a body");
+        assert_eq!(body.expose(), r#"{"changes":[]}"#);
+    }
+}

@@ -1,0 +1,196 @@
+//! A request as the configuration of `curl -K -`, and the reply as its output.
+//!
+//! This is how a request travels through a program inside the container: key
+//! and body go in on standard input, where nobody who lists processes sees
+//! them.
+
+use super::{Request, Response, TransportError};
+use crate::convex::{AdminKey, Secret};
+
+/// The program and its arguments. The first one keeps it from reading the
+/// image's own configuration.
+pub const COMMAND: [&str; 4] = ["curl", "-q", "-K", "-"];
+
+/// How long curl may take for a request, in seconds.
+pub const TIMEOUT_S: u64 = 30;
+
+/// Most bytes of the body on one line of the configuration, before quoting.
+/// curl 7.88 refuses a line of over 100 KiB, and quoting can double it.
+const PIECE: usize = 32 * 1024;
+
+/// The configuration that sends `request` to `port` of the same host.
+#[must_use]
+pub fn config(request: &Request, key: Option<&AdminKey>, port: u16) -> Secret {
+    let mut config = format!(
+        "silent\nshow-error\nnoproxy = \"*\"\nmax-time = {TIMEOUT_S}\nurl = \"http://127.0.0.1:{port}{}\"\nwrite-out = \"\\n%{{http_code}}\"\n",
+        request.path
+    );
+    let mut option = |name: &str, value: &str| {
+        config.push_str(name);
+        config.push_str(" = ");
+        quote(value, &mut config);
+        config.push('\n');
+    };
+    option("request", request.method.as_str());
+    if let Some(key) = key {
+        option("header", &format!("Authorization: Convex {}", key.expose()));
+    }
+    if let Some(body) = &request.body {
+        // A body of over 1 MiB would wait for a "100 Continue".
+        option("header", "Expect:");
+        // Unlike `data`, several `json` are put together without a separator.
+        // They also set the content type.
+        let mut rest = body.expose();
+        loop {
+            let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
+            option("json", piece);
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    config.into()
+}
+
+/// curl's own quoting in its configuration (`tool_parsecfg.c`).
+fn quote(value: &str, into: &mut String) {
+    into.push('"');
+    for character in value.chars() {
+        match character {
+            '"' => into.push_str("\\\""),
+            '\\' => into.push_str("\\\\"),
+            '\n' => into.push_str("\\n"),
+            '\r' => into.push_str("\\r"),
+            '\t' => into.push_str("\\t"),
+            '\u{b}' => into.push_str("\\v"),
+            other => into.push(other),
+        }
+    }
+    into.push('"');
+}
+
+/// Reads what curl printed: the reply's body, a line break and the status, or
+/// status 000 and its complaint on standard error.
+pub fn reply(stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
+    let status = stdout
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .and_then(|end| {
+            let status = std::str::from_utf8(&stdout[end + 1..]).ok()?;
+            Some((end, status.parse().ok()?))
+        });
+    match status {
+        Some((_, 0)) | None => Err(complaint(&String::from_utf8_lossy(stderr))),
+        Some((end, status)) => {
+            // The status came, but curl was not content with the rest.
+            if !stderr.is_empty() {
+                return Err(complaint(&String::from_utf8_lossy(stderr)));
+            }
+            Ok(Response {
+                status,
+                body: stdout[..end].to_vec(),
+            })
+        }
+    }
+}
+
+/// curl says `curl: (7) Failed to connect …`; the numbers are in its manual.
+fn complaint(said: &str) -> TransportError {
+    let said = said.trim();
+    let number = said
+        .strip_prefix("curl: (")
+        .and_then(|rest| rest.split_once(')'))
+        .and_then(|(number, _)| number.parse::<u32>().ok());
+    match number {
+        Some(6 | 7) => TransportError::Unreachable(said.to_owned()),
+        Some(18 | 52 | 55 | 56) => TransportError::Broken(said.to_owned()),
+        Some(28) => TransportError::TimedOut { seconds: TIMEOUT_S },
+        _ if said.is_empty() => TransportError::Broken("curl ended without a word".to_owned()),
+        _ => TransportError::Failed(format!("curl in the container said: {said}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PIECE, config, reply};
+    use crate::{
+        backend::{Method, Request, TransportError},
+        convex::AdminKey,
+    };
+
+    #[test]
+    fn key_and_body_are_in_the_configuration_quoted() {
+        let request = Request {
+            method: Method::Post,
+            path: "/api/x",
+            body: Some("{\"a\":\"b\\n\t\"}".into()),
+            authorized: true,
+        };
+        let key = AdminKey::parse("app|0a").unwrap();
+        let config = config(&request, Some(&key), 3210);
+        let expected = [
+            "silent",
+            "show-error",
+            "noproxy = \"*\"",
+            "max-time = 30",
+            "url = \"http://127.0.0.1:3210/api/x\"",
+            "write-out = \"\\n%{http_code}\"",
+            "request = \"POST\"",
+            "header = \"Authorization: Convex app|0a\"",
+            "header = \"Expect:\"",
+            r#"json = "{\"a\":\"b\\n\t\"}""#,
+            "",
+        ];
+        assert_eq!(config.expose(), expected.join("\n"));
+    }
+
+    #[test]
+    fn a_long_body_is_cut_between_characters() {
+        let body = "é".repeat(PIECE);
+        let request = Request {
+            method: Method::Post,
+            path: "/",
+            body: Some(body.clone().into()),
+            authorized: false,
+        };
+        let config = config(&request, None, 1);
+        let pieces: Vec<_> = config
+            .expose()
+            .lines()
+            .filter_map(|line| line.strip_prefix("json = \"")?.strip_suffix('"'))
+            .collect();
+        assert_eq!(pieces.len(), 2);
+        assert_eq!(pieces.concat(), body);
+    }
+
+    #[test]
+    fn the_status_is_the_last_line_whatever_the_body_holds() {
+        let response = reply(b"line\n200\nrest\n404", b"").unwrap();
+        assert_eq!(response.status, 404);
+        assert_eq!(response.body, b"line\n200\nrest");
+        assert_eq!(reply(b"\n200", b"").unwrap().body, b"");
+    }
+
+    #[test]
+    fn complaints_have_their_own_errors() {
+        let said = |text: &str| reply(b"\n000", text.as_bytes()).unwrap_err();
+        assert!(matches!(
+            said("curl: (7) Failed to connect"),
+            TransportError::Unreachable(_)
+        ));
+        assert!(said("curl: (52) Empty reply from server").is_passing());
+        assert_eq!(
+            said("curl: (28) Operation timed out"),
+            TransportError::TimedOut { seconds: 30 }
+        );
+        assert!(matches!(
+            said("curl: option -K: error"),
+            TransportError::Failed(_)
+        ));
+        assert!(reply(b"", b"").unwrap_err().is_passing());
+        // A reply that was cut off is no reply.
+        let cut = reply(b"{\"a\n200", b"curl: (18) transfer closed").unwrap_err();
+        assert!(cut.is_passing());
+    }
+}

@@ -1,0 +1,19 @@
+//! A client for a running Convex backend.
+//!
+//! Requests and replies are values, made and read without I/O in [`api`]. How
+//! they travel is a [`Transport`]'s business: straight over HTTP from here, or
+//! through a program inside the backend's container.
+
+pub mod api;
+mod client;
+pub mod curl;
+mod error;
+mod http;
+mod request;
+
+pub use self::{
+    client::{Client, Transport},
+    error::{BackendError, TransportError},
+    http::{HttpTransport, UrlError},
+    request::{Method, Request, Response},
+};

@@ -1,0 +1,114 @@
+//! `convex_admin_key`: a key that never enters the state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    convex::{Access, AdminKey, DeploymentName, InstanceName, InstanceSecret, Secret},
+    plugin::{
+        Config, Cx, Diagnostic, Diagnostics, EphemeralResource, redact,
+        schema::{Fields, OnUpdate, Schema, boolean, string},
+    },
+    provider::Session,
+    resources::find_instance,
+};
+
+/// The ephemeral resource.
+#[derive(Debug)]
+pub struct AdminKeyEphemeral;
+
+/// The attributes of `convex_admin_key`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Model {
+    deployment: Option<String>,
+    instance_name: Option<String>,
+    instance_secret: Option<Secret>,
+    read_only: Option<bool>,
+    admin_key: Option<Secret>,
+}
+
+impl EphemeralResource<Session> for AdminKeyEphemeral {
+    type Model = Model;
+
+    fn schema(&self) -> Schema {
+        Schema::new(
+            "An admin key for a deployment, computed when it is needed and stored nowhere. Give either `deployment`, or `instance_name` and `instance_secret`.",
+            Fields::new()
+                .with(
+                    "deployment",
+                    string("ID of a deployment on the provider's Docker host. Its container must exist, so that the secret can be read from its volume.")
+                        .optional()
+                        .parsed::<DeploymentName>(),
+                )
+                .with(
+                    "instance_name",
+                    string("Name of the instance.")
+                        .optional()
+                        .parsed::<InstanceName>()
+                        .inferred(OnUpdate::Keep),
+                )
+                .with(
+                    "instance_secret",
+                    string("Secret of the instance: 64 hexadecimal digits.")
+                        .optional()
+                        .parsed_with(InstanceSecret::parse)
+                        .sensitive(),
+                )
+                .with(
+                    "read_only",
+                    boolean("Whether the key may only read. Default `false`.")
+                        .optional()
+                        .default(false),
+                )
+                .with(
+                    "admin_key",
+                    string("The key.").computed(OnUpdate::Keep).sensitive(),
+                ),
+        )
+    }
+
+    fn validate(&self, config: Config<'_>) -> Diagnostics {
+        let by_deployment = config.has("deployment");
+        let name = config.has("instance_name");
+        let secret = config.has("instance_secret");
+        if (by_deployment && !name && !secret) || (!by_deployment && name && secret) {
+            return Diagnostics::default();
+        }
+        Diagnostic::error(
+            "Which instance?",
+            "Give either deployment, or both instance_name and instance_secret.",
+        )
+        .at("deployment")
+        .into()
+    }
+
+    async fn open(&self, cx: &mut Cx<Session>, config: Model) -> Result<Model, Diagnostics> {
+        let (name, secret) = match &config.deployment {
+            Some(deployment) => find_instance(cx, deployment).await?,
+            None => {
+                let name = config.instance_name.as_deref().unwrap_or_default();
+                let secret = config.instance_secret.clone().unwrap_or_default();
+                let invalid = |attribute: &str, error: &dyn std::fmt::Display| {
+                    Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string())
+                        .at(attribute)
+                };
+                (
+                    InstanceName::parse(name).map_err(|error| invalid("instance_name", &error))?,
+                    InstanceSecret::parse(secret.expose())
+                        .map_err(|error| invalid("instance_secret", &error))?,
+                )
+            }
+        };
+        let access = match config.read_only {
+            Some(true) => Access::ReadOnly,
+            _ => Access::Full,
+        };
+        let key = AdminKey::issue(&name, &secret, access)
+            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
+        redact::remember(key.expose());
+        Ok(Model {
+            instance_name: Some(name.to_string()),
+            admin_key: Some(key.as_secret().clone()),
+            ..config
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! `coder_app_url` and `coder_origins`: addresses of a workspace's apps.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::{
+    convex::coder::{AccessUrl, CoderName, Slug, Slugs, Wildcard, Workspace},
+    plugin::{Function, FunctionError, Parameter, Signature, value::Type},
+};
+
+/// What the address of an app is made from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    access_url: String,
+    #[serde(default)]
+    wildcard: Option<String>,
+    workspace: String,
+    owner: String,
+    #[serde(default)]
+    agent: Option<String>,
+    #[serde(default)]
+    slug: Option<String>,
+    #[serde(default)]
+    slugs: Option<GivenSlugs>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenSlugs {
+    #[serde(default)]
+    api: Option<String>,
+    #[serde(default)]
+    site: Option<String>,
+    #[serde(default)]
+    dashboard: Option<String>,
+}
+
+impl Place {
+    fn workspace(&self) -> Result<Workspace, FunctionError> {
+        Ok(Workspace {
+            access_url: read("access_url", AccessUrl::parse(&self.access_url))?,
+            wildcard: match &self.wildcard {
+                Some(text) => read("wildcard", Wildcard::parse_setting(text))?,
+                None => None,
+            },
+            name: read("workspace", CoderName::parse(&self.workspace))?,
+            owner: read("owner", CoderName::parse(&self.owner))?,
+            agent: match self.agent.as_deref() {
+                Some(agent) if !agent.is_empty() => Some(read("agent", CoderName::parse(agent))?),
+                _ => None,
+            },
+        })
+    }
+}
+
+/// Names the part of the argument that is wrong.
+fn read<T, E: std::fmt::Display>(part: &str, outcome: Result<T, E>) -> Result<T, FunctionError> {
+    outcome.map_err(|error| FunctionError::argument(0, format!("{part}: {error}")))
+}
+
+/// The address of one app.
+#[derive(Debug)]
+pub struct CoderAppUrl;
+
+impl Function for CoderAppUrl {
+    type Arguments = (Place,);
+    type Output = String;
+
+    fn signature(&self) -> Signature {
+        Signature::new(
+            "Address of a Coder app",
+            "The address of an app with its own subdomain in a Coder workspace: scheme and port as Coder uses them, the host name's first label checked against the 63 characters that DNS allows. Without a wildcard the host follows from the access URL.",
+            Type::String,
+        )
+        .parameter(Parameter::new(
+            "app",
+            Type::Dynamic,
+            "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard` and `agent`.",
+        ))
+    }
+
+    fn call(&self, (place,): (Place,)) -> Result<String, FunctionError> {
+        let slug = place.slug.as_deref().ok_or_else(|| {
+            FunctionError::argument(0, "slug is missing. Give the slug of the `coder_app`.")
+        })?;
+        if place.slugs.is_some() {
+            let message = "slugs belongs to coder_origins. Give one slug here.";
+            return Err(FunctionError::argument(0, message));
+        }
+        let slug = read("slug", Slug::parse(slug))?;
+        place
+            .workspace()?
+            .app_url(&slug)
+            .map_err(|error| FunctionError::argument(0, error.to_string()))
+    }
+}
+
+/// The three origins of a deployment behind Coder apps.
+#[derive(Debug)]
+pub struct CoderOrigins;
+
+impl Function for CoderOrigins {
+    type Arguments = (Place,);
+    type Output = BTreeMap<&'static str, String>;
+
+    fn signature(&self) -> Signature {
+        Signature::new(
+            "Origins of a deployment behind Coder apps",
+            "The origins of a deployment whose API, site and dashboard are three apps of a Coder workspace, for the attribute `origins`. On a Coder server on localhost without a wildcard these are the services' own ports.",
+            Type::object([
+                ("api", Type::String),
+                ("site", Type::String),
+                ("dashboard", Type::String),
+            ]),
+        )
+        .parameter(Parameter::new("workspace", Type::Dynamic, PLACE_WITH_SLUGS))
+    }
+
+    fn call(&self, (place,): (Place,)) -> Result<BTreeMap<&'static str, String>, FunctionError> {
+        if place.slug.is_some() {
+            let message = "slug belongs to coder_app_url. Give `slugs = { api = …, site = …, dashboard = … }` here, or nothing.";
+            return Err(FunctionError::argument(0, message));
+        }
+        let mut slugs = Slugs::default();
+        let given = place.slugs.as_ref();
+        for (part, given, slug) in [
+            (
+                "slugs.api",
+                given.and_then(|it| it.api.as_ref()),
+                &mut slugs.api,
+            ),
+            (
+                "slugs.site",
+                given.and_then(|it| it.site.as_ref()),
+                &mut slugs.site,
+            ),
+            (
+                "slugs.dashboard",
+                given.and_then(|it| it.dashboard.as_ref()),
+                &mut slugs.dashboard,
+            ),
+        ] {
+            if let Some(given) = given {
+                *slug = read(part, Slug::parse(given))?;
+            }
+        }
+        let origins = place
+            .workspace()?
+            .origins(&slugs)
+            .map_err(|error| FunctionError::argument(0, error.to_string()))?;
+        Ok([
+            ("api", origins.api.to_string()),
+            ("site", origins.site.to_string()),
+            ("dashboard", origins.dashboard.to_string()),
+        ]
+        .into())
+    }
+}
+
+const PLACE_WITH_SLUGS: &str = "An object with `access_url`, `workspace` and `owner`, and optionally `wildcard` (such as `*.apps.example.com`; not readable from Terraform), `agent` (only for Coder versions that put it into host names) and `slugs` (of the apps: `api`, `site`, `dashboard`; default `convex-api`, `convex-site`, `convex`).";

@@ -1,0 +1,287 @@
+//! What a plan says of a deployment.
+//!
+//! Everything that can be known is worked out here, without I/O: a reviewer
+//! sees images, addresses and which containers are made anew.
+
+use super::{
+    model::{Model, PerContainer, VolumeModel, default_backend_image, default_dashboard_image},
+    settings::Settings,
+};
+use crate::{
+    convex::{InstanceName, InstanceSecret, Secret},
+    plugin::{Cx, Diagnostic, Known, Plan, value::Path},
+    provider::{Planned, Session},
+    runtime::{ContainerSpec, Role},
+};
+
+/// Finishes the plan of a deployment.
+pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
+    if plan.deletes() {
+        warn_of_deletion(plan);
+        return;
+    }
+    defaults(plan);
+    refuse_new_instance_name(plan);
+    warn_of_new_volume(plan);
+    let settings = planned_settings(plan);
+    match &settings {
+        Some(settings) => derived(plan, settings),
+        None => nothing_known(plan),
+    }
+    containers(plan, settings.as_ref());
+    note(cx, plan, settings.as_ref());
+}
+
+/// Fills in what an absent attribute means for a new deployment.
+fn defaults(plan: &mut Plan<'_>) {
+    let missing = |plan: &Plan<'_>, path: &str| {
+        !plan.config().has(path) && plan.prior::<String>(path).is_none()
+    };
+    if missing(plan, "backend.image") {
+        plan.set("backend.image", &default_backend_image());
+    }
+    if missing(plan, "dashboard.image") {
+        plan.set("dashboard.image", &default_dashboard_image());
+    }
+    if missing(plan, "instance_name")
+        && let Known::Known(name) = plan.planned::<String>("name")
+    {
+        plan.set("instance_name", &name);
+    }
+}
+
+/// The data is bound to the name of the instance, and so is every key.
+fn refuse_new_instance_name(plan: &mut Plan<'_>) {
+    if plan.creates() || plan.changes("name") {
+        return;
+    }
+    let prior = plan.prior::<String>("instance_name");
+    let planned = plan.planned::<String>("instance_name").known();
+    if let (Some(prior), Some(planned)) = (prior, planned)
+        && prior != planned
+    {
+        plan.report(
+            Diagnostic::error(
+                "The instance name cannot be changed",
+                format!(
+                    "The deployment's data was made as instance {prior:?}, and {planned:?} is configured. Set instance_name back to {prior:?}. For another instance, make another deployment, and bring the data over with `npx convex export` and `npx convex import`."
+                ),
+            )
+            .at("instance_name"),
+        );
+    }
+}
+
+fn warn_of_new_volume(plan: &mut Plan<'_>) {
+    if plan.creates() || !plan.changes("name") {
+        return;
+    }
+    let fate = match on_destroy(plan).as_deref() {
+        Some(VolumeModel::DELETE) => "is deleted with it",
+        _ => "is kept, but not used by the new one",
+    };
+    let prior = plan.prior::<String>("name").unwrap_or_default();
+    plan.report(
+        Diagnostic::warning(
+            "The new deployment starts without data",
+            format!(
+                "Another name is another deployment. The volume {prior}-data with the data of deployment {prior:?} {fate}."
+            ),
+        )
+        .at("name"),
+    );
+}
+
+fn warn_of_deletion(plan: &mut Plan<'_>) {
+    let name = plan.prior::<String>("name").unwrap_or_default();
+    if on_destroy(plan).as_deref() == Some(VolumeModel::DELETE) {
+        plan.report(Diagnostic::warning(
+            "The data is deleted",
+            format!(
+                "Destroying deployment {name:?} removes the volume {name}-data and all data in it, because volume.on_destroy is \"delete\"."
+            ),
+        ));
+    }
+}
+
+/// What happens to the data, by the state: that is what a deletion goes by.
+fn on_destroy(plan: &Plan<'_>) -> Option<String> {
+    plan.prior::<String>("volume.on_destroy")
+}
+
+/// The settings, where every attribute that makes them up is known.
+fn planned_settings(plan: &Plan<'_>) -> Option<Settings> {
+    let known = |path: &str| {
+        plan.planned::<Option<serde_json::Value>>(path)
+            .known()
+            .is_some()
+    };
+    let parts = [
+        "name",
+        "running",
+        "origins",
+        "instance_name",
+        "backend",
+        "dashboard",
+        "network",
+        "labels",
+    ];
+    if !parts.into_iter().all(known) {
+        return None;
+    }
+    let model = plan.outline::<Model>(Path::root())?;
+    Settings::of(&model).ok()
+}
+
+fn nothing_known(plan: &mut Plan<'_>) {
+    for path in [
+        "database_name",
+        "urls",
+        "admin_key",
+        "env_local",
+        "agent_env",
+    ] {
+        plan.set_unknown(path);
+    }
+    // What does follow from the little that is known.
+    match plan.planned::<String>("name") {
+        Known::Known(name) => plan.set("id", &name),
+        Known::Unknown => plan.set_unknown("id"),
+    }
+    if let Known::Known(Some(name)) = plan.planned::<Option<String>>("instance_name")
+        && let Ok(name) = InstanceName::parse(&name)
+    {
+        plan.set("database_name", &name.database_name());
+    }
+}
+
+/// Everything that follows from the settings, and from the secret if there is
+/// one yet.
+fn derived(plan: &mut Plan<'_>, settings: &Settings) {
+    plan.set("id", settings.name.as_str());
+    plan.set("database_name", &settings.instance_name.database_name());
+    plan.set("urls", &settings.urls());
+    let keys = match plan.planned::<Option<Secret>>("instance_secret") {
+        Known::Known(Some(secret)) => InstanceSecret::parse(secret.expose())
+            .ok()
+            .and_then(|secret| settings.keys(&secret).ok()),
+        Known::Known(None) => {
+            // A deployment that was imported while it was stopped: its volume
+            // has the secret.
+            plan.set_unknown("instance_secret");
+            None
+        }
+        Known::Unknown => None,
+    };
+    match keys {
+        Some(keys) => {
+            plan.set("admin_key", keys.admin_key.as_secret());
+            plan.set("env_local", &keys.env_local);
+            plan.set("agent_env", &keys.agent_env);
+        }
+        None => {
+            for path in ["admin_key", "env_local", "agent_env"] {
+                plan.set_unknown(path);
+            }
+        }
+    }
+}
+
+/// Says which containers are made anew.
+fn containers(plan: &mut Plan<'_>, settings: Option<&Settings>) {
+    let Some(settings) = settings else {
+        for path in ["container_ids", "image_digests", "version"] {
+            plan.set_unknown(path);
+        }
+        return;
+    };
+    let ids = plan
+        .prior::<PerContainer>("container_ids")
+        .unwrap_or_default();
+    let digests = plan
+        .prior::<PerContainer>("image_digests")
+        .unwrap_or_default();
+    plan.set("container_ids", &ids);
+    plan.set("image_digests", &digests);
+    let new_secret = plan.changes("instance_secret");
+    let was = plan
+        .prior::<Model>(Path::root())
+        .and_then(|model| Settings::of(&model).ok());
+    for role in [Role::Backend, Role::Dashboard] {
+        let spec = |settings: &Settings| {
+            let desired = settings.desired();
+            match role {
+                Role::Dashboard => desired.dashboard_container(),
+                Role::Backend | Role::Probe => Some(desired.backend_container()),
+            }
+        };
+        let (id, base) = match role {
+            Role::Dashboard => (&ids.dashboard, "dashboard"),
+            Role::Backend | Role::Probe => (&ids.backend, "backend"),
+        };
+        let id_path = Path::of("container_ids").attribute(base);
+        let digest_path = Path::of("image_digests").attribute(base);
+        let wanted = spec(settings).filter(|_| settings.running);
+        let before = was.as_ref().filter(|was| was.running).and_then(spec);
+        let image_before = was.as_ref().and_then(spec).map(|spec| spec.program.image);
+        let Some(wanted) = wanted else {
+            plan.set(id_path, &None::<String>);
+            if spec(settings).is_none() || plan.creates() {
+                plan.set(digest_path, &None::<String>);
+            }
+            continue;
+        };
+        let renewed = role == Role::Backend && new_secret;
+        let stays = !renewed
+            && id.is_some()
+            && before.is_some_and(|before| same_container(&before, &wanted));
+        if !stays {
+            plan.set_unknown(id_path);
+        }
+        // What an image is does not change with the container made from it.
+        let other_image = image_before.as_ref() != Some(&wanted.program.image);
+        let missing = |path: &Path| plan.prior::<String>(path.clone()).is_none();
+        let version = Path::of("version");
+        let new_digest = !stays && (other_image || missing(&digest_path));
+        let new_version = !stays && role == Role::Backend && (other_image || missing(&version));
+        if new_digest {
+            plan.set_unknown(digest_path);
+        }
+        if new_version {
+            plan.set_unknown(version);
+        }
+    }
+    if !settings.running && plan.creates() {
+        plan.set("version", &None::<String>);
+    }
+}
+
+/// Whether a container that was made for one serves for the other. Its memory
+/// limit is changed while it runs.
+fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
+    let without_memory = |spec: &ContainerSpec| {
+        let mut spec = spec.clone();
+        spec.program.memory = None;
+        spec
+    };
+    without_memory(one) == without_memory(other)
+}
+
+/// Tells the rest of this run what is planned.
+fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
+    let Known::Known(name) = plan.planned::<String>("name") else {
+        return;
+    };
+    let planned = Planned {
+        creates: plan.creates(),
+        origins: settings.map_or(Known::Unknown, |settings| {
+            Known::Known(settings.origins.clone())
+        }),
+        running: match plan.planned::<Option<bool>>("running") {
+            Known::Known(running) => Known::Known(running.unwrap_or(true)),
+            Known::Unknown => Known::Unknown,
+        },
+    };
+    cx.session
+        .note(&name, |deployment| deployment.planned = Some(planned));
+}

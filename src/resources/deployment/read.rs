@@ -1,0 +1,373 @@
+//! Looking at a deployment. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+
+use super::{
+    lifecycle::{fill_keys, object},
+    model::{
+        BackendModel, DashboardModel, Model, NetworkModel, OriginsModel, PerContainer,
+        PublishModel, VolumeModel, default_backend_image, default_dashboard_image,
+    },
+    settings::Settings,
+};
+use crate::{
+    convex::{DeploymentName, InstanceSecret, Origins, process_env::ExtraEnv},
+    plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
+    provider::{Live, Session},
+    resources::docker_error,
+    runtime::{
+        BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names, ObservedContainer, Role,
+        SITE_PORT, differences,
+        docker::{Credentials, Patience},
+        labels,
+    },
+};
+
+/// The state with what is really there, or `None` when all of it is gone.
+pub(super) async fn refresh(
+    cx: &mut Cx<Session>,
+    mut model: Model,
+) -> Result<Option<Model>, Diagnostics> {
+    let settings = Settings::of(&model)?;
+    let limit = model.timeouts.clone().unwrap_or_default().read();
+    let patience = Patience::new(limit, cx.cancellation());
+    let docker = cx.session.docker()?;
+    let names = settings.names();
+    let failed = |error| docker_error(&object(&model.name), error);
+    let ids = model.container_ids.clone().unwrap_or_default();
+    let known: Vec<_> = ids.backend.iter().chain(&ids.dashboard).cloned().collect();
+
+    let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
+    let look = async |role| {
+        let container = docker.container(&patience, &names, role, &known).await;
+        container.map(|it| it.filter(ours)).map_err(failed)
+    };
+    let backend = look(Role::Backend).await?;
+    let dashboard = if settings.running && settings.dashboard_image.is_some() {
+        look(Role::Dashboard).await?
+    } else {
+        None
+    };
+    // A backend that exists has its volume.
+    if backend.is_none()
+        && docker
+            .volume(&patience, &names.volume())
+            .await
+            .map_err(failed)?
+            .is_none()
+    {
+        cx.warn(Diagnostic::warning(
+            "Deployment is gone",
+            format!(
+                "Deployment {:?} has neither a backend nor the volume {} any more: its data is lost. It will be made anew, empty.",
+                model.name,
+                names.volume()
+            ),
+        ));
+        return Ok(None);
+    }
+
+    let desired = settings.desired();
+    let mut odd = Vec::new();
+    let mut ids = PerContainer::default();
+    let running = backend
+        .as_ref()
+        .is_some_and(|it| it.is_running() && it.restarts);
+    if let Some(backend) = &backend {
+        let spec = desired.backend_container();
+        let rest = absorb(&mut model, &spec, backend);
+        if rest.is_empty() && running {
+            ids.backend = Some(backend.id.clone());
+        }
+        odd.extend(rest.into_iter().map(|it| (Role::Backend, it)));
+    }
+    if let (Some(dashboard), Some(spec)) = (&dashboard, desired.dashboard_container()) {
+        let rest = absorb(&mut model, &spec, dashboard);
+        if rest.is_empty() && dashboard.is_running() && dashboard.restarts {
+            ids.dashboard = Some(dashboard.id.clone());
+        }
+        odd.extend(rest.into_iter().map(|it| (Role::Dashboard, it)));
+    }
+    if settings.running {
+        report(cx, &model.name, &odd);
+    }
+    model.running = Some(running);
+    model.container_ids = Some(ids);
+    note(cx, &model, running);
+    Ok(Some(model))
+}
+
+/// Takes over into the state in what a container differs from it, so that the
+/// plan shows each difference by its attribute. Returns those that have none,
+/// or one whose value the plan would take over if the configuration has none.
+fn absorb(
+    model: &mut Model,
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+) -> Vec<Difference> {
+    let mut rest = Vec::new();
+    for difference in differences(spec, container) {
+        let taken = match &difference {
+            Difference::Env(name) => take_env(model, spec, container, name),
+            Difference::Label(name) => take_label(model, spec, container, name),
+            Difference::Memory if spec.role == Role::Backend => {
+                if let Some(backend) = &mut model.backend {
+                    backend.memory_mb = container.memory.map(|bytes| bytes >> 20);
+                }
+                true
+            }
+            _ => false,
+        };
+        if !taken {
+            rest.push(difference);
+        }
+    }
+    rest
+}
+
+fn take_label(
+    model: &mut Model,
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    name: &str,
+) -> bool {
+    let Some(labels) = model.labels.as_mut().filter(|it| it.contains_key(name)) else {
+        return false;
+    };
+    if spec.role != Role::Backend {
+        return false;
+    }
+    match container.labels.get(name) {
+        Some(value) => labels.insert(name.to_owned(), value.clone()),
+        None => labels.remove(name),
+    };
+    true
+}
+
+fn take_env(
+    model: &mut Model,
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    name: &str,
+) -> bool {
+    if spec.role != Role::Backend {
+        return false;
+    }
+    let found = container.env.get(name);
+    let origins = model.origins.as_mut();
+    match (name, origins, found) {
+        ("CONVEX_CLOUD_ORIGIN", Some(origins), Some(value)) => {
+            origins.api = Some(value.clone());
+            return true;
+        }
+        ("CONVEX_SITE_ORIGIN", Some(origins), Some(value)) => {
+            origins.site = Some(value.clone());
+            return true;
+        }
+        _ => {}
+    }
+    let given = spec.program.user_env.iter().any(|it| it == name);
+    let our_own = spec.program.env.contains_key(name) && !given;
+    let Some(backend) = model.backend.as_mut().filter(|_| !our_own) else {
+        return false;
+    };
+    let env = backend.env.get_or_insert_default();
+    match found {
+        Some(value) => env.insert(name.to_owned(), value.clone()),
+        None => env.remove(name),
+    };
+    true
+}
+
+fn report(cx: &mut Cx<Session>, name: &str, odd: &[(Role, Difference)]) {
+    if odd.is_empty() {
+        return;
+    }
+    let list: Vec<_> = odd
+        .iter()
+        .map(|(role, difference)| format!("- {difference} of the {role}"))
+        .collect();
+    cx.warn(Diagnostic::warning(
+        "Containers were changed outside Terraform",
+        format!(
+            "Containers of deployment {name:?} are not as they were made:\n{}\n\nThe next apply makes them anew; the data is kept.",
+            list.join("\n")
+        ),
+    ));
+}
+
+fn note(cx: &Cx<Session>, model: &Model, running: bool) {
+    let live = || {
+        let settings = Settings::of(model).ok()?;
+        let secret = model.instance_secret.as_ref()?;
+        Some(Live {
+            instance_name: settings.instance_name,
+            secret: InstanceSecret::parse(secret.expose()).ok()?,
+            origins: settings.origins,
+            running,
+        })
+    };
+    let live = live();
+    cx.session
+        .note(&model.name, |deployment| deployment.live = live);
+}
+
+/// Finds a deployment by its name.
+pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
+    let name = DeploymentName::parse(id).map_err(|error| {
+        Diagnostic::error(
+            "Not the name of a deployment",
+            format!("{error} A deployment is imported by its name."),
+        )
+    })?;
+    let docker = cx.session.docker()?;
+    let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
+    let names = Names::of(&name);
+    let failed = |error| docker_error(&object(id), error);
+    let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
+    let look = async |role| {
+        let container = docker.container(&patience, &names, role, &[]).await;
+        container.map(|it| it.filter(ours)).map_err(failed)
+    };
+    let backend = look(Role::Backend).await?;
+    let dashboard = look(Role::Dashboard).await?;
+    let volume = docker
+        .volume(&patience, &names.volume())
+        .await
+        .map_err(failed)?
+        .filter(|volume| volume.deployment() == Some(names.deployment()));
+    if backend.is_none() && volume.is_none() {
+        return Err(Diagnostic::error(
+            "No such deployment",
+            format!(
+                "The Docker host at {} has neither a backend nor a volume of a deployment {id:?}. Only deployments made by this provider can be imported, by their name.",
+                docker.endpoint()
+            ),
+        )
+        .into());
+    }
+    let mut model = describe(&name, backend.as_ref(), dashboard.as_ref());
+    if backend.is_some() {
+        let stored = docker
+            .credentials(&patience, &names.container(Role::Backend))
+            .await
+            .map_err(failed)?;
+        take_keys(&mut model, &stored)?;
+    }
+    let digest = async |container: Option<&ObservedContainer>| match container {
+        Some(container) => docker
+            .image_digest(&patience, &container.image)
+            .await
+            .map_err(failed),
+        None => Ok(None),
+    };
+    model.image_digests = Some(PerContainer {
+        backend: digest(backend.as_ref()).await?,
+        dashboard: digest(dashboard.as_ref()).await?,
+    });
+    model.version = backend
+        .filter(ObservedContainer::is_running)
+        .and_then(|it| it.env.get("CONVEX_RELEASE_VERSION_DEV").cloned());
+    Ok(model)
+}
+
+/// Takes over the keys that are in a volume.
+pub(crate) fn take_keys(model: &mut Model, stored: &Credentials) -> Result<(), Diagnostic> {
+    let secret = stored
+        .secret
+        .as_ref()
+        .and_then(|hex| InstanceSecret::parse(hex.expose()).ok());
+    match secret {
+        Some(secret) => fill_keys(&Settings::of(model)?, &secret, model),
+        None => Ok(()),
+    }
+}
+
+/// The configuration that would make these containers.
+fn describe(
+    name: &DeploymentName,
+    backend: Option<&ObservedContainer>,
+    dashboard: Option<&ObservedContainer>,
+) -> Model {
+    let env = |key: &str| backend.and_then(|it| it.env.get(key).cloned());
+    let default = Origins::default();
+    let origins = OriginsModel {
+        api: Some(env("CONVEX_CLOUD_ORIGIN").unwrap_or_else(|| default.api.to_string())),
+        site: Some(env("CONVEX_SITE_ORIGIN").unwrap_or_else(|| default.site.to_string())),
+        dashboard: Some(
+            dashboard
+                .and_then(|it| it.labels.get(labels::DASHBOARD_ORIGIN).cloned())
+                .unwrap_or_else(|| default.dashboard.to_string()),
+        ),
+    };
+    let port = |container: Option<&ObservedContainer>, port| {
+        container.and_then(|it| it.ports.get(&port).copied())
+    };
+    let publish = PublishModel {
+        api: port(backend, BACKEND_PORT),
+        site: port(backend, SITE_PORT),
+        dashboard: port(dashboard, DASHBOARD_PORT),
+    };
+    let network = (publish != PublishModel::default()).then_some(NetworkModel {
+        publish: Some(publish),
+    });
+    let running = backend.is_some_and(|it| it.is_running() && it.restarts);
+    let mut model = Model {
+        id: None,
+        name: name.to_string(),
+        running: Some(running),
+        origins: Some(origins),
+        instance_name: env("INSTANCE_NAME").or_else(|| Some(name.to_string())),
+        instance_secret: None,
+        backend: Some(BackendModel {
+            image: Some(backend.map_or_else(default_backend_image, |it| it.image.clone())),
+            env: backend.and_then(user_env),
+            memory_mb: backend.and_then(|it| it.memory).map(|bytes| bytes >> 20),
+        }),
+        dashboard: Some(DashboardModel {
+            enabled: Some(dashboard.is_some() || !running),
+            image: Some(dashboard.map_or_else(default_dashboard_image, |it| it.image.clone())),
+        }),
+        network,
+        volume: Some(VolumeModel {
+            on_destroy: Some(VolumeModel::RETAIN.to_owned()),
+        }),
+        labels: backend.and_then(user_labels),
+        timeouts: None,
+        admin_key: None,
+        database_name: None,
+        urls: None,
+        container_ids: Some(PerContainer {
+            backend: backend.map(|it| it.id.clone()),
+            dashboard: dashboard.map(|it| it.id.clone()),
+        }),
+        image_digests: Some(PerContainer::default()),
+        version: None,
+        env_local: None,
+        agent_env: None,
+    };
+    if let Ok(settings) = Settings::of(&model) {
+        settings.fill(&mut model);
+    }
+    model
+}
+
+/// The variables that the user gave, by the record on the container.
+fn user_env(container: &ObservedContainer) -> Option<BTreeMap<String, String>> {
+    let env: BTreeMap<_, _> = container
+        .listed(labels::ENV)
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), container.env.get(name)?.clone())))
+        .collect();
+    let usable = ExtraEnv::for_backend(env.clone()).is_ok();
+    (!env.is_empty() && usable).then_some(env)
+}
+
+fn user_labels(container: &ObservedContainer) -> Option<BTreeMap<String, String>> {
+    let all: BTreeMap<_, _> = container
+        .listed(labels::LABELS)
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), container.labels.get(name)?.clone())))
+        .collect();
+    (!all.is_empty()).then_some(all)
+}

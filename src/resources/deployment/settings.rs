@@ -1,0 +1,212 @@
+//! A deployment's attributes as values that cannot be wrong.
+
+use std::collections::BTreeMap;
+
+use super::model::{
+    Model, OriginsModel, PublishModel, UrlsModel, default_backend_image, default_dashboard_image,
+};
+use crate::{
+    convex::{
+        Access, AdminKey, ApiOrigin, DeploymentName, InstanceName, InstanceSecret, Origins, Secret,
+        process_env::{BackendEnv, ExtraEnv, dashboard_env},
+    },
+    plugin::Diagnostic,
+    render::env_local::ProjectEnv,
+    runtime::{BACKEND_PORT, DASHBOARD_PORT, Desired, Names, Program, Publish, SITE_PORT},
+};
+
+/// What a deployment is to be, apart from its secret.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub name: DeploymentName,
+    pub running: bool,
+    pub origins: Origins,
+    pub instance_name: InstanceName,
+    pub backend_image: String,
+    pub backend_env: ExtraEnv,
+    pub backend_memory_mb: Option<u64>,
+    pub dashboard_image: Option<String>,
+    pub publish: PublishModel,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What follows from the settings and the secret, for the state.
+#[derive(Debug)]
+pub struct Keys {
+    pub admin_key: AdminKey,
+    pub env_local: Secret,
+    pub agent_env: BTreeMap<String, Secret>,
+}
+
+impl Settings {
+    /// Reads a model. Its attributes were checked before, so a failure here is
+    /// that of a state edited by hand.
+    pub fn of(model: &Model) -> Result<Self, Diagnostic> {
+        let wrong = |attribute: &str, error: &dyn std::fmt::Display| {
+            Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string())
+                .at(attribute)
+        };
+        let name = DeploymentName::parse(&model.name).map_err(|error| wrong("name", &error))?;
+        let origins = match &model.origins {
+            Some(origins) => origins
+                .parse()
+                .ok_or_else(|| wrong("origins", &"One of them is no origin."))?,
+            None => Origins::default(),
+        };
+        let instance_name = match &model.instance_name {
+            Some(given) => {
+                InstanceName::parse(given).map_err(|error| wrong("instance_name", &error))?
+            }
+            None => InstanceName::from(&name),
+        };
+        let backend = model.backend.as_ref();
+        let env = backend
+            .and_then(|backend| backend.env.clone())
+            .unwrap_or_default();
+        let backend_env = ExtraEnv::for_backend(env).map_err(|errors| {
+            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            wrong("backend.env", &errors.join(" "))
+        })?;
+        let dashboard = model.dashboard.as_ref();
+        let dashboard_enabled = dashboard.and_then(|it| it.enabled).unwrap_or(true);
+        Ok(Self {
+            running: model.running.unwrap_or(true),
+            origins,
+            instance_name,
+            backend_image: backend
+                .and_then(|backend| backend.image.clone())
+                .unwrap_or_else(default_backend_image),
+            backend_env,
+            backend_memory_mb: backend.and_then(|backend| backend.memory_mb),
+            dashboard_image: dashboard_enabled.then(|| {
+                dashboard
+                    .and_then(|dashboard| dashboard.image.clone())
+                    .unwrap_or_else(default_dashboard_image)
+            }),
+            publish: model
+                .network
+                .as_ref()
+                .and_then(|network| network.publish)
+                .unwrap_or_default(),
+            labels: model.labels.clone().unwrap_or_default(),
+            name,
+        })
+    }
+
+    /// The names of the Docker objects.
+    pub fn names(&self) -> Names {
+        Names::of(&self.name)
+    }
+
+    /// What there should be on Docker.
+    pub fn desired(&self) -> Desired {
+        let backend = BackendEnv {
+            instance_name: &self.instance_name,
+            origins: &self.origins,
+            release: tag(&self.backend_image),
+            database: None,
+            extra: &self.backend_env,
+        };
+        let dashboard = |image: &String| Program {
+            image: image.clone(),
+            env: dashboard_env(&self.origins.api, &ExtraEnv::default()).into_map(),
+            user_env: Vec::new(),
+            memory: None,
+        };
+        Desired {
+            name: self.name.clone(),
+            running: self.running,
+            renew_backend: false,
+            backend: Program {
+                image: self.backend_image.clone(),
+                env: backend.render().into_map(),
+                user_env: self.backend_env.as_map().keys().cloned().collect(),
+                memory: self.backend_memory_mb.map(|megabytes| megabytes << 20),
+            },
+            dashboard: self.dashboard_image.as_ref().map(dashboard),
+            dashboard_origin: self.origins.dashboard.to_string(),
+            publish: Publish {
+                api: self.publish.api,
+                site: self.publish.site,
+                dashboard: self.publish.dashboard,
+            },
+            labels: self.labels.clone(),
+        }
+    }
+
+    /// Where the deployment is reached from beside its containers.
+    pub fn urls(&self) -> UrlsModel {
+        let names = self.names();
+        let url = |published: Option<u16>, host: &str, port: u16| match published {
+            Some(port) => format!("http://127.0.0.1:{port}"),
+            None => format!("http://{host}:{port}"),
+        };
+        let dashboard_host = names.container(crate::runtime::Role::Dashboard);
+        UrlsModel {
+            api: Some(url(self.publish.api, names.backend_host(), BACKEND_PORT)),
+            site: Some(url(self.publish.site, names.backend_host(), SITE_PORT)),
+            dashboard: self
+                .dashboard_image
+                .as_ref()
+                .map(|_| url(self.publish.dashboard, &dashboard_host, DASHBOARD_PORT)),
+        }
+    }
+
+    /// What is made from the secret.
+    pub fn keys(&self, secret: &InstanceSecret) -> Result<Keys, Diagnostic> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Diagnostic::error("Cannot make the admin key", error.to_string())
+        };
+        let admin_key = AdminKey::issue(&self.instance_name, secret, Access::Full)
+            .map_err(|error| failed(&error))?;
+        let url = self.urls().api.unwrap_or_default();
+        let self_hosted_url = ApiOrigin::parse(&url).map_err(|error| failed(&error))?;
+        let env = ProjectEnv {
+            origins: &self.origins,
+            self_hosted_url: &self_hosted_url,
+            admin_key: &admin_key,
+            database: None,
+        };
+        Ok(Keys {
+            env_local: env.env_local().map_err(|error| failed(&error))?,
+            agent_env: env
+                .agent_env()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            admin_key,
+        })
+    }
+
+    /// Puts everything that follows from the settings into a model.
+    pub fn fill(&self, model: &mut Model) {
+        model.id = Some(self.name.to_string());
+        model.running = Some(self.running);
+        model.origins = Some(OriginsModel::from(&self.origins));
+        model.instance_name = Some(self.instance_name.to_string());
+        model.database_name = Some(self.instance_name.database_name());
+        model.urls = Some(self.urls());
+    }
+}
+
+/// The tag of an image, which the backend is told as its release: stock images
+/// do not know it themselves.
+fn tag(image: &str) -> Option<&str> {
+    let name = image.split('@').next()?;
+    name.rsplit_once(':')
+        .map(|(_, tag)| tag)
+        .filter(|tag| !tag.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tag;
+
+    #[test]
+    fn the_release_is_the_tag() {
+        assert_eq!(tag("ghcr.io/a/b:903b"), Some("903b"));
+        assert_eq!(tag("localhost:5000/a"), None);
+        assert_eq!(tag("a:1@sha256:00"), Some("1"));
+        assert_eq!(tag("a"), None);
+    }
+}

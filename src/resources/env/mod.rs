@@ -1,0 +1,59 @@
+//! `convex_env`: the variables of a deployment.
+
+mod backend;
+mod desired;
+mod lifecycle;
+mod model;
+mod plan;
+mod validate;
+
+use self::model::Model;
+use crate::{
+    plugin::{Config, Cx, Diagnostics, Plan, Resource, schema::Schema},
+    provider::Session,
+};
+
+/// The resource.
+#[derive(Debug)]
+pub struct EnvResource;
+
+impl Resource<Session> for EnvResource {
+    type Model = Model;
+
+    fn schema(&self) -> Schema {
+        model::schema()
+    }
+
+    fn validate(&self, config: Config<'_>) -> Diagnostics {
+        validate::check(config)
+    }
+
+    async fn plan(&self, cx: &mut Cx<Session>, plan: &mut Plan<'_>) {
+        plan::finish(cx, plan);
+    }
+
+    async fn create(&self, cx: &mut Cx<Session>, planned: Model) -> Result<Model, Diagnostics> {
+        lifecycle::create(cx, planned).await
+    }
+
+    async fn read(&self, cx: &mut Cx<Session>, prior: Model) -> Result<Option<Model>, Diagnostics> {
+        lifecycle::read(cx, prior).await
+    }
+
+    async fn update(
+        &self,
+        cx: &mut Cx<Session>,
+        prior: Model,
+        planned: Model,
+    ) -> Result<Model, Diagnostics> {
+        lifecycle::update(cx, &prior, planned).await
+    }
+
+    async fn delete(&self, cx: &mut Cx<Session>, prior: Model) -> Result<(), Diagnostics> {
+        lifecycle::delete(cx, &prior).await
+    }
+
+    async fn import(&self, cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
+        lifecycle::import(cx, id).await
+    }
+}

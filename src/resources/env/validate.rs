@@ -1,0 +1,144 @@
+//! What can be said of a configuration before anything is asked.
+
+use std::collections::BTreeMap;
+
+use super::model::auth_names;
+use crate::{
+    convex::{
+        Secret,
+        env_var::{LimitError, MAX_COUNT, VarName, VarValue, Variables, check_limits},
+    },
+    plugin::{Config, Diagnostic, Diagnostics, Known, value::Path},
+};
+
+/// Checks beyond those of single attributes.
+pub fn check(config: Config<'_>) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    check_target(config, &mut found);
+    let declared = declared(config);
+    check_duplicates(&declared, &mut found);
+    check_sizes(config, &declared, &mut found);
+    found
+}
+
+fn check_target(config: Config<'_>, found: &mut Diagnostics) {
+    match (config.has("deployment"), config.has("url")) {
+        (true, true) => found.push(
+            Diagnostic::error(
+                "Which deployment?",
+                "Both deployment and url are given. Keep deployment for one that this provider runs, or url with admin_key for any other.",
+            )
+            .at("url"),
+        ),
+        (false, false) => found.push(
+            Diagnostic::error(
+                "Which deployment?",
+                "Give deployment = convex_deployment.….id for one that this provider runs, or url and admin_key for any other.",
+            )
+            .at("deployment"),
+        ),
+        (true, false) if config.has("admin_key") => found.push(
+            Diagnostic::error(
+                "Key without a use",
+                "admin_key goes with url. The key of a deployment that this provider runs is known to it. Remove admin_key.",
+            )
+            .at("admin_key"),
+        ),
+        (false, true) if !config.has("admin_key") => found.push(
+            Diagnostic::error(
+                "Key missing",
+                "The deployment at url needs its admin key. Give admin_key.",
+            )
+            .at("admin_key"),
+        ),
+        _ => {}
+    }
+}
+
+/// The names that are declared, with the attribute of each declaration.
+fn declared(config: Config<'_>) -> Vec<(String, Path)> {
+    let of_map = |attribute: &str| {
+        let keys = config.keys(attribute).known().unwrap_or_default();
+        let path = Path::of(attribute);
+        keys.into_iter()
+            .map(move |key| (key.clone(), path.key(key)))
+    };
+    let auth = Path::of("auth");
+    let of_auth = auth_names::ALL
+        .into_iter()
+        .filter(|name| {
+            config.has("auth") && (*name != auth_names::SITE_URL || config.has("auth.site_url"))
+        })
+        .map(|name| (name.to_owned(), auth.clone()));
+    of_map("variables")
+        .chain(of_map("secrets"))
+        .chain(of_auth)
+        .collect()
+}
+
+fn check_duplicates(declared: &[(String, Path)], found: &mut Diagnostics) {
+    let mut first: BTreeMap<&str, &Path> = BTreeMap::new();
+    for (name, path) in declared {
+        let Some(earlier) = first.insert(name, path) else {
+            continue;
+        };
+        // Of the two, the one a person wrote by name is the one to remove.
+        let (culprit, other) = if *path == Path::of("auth") {
+            (earlier, path)
+        } else {
+            (path, earlier)
+        };
+        found.push(
+            Diagnostic::error(
+                format!("Variable {name} is declared twice"),
+                format!("{culprit} declares it, and so does {other}. Remove one of them."),
+            )
+            .at(culprit.clone()),
+        );
+    }
+}
+
+/// Checks number and total size, as far as they are known.
+fn check_sizes(config: Config<'_>, declared: &[(String, Path)], found: &mut Diagnostics) {
+    if declared.len() > MAX_COUNT {
+        let (name, path) = &declared[MAX_COUNT];
+        found.push(
+            Diagnostic::error(
+                "Too many variables",
+                format!(
+                    "{} variables are declared, and a deployment takes {MAX_COUNT}; {name} is the first beyond. Remove some.",
+                    declared.len()
+                ),
+            )
+            .at(path.clone()),
+        );
+        return;
+    }
+    let mut known = Variables::new();
+    let mut paths = BTreeMap::new();
+    for (name, path) in declared {
+        let value = ["", "value"]
+            .into_iter()
+            .map(|leaf| match leaf {
+                "" => path.clone(),
+                leaf => path.attribute(leaf),
+            })
+            .find_map(|path| match config.get::<Secret>(path) {
+                Known::Known(value) => Some(value),
+                Known::Unknown => None,
+            });
+        if let (Ok(name), Some(Ok(value))) = (VarName::parse(name), value.map(VarValue::parse)) {
+            paths.insert(name.as_str().to_owned(), path.clone());
+            known.insert(name, value);
+        }
+    }
+    let sizes = known
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()));
+    if let Err(error) = check_limits(sizes) {
+        let (LimitError::Count { first_beyond, .. } | LimitError::TotalSize { first_beyond, .. }) =
+            &error;
+        let path = paths.get(first_beyond).cloned().unwrap_or_default();
+        found.push(Diagnostic::error("Variables too large", error.to_string()).at(path));
+    }
+}

@@ -1,0 +1,8 @@
+//! Managed resources: where the domain's words and Terraform's meet.
+
+pub mod deployment;
+mod diagnose;
+pub mod env;
+
+pub use self::deployment::find_instance;
+pub(crate) use self::diagnose::{backend_error, docker_error};

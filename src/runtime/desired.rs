@@ -1,0 +1,257 @@
+//! What there should be.
+
+use std::{collections::BTreeMap, fmt};
+
+use crate::convex::DeploymentName;
+
+/// Where the backend serves its API inside the container. Fixed by the image.
+pub const BACKEND_PORT: u16 = 3210;
+
+/// Where the backend serves HTTP actions inside the container. Fixed by the
+/// image.
+pub const SITE_PORT: u16 = 3211;
+
+/// Where the dashboard serves inside its container. Fixed by the image.
+pub const DASHBOARD_PORT: u16 = 6791;
+
+/// Where the backend keeps its data. Fixed by the image.
+pub const DATA_DIRECTORY: &str = "/convex/data";
+
+/// Where below the data the backend looks for its credentials. Fixed by the
+/// image.
+pub const CREDENTIALS_DIRECTORY: &str = "credentials";
+
+/// Labels by which the objects of a deployment are known, whatever their names.
+pub mod labels {
+    /// The deployment an object belongs to.
+    pub const DEPLOYMENT: &str = "io.github.coder-convex.deployment";
+    /// What the object is to it; see [`Role`](super::Role).
+    pub const ROLE: &str = "io.github.coder-convex.role";
+    /// The names of the user's own variables, with commas between.
+    pub const ENV: &str = "io.github.coder-convex.env";
+    /// The names of the user's own labels, with commas between.
+    pub const LABELS: &str = "io.github.coder-convex.labels";
+    /// The dashboard's origin, which no environment variable carries.
+    pub const DASHBOARD_ORIGIN: &str = "io.github.coder-convex.origin.dashboard";
+}
+
+/// What a container is to its deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Runs the backend.
+    Backend,
+    /// Runs the dashboard.
+    Dashboard,
+    /// Never runs; lends a look into the volume.
+    Probe,
+}
+
+impl Role {
+    /// As in names and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Dashboard => "dashboard",
+            Self::Probe => "probe",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The names of a deployment's objects. They follow from its name, so that two
+/// runs never make two of anything.
+#[derive(Clone, Debug)]
+pub struct Names {
+    deployment: String,
+}
+
+impl Names {
+    /// The names for a deployment.
+    #[must_use]
+    pub fn of(deployment: &DeploymentName) -> Self {
+        Self {
+            deployment: deployment.as_str().to_owned(),
+        }
+    }
+
+    /// The deployment's own.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.deployment
+    }
+
+    /// The container in this role.
+    #[must_use]
+    pub fn container(&self, role: Role) -> String {
+        format!("{}-{role}", self.deployment)
+    }
+
+    /// The volume with the data.
+    #[must_use]
+    pub fn volume(&self) -> String {
+        format!("{}-data", self.deployment)
+    }
+
+    /// The network of the deployment's own.
+    #[must_use]
+    pub fn network(&self) -> String {
+        self.deployment.clone()
+    }
+
+    /// Under which name the backend is found by other containers of the
+    /// network. A deployment's name always fits a DNS label, while the
+    /// container's may be too long for one.
+    #[must_use]
+    pub fn backend_host(&self) -> &str {
+        &self.deployment
+    }
+}
+
+/// A program and its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The image it is in.
+    pub image: String,
+    /// Its environment beyond the image's.
+    pub env: BTreeMap<String, String>,
+    /// Which of these the user gave.
+    pub user_env: Vec<String>,
+    /// Most memory it may use, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// Ports of the host, on the loopback interface, that lead to the deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Publish {
+    /// To the API.
+    pub api: Option<u16>,
+    /// To the HTTP actions.
+    pub site: Option<u16>,
+    /// To the dashboard.
+    pub dashboard: Option<u16>,
+}
+
+/// A deployment as it should be.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Its name, and so the names of its objects.
+    pub name: DeploymentName,
+    /// Whether it runs. If not, only the volume is kept.
+    pub running: bool,
+    /// Whether the backend must start anew even if its container fits, because
+    /// its secret has changed.
+    pub renew_backend: bool,
+    /// The backend.
+    pub backend: Program,
+    /// The dashboard, if there is one.
+    pub dashboard: Option<Program>,
+    /// The dashboard's origin, for the record.
+    pub dashboard_origin: String,
+    /// Where it can be reached from the host.
+    pub publish: Publish,
+    /// The user's own labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A container as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerSpec {
+    /// What it is for.
+    pub role: Role,
+    /// Its name.
+    pub name: String,
+    /// What runs in it.
+    pub program: Program,
+    /// All its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The volume at [`DATA_DIRECTORY`].
+    pub volume: Option<String>,
+    /// The network it is in.
+    pub network: String,
+    /// Names by which others in the network find it.
+    pub aliases: Vec<String>,
+    /// Ports of the container, and those of the host that lead to them.
+    pub ports: BTreeMap<u16, u16>,
+    /// The port and path that answer once it is ready.
+    pub ready: (u16, &'static str),
+}
+
+impl Desired {
+    /// The names of the objects.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names::of(&self.name)
+    }
+
+    /// The labels of an object that is no container.
+    #[must_use]
+    pub fn object_labels(&self, role: &str) -> BTreeMap<String, String> {
+        let mut all = self.labels.clone();
+        all.insert(labels::DEPLOYMENT.to_owned(), self.name.as_str().to_owned());
+        all.insert(labels::ROLE.to_owned(), role.to_owned());
+        all
+    }
+
+    /// The backend's container.
+    #[must_use]
+    pub fn backend_container(&self) -> ContainerSpec {
+        let names = self.names();
+        let ports = [
+            (BACKEND_PORT, self.publish.api),
+            (SITE_PORT, self.publish.site),
+        ];
+        let mut spec = ContainerSpec {
+            role: Role::Backend,
+            volume: Some(names.volume()),
+            aliases: vec![names.backend_host().to_owned()],
+            ready: (BACKEND_PORT, "/version"),
+            ..self.container(Role::Backend, &self.backend, &ports)
+        };
+        spec.labels.insert(
+            labels::DASHBOARD_ORIGIN.to_owned(),
+            self.dashboard_origin.clone(),
+        );
+        spec
+    }
+
+    /// The dashboard's container, if there is to be one.
+    #[must_use]
+    pub fn dashboard_container(&self) -> Option<ContainerSpec> {
+        let ports = [(DASHBOARD_PORT, self.publish.dashboard)];
+        let program = self.dashboard.as_ref()?;
+        Some(self.container(Role::Dashboard, program, &ports))
+    }
+
+    fn container(
+        &self,
+        role: Role,
+        program: &Program,
+        ports: &[(u16, Option<u16>)],
+    ) -> ContainerSpec {
+        let names = self.names();
+        let user_labels: Vec<_> = self.labels.keys().map(String::as_str).collect();
+        let mut all = self.object_labels(role.as_str());
+        all.insert(labels::ENV.to_owned(), program.user_env.join(","));
+        all.insert(labels::LABELS.to_owned(), user_labels.join(","));
+        ContainerSpec {
+            role,
+            name: names.container(role),
+            program: program.clone(),
+            labels: all,
+            volume: None,
+            network: names.network(),
+            aliases: Vec::new(),
+            ports: ports
+                .iter()
+                .filter_map(|(inside, outside)| Some((*inside, (*outside)?)))
+                .collect(),
+            ready: (DASHBOARD_PORT, "/"),
+        }
+    }
+}

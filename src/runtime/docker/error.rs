@@ -1,0 +1,275 @@
+//! What can go wrong with Docker, by cause.
+
+use std::io;
+
+use bollard::errors::Error;
+
+use super::{
+    Endpoint,
+    transport::{ApiVersion, TooOld},
+};
+use crate::runtime::{Conflict, Role};
+
+/// A failure with its cause, as far as it can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum DockerError {
+    /// Nobody listens at the endpoint.
+    #[error("nothing answers at {endpoint}: {reason}")]
+    Unreachable {
+        /// Where was dialled.
+        endpoint: Endpoint,
+        /// The system's words.
+        reason: String,
+    },
+    /// The socket may not be used by this user.
+    #[error("no permission to use {endpoint}")]
+    NoPermission {
+        /// Where was dialled.
+        endpoint: Endpoint,
+    },
+    /// The daemon is too old.
+    #[error("the daemon at {endpoint} has API version {found}, and {oldest} is needed")]
+    TooOld {
+        /// The daemon.
+        endpoint: Endpoint,
+        /// Its version.
+        found: ApiVersion,
+        /// The version needed.
+        oldest: ApiVersion,
+    },
+    /// The image is neither here nor to be had.
+    #[error("image {image} cannot be had: {reason}")]
+    NoImage {
+        /// The image.
+        image: String,
+        /// The daemon's or the registry's words.
+        reason: String,
+    },
+    /// A port of the host is in use.
+    #[error("port {port} of the host is in use{}", holder.as_ref().map(|it| format!(" by {it}")).unwrap_or_default())]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// The container that uses it, if it is one.
+        holder: Option<String>,
+    },
+    /// A name that is needed belongs to somebody else's object.
+    #[error("the name {} is taken by a {} that is not of this deployment", .0.name, .0.kind)]
+    Conflict(Conflict),
+    /// The disk of the daemon is full.
+    #[error("the daemon's disk is full")]
+    NoSpace,
+    /// What ran in a container ended when it should have gone on.
+    #[error("the {role} ended with code {code}{}", if *out_of_memory { ", out of memory" } else { "" })]
+    Exited {
+        /// Which one.
+        role: Role,
+        /// With this code.
+        code: i64,
+        /// Because it used more memory than it may.
+        out_of_memory: bool,
+        /// The end of its log.
+        log: String,
+    },
+    /// What runs in a container does not answer.
+    #[error("the {role} did not answer within {seconds} s")]
+    NotReady {
+        /// Which one.
+        role: Role,
+        /// How long was waited.
+        seconds: u64,
+        /// The end of its log.
+        log: String,
+    },
+    /// A program inside a container is missing.
+    #[error("the image of the {role} lacks a program: {reason}")]
+    NoProgram {
+        /// Which image.
+        role: Role,
+        /// The daemon's words.
+        reason: String,
+    },
+    /// There is no such object, or it is not in a state for this.
+    #[error("cannot {doing}: {reason}")]
+    Absent {
+        /// What was tried.
+        doing: String,
+        /// The daemon's words.
+        reason: String,
+    },
+    /// The daemon did not answer in time.
+    #[error("the daemon at {endpoint} did not {doing} in time")]
+    TimedOut {
+        /// The daemon.
+        endpoint: Endpoint,
+        /// What was tried.
+        doing: String,
+    },
+    /// Terraform was told to stop.
+    #[error("the operation was cancelled while trying to {doing}")]
+    Cancelled {
+        /// What was under way.
+        doing: String,
+    },
+    /// Anything else the daemon says.
+    #[error("cannot {doing}: {reason}")]
+    Failed {
+        /// What was tried.
+        doing: String,
+        /// The daemon's words.
+        reason: String,
+    },
+}
+
+impl DockerError {
+    /// Whether the object asked for does not exist.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. })
+    }
+}
+
+/// Finds the cause of `error`, which came of trying to `doing`.
+pub(super) fn classify(endpoint: &Endpoint, doing: &str, error: Error) -> DockerError {
+    let doing = doing.to_owned();
+    match error {
+        Error::DockerResponseServerError {
+            status_code,
+            message,
+        } => of_reply(endpoint, doing, status_code, message),
+        Error::RequestTimeoutError => DockerError::TimedOut {
+            endpoint: endpoint.clone(),
+            doing,
+        },
+        Error::IOError { err } => of_connection(endpoint, doing, &err),
+        Error::DockerStreamError { error } => of_reply(endpoint, doing, 500, error),
+        other => DockerError::Failed {
+            doing,
+            reason: other.to_string(),
+        },
+    }
+}
+
+fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) -> DockerError {
+    // The daemon has no codes for these, only words, which have been the same
+    // for many years (moby: `daemon/`, libnetwork: `portallocator`).
+    if message.contains("no space left on device") {
+        return DockerError::NoSpace;
+    }
+    if let Some(port) = taken_port(&message) {
+        return DockerError::PortTaken { port, holder: None };
+    }
+    if let Some(found) = message
+        .split_once("Maximum supported API version is ")
+        .and_then(|(_, version)| ApiVersion::parse(version.trim()))
+    {
+        return DockerError::TooOld {
+            endpoint: endpoint.clone(),
+            found,
+            oldest: ApiVersion::OLDEST,
+        };
+    }
+    match status {
+        404 | 409 => DockerError::Absent {
+            doing,
+            reason: message,
+        },
+        _ => DockerError::Failed {
+            doing,
+            reason: message,
+        },
+    }
+}
+
+/// The port that the daemon could not take for a container.
+fn taken_port(message: &str) -> Option<u16> {
+    let taken = message.contains("port is already allocated")
+        || message.contains("address already in use")
+        || message.contains("ports are not available");
+    if !taken {
+        return None;
+    }
+    // "… Bind for 127.0.0.1:3210 failed: …", "… listen tcp4 127.0.0.1:3210: …"
+    // and "… failed to bind host port 127.0.0.1:3210/tcp: …".
+    message
+        .split_whitespace()
+        .map(|word| {
+            word.trim_end_matches([':', ',', ')'])
+                .trim_end_matches("/tcp")
+        })
+        .find_map(|word| word.rsplit_once(':')?.1.parse().ok())
+}
+
+fn of_connection(endpoint: &Endpoint, doing: String, error: &io::Error) -> DockerError {
+    if let Some(too_old) = error.get_ref().and_then(|it| it.downcast_ref::<TooOld>()) {
+        return DockerError::TooOld {
+            endpoint: endpoint.clone(),
+            found: too_old.found,
+            oldest: too_old.oldest,
+        };
+    }
+    let endpoint = endpoint.clone();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => DockerError::NoPermission { endpoint },
+        io::ErrorKind::TimedOut => DockerError::TimedOut { endpoint, doing },
+        io::ErrorKind::NotFound
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::AddrNotAvailable => DockerError::Unreachable {
+            endpoint,
+            reason: error.to_string(),
+        },
+        _ => DockerError::Failed {
+            doing,
+            reason: format!("the connection to {endpoint} broke: {error}"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::errors::Error;
+
+    use super::{DockerError, classify};
+    use crate::runtime::docker::Endpoint;
+
+    fn reply(status_code: u16, message: &str) -> DockerError {
+        let error = Error::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        };
+        classify(&Endpoint::local(), "start it", error)
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_in_every_wording() {
+        for message in [
+            "driver failed programming external connectivity on endpoint a (b): Bind for 127.0.0.1:3210 failed: port is already allocated",
+            "driver failed programming external connectivity on endpoint a (b): Error starting userland proxy: listen tcp4 127.0.0.1:3210: bind: address already in use",
+            "failed to set up container networking: driver failed programming external connectivity on endpoint a (b): failed to bind host port 127.0.0.1:3210/tcp: address already in use",
+        ] {
+            match reply(500, message) {
+                DockerError::PortTaken { port: 3210, .. } => {}
+                other => panic!("{other:?} of {message}"),
+            }
+        }
+    }
+
+    #[test]
+    fn replies_have_their_own_errors() {
+        assert!(matches!(
+            reply(500, "write /x: no space left on device"),
+            DockerError::NoSpace
+        ));
+        assert!(reply(404, "No such container: x").is_absent());
+        assert!(matches!(
+            reply(
+                400,
+                "client version 1.53 is too new. Maximum supported API version is 1.24"
+            ),
+            DockerError::TooOld { .. }
+        ));
+        assert!(matches!(reply(500, "boom"), DockerError::Failed { .. }));
+    }
+}

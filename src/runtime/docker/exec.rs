@@ -1,0 +1,149 @@
+//! Programs inside containers.
+
+use bollard::{
+    container::LogOutput,
+    exec::{CreateExecOptions, StartExecOptions, StartExecResults},
+};
+use futures_util::StreamExt;
+use tokio::io::AsyncWriteExt;
+
+use super::{Docker, DockerError, Patience};
+use crate::{
+    backend::{Request, Response, Transport, TransportError, curl},
+    convex::AdminKey,
+    runtime::{BACKEND_PORT, Role},
+};
+
+/// Longest output that is read, in bytes. Beyond it something is wrong.
+const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+
+/// What a program in a container printed.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+}
+
+impl Docker {
+    /// Runs a program in a running container and gives it `stdin`. Nothing
+    /// secret may be among its arguments, which anybody on the host can list.
+    pub(super) async fn exec(
+        &self,
+        patience: &Patience,
+        container: &str,
+        command: &[&str],
+        stdin: &[u8],
+    ) -> Result<Output, DockerError> {
+        let doing = format!("run {} in {container}", command[0]);
+        let options = CreateExecOptions {
+            cmd: Some(command.to_vec()),
+            attach_stdin: Some(!stdin.is_empty()),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let exec = self
+            .call(
+                patience,
+                &doing,
+                self.client.create_exec(container, options),
+            )
+            .await?;
+        let started = self.client.start_exec(&exec.id, None::<StartExecOptions>);
+        let StartExecResults::Attached {
+            mut output,
+            mut input,
+        } = self.call(patience, &doing, started).await?
+        else {
+            return Ok(Output::default());
+        };
+        let talk = async {
+            // A program that ends before it has read everything breaks the
+            // pipe. What it printed says why.
+            let write = async {
+                if input.write_all(stdin).await.is_ok() {
+                    let _ = input.shutdown().await;
+                }
+            };
+            let read = async {
+                let mut printed = Output::default();
+                while let Some(part) = output.next().await {
+                    match part? {
+                        LogOutput::StdErr { message } => printed.stderr.extend(&message),
+                        LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                            printed.stdout.extend(&message);
+                        }
+                        LogOutput::StdIn { .. } => {}
+                    }
+                    if printed.stdout.len() + printed.stderr.len() > MAX_OUTPUT {
+                        break;
+                    }
+                }
+                Ok(printed)
+            };
+            tokio::join!(write, read).1
+        };
+        self.call(patience, &doing, talk).await
+    }
+}
+
+/// What Docker prints in place of a program that cannot be started.
+pub(super) fn missing_program(output: &Output) -> Option<String> {
+    let said = String::from_utf8_lossy(&output.stdout);
+    said.contains("OCI runtime exec failed")
+        .then(|| said.trim().to_owned())
+}
+
+/// Requests by a program inside the backend's container. It works wherever the
+/// daemon can be reached, while the container's ports often cannot.
+#[derive(Clone, Debug)]
+pub struct ExecTransport<D> {
+    docker: D,
+    container: String,
+    patience: Patience,
+}
+
+impl<D: AsRef<Docker>> ExecTransport<D> {
+    /// Requests by a program in `container`.
+    pub fn new(docker: D, container: String, patience: Patience) -> Self {
+        Self {
+            docker,
+            container,
+            patience,
+        }
+    }
+}
+
+impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
+    async fn send(
+        &self,
+        request: &Request,
+        key: Option<&AdminKey>,
+    ) -> Result<Response, TransportError> {
+        let config = curl::config(request, key, BACKEND_PORT);
+        let output = self
+            .docker
+            .as_ref()
+            .exec(
+                &self.patience,
+                &self.container,
+                &curl::COMMAND,
+                config.expose().as_bytes(),
+            )
+            .await
+            .map_err(|error| match error {
+                DockerError::Absent { .. } => TransportError::NotRunning,
+                DockerError::TimedOut { .. } => TransportError::TimedOut {
+                    seconds: curl::TIMEOUT_S,
+                },
+                other => TransportError::Failed(other.to_string()),
+            })?;
+        if let Some(reason) = missing_program(&output) {
+            let role = Role::Backend;
+            return Err(TransportError::Failed(
+                DockerError::NoProgram { role, reason }.to_string(),
+            ));
+        }
+        curl::reply(&output.stdout, &output.stderr)
+    }
+}

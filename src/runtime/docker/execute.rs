@@ -1,0 +1,481 @@
+//! Doing what is to be done, one step at a time.
+
+use std::collections::HashMap;
+
+use bollard::{
+    models::{
+        ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig,
+        Mount, MountType, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
+        RestartPolicyNameEnum, VolumeCreateRequest,
+    },
+    query_parameters::{
+        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+        RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
+    },
+};
+
+use super::{Docker, DockerError, Patience, exec::missing_program, found};
+use crate::{
+    convex::Secret,
+    runtime::{
+        Conflict, ContainerSpec, Desired, Existing, Kind, Names, Role, Step,
+        desired::{DATA_DIRECTORY, labels},
+    },
+};
+
+/// The signal that ends a backend in good order; it knows no other.
+const STOP_SIGNAL: &str = "SIGINT";
+
+/// How long a container may take to end after the signal, in seconds.
+const STOP_GRACE_S: i64 = 10;
+
+/// Pause between two questions whether a program answers, in seconds.
+const READY_PAUSE: &str = "0.1";
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// What the steps are about.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The deployment as it should be.
+    pub desired: &'a Desired,
+    /// The instance secret it should have, in hex.
+    pub secret: &'a Secret,
+}
+
+impl Job<'_> {
+    fn spec(&self, role: Role) -> Option<ContainerSpec> {
+        match role {
+            Role::Backend => Some(self.desired.backend_container()),
+            Role::Dashboard => self.desired.dashboard_container(),
+            Role::Probe => None,
+        }
+    }
+}
+
+impl Docker {
+    /// Does one step.
+    pub async fn carry_out(
+        &self,
+        patience: &Patience,
+        job: &Job<'_>,
+        step: &Step,
+    ) -> Result<(), DockerError> {
+        let names = job.desired.names();
+        tracing::info!(deployment = names.deployment(), ?step, "carrying out");
+        match step {
+            Step::CreateNetwork => self.create_network(patience, job.desired).await,
+            Step::CreateVolume => self.create_volume(patience, job.desired).await,
+            Step::RemoveContainer(role) => {
+                self.remove_container(patience, &names.container(*role))
+                    .await
+            }
+            Step::CreateContainer(role) => match job.spec(*role) {
+                Some(spec) => self.create_container(patience, &spec).await,
+                None => Ok(()),
+            },
+            Step::StoreSecret => {
+                let container = names.container(Role::Backend);
+                self.store_secret(patience, &container, job.secret).await
+            }
+            Step::Start(role) => self.start(patience, &names.container(*role)).await,
+            Step::AwaitReady(role) => match job.spec(*role) {
+                Some(spec) => self.await_ready(patience, &spec).await,
+                None => Ok(()),
+            },
+            Step::KeepRunning(role) => {
+                let update = ContainerUpdateBody {
+                    restart_policy: Some(RestartPolicy {
+                        name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                        maximum_retry_count: None,
+                    }),
+                    ..Default::default()
+                };
+                self.update(patience, &names.container(*role), update).await
+            }
+            Step::LimitMemory(role) => {
+                let memory = job.spec(*role).and_then(|spec| spec.program.memory);
+                let update = ContainerUpdateBody {
+                    memory: Some(bytes(memory)),
+                    memory_swap: Some(if memory.is_some() { bytes(memory) } else { -1 }),
+                    ..Default::default()
+                };
+                self.update(patience, &names.container(*role), update).await
+            }
+            Step::RemoveNetwork => self.remove_network(patience, &names.network()).await,
+        }
+    }
+
+    async fn create_network(
+        &self,
+        patience: &Patience,
+        desired: &Desired,
+    ) -> Result<(), DockerError> {
+        let name = desired.names().network();
+        let request = self.client.create_network(NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some("bridge".to_owned()),
+            labels: Some(desired.object_labels("network").into_iter().collect()),
+            ..Default::default()
+        });
+        let doing = format!("create network {name}");
+        match self.call(patience, &doing, request).await {
+            Ok(_) => Ok(()),
+            // Made meanwhile, or by a request whose reply was lost.
+            Err(DockerError::Absent { .. }) => {
+                let existing = self.network(patience, &name).await?;
+                ours(Kind::Network, &name, desired, existing.as_ref())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_volume(
+        &self,
+        patience: &Patience,
+        desired: &Desired,
+    ) -> Result<(), DockerError> {
+        let name = desired.names().volume();
+        let request = self.client.create_volume(VolumeCreateRequest {
+            name: Some(name.clone()),
+            labels: Some(desired.object_labels("data").into_iter().collect()),
+            ..Default::default()
+        });
+        let doing = format!("create volume {name}");
+        // Docker answers with the existing one when there is one.
+        let volume = self.call(patience, &doing, request).await?;
+        let existing = Existing {
+            labels: volume.labels.into_iter().collect(),
+        };
+        ours(Kind::Volume, &name, desired, Some(&existing))
+    }
+
+    /// Ends a container in its own time and removes it. It having gone already
+    /// is success.
+    pub async fn remove_container(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<(), DockerError> {
+        let stop = self
+            .client
+            .stop_container(name, None::<StopContainerOptions>);
+        found(self.call(patience, &format!("stop {name}"), stop).await)?;
+        // Volumes without a name would be left behind; ours has one.
+        let options = RemoveContainerOptionsBuilder::new()
+            .v(true)
+            .force(true)
+            .build();
+        let remove = self.client.remove_container(name, Some(options));
+        found(self.call(patience, &format!("remove {name}"), remove).await)?;
+        // A removal that is under way already is only reported, not awaited.
+        while self.inspect(patience, name).await?.is_some() {
+            let pause = tokio::time::sleep(std::time::Duration::from_millis(100));
+            self.within(patience, &format!("remove {name}"), pause)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn create_container(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        match self.try_create(patience, spec).await {
+            Err(DockerError::Absent { reason, .. }) if reason.contains("No such image") => {
+                self.pull(patience, &spec.program.image).await?;
+                self.try_create(patience, spec).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_create(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .build();
+        let request = self.client.create_container(Some(options), body(spec));
+        let doing = format!("create container {}", spec.name);
+        match self.call(patience, &doing, request).await {
+            Ok(_) => Ok(()),
+            Err(DockerError::Absent { reason, .. }) if reason.contains("is already in use") => {
+                // Made by a request whose reply was lost, or by a stranger.
+                let existing = self.inspect(patience, &spec.name).await?;
+                let owner = existing
+                    .and_then(|it| it.config?.labels)
+                    .and_then(|mut labels| labels.remove(labels::DEPLOYMENT));
+                if owner.as_ref() == spec.labels.get(labels::DEPLOYMENT) {
+                    return Ok(());
+                }
+                Err(DockerError::Conflict(Conflict {
+                    kind: Kind::Container,
+                    name: spec.name.clone(),
+                    owner,
+                }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn start(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
+        let request = self
+            .client
+            .start_container(name, None::<StartContainerOptions>);
+        match self.call(patience, &format!("start {name}"), request).await {
+            Err(DockerError::PortTaken { port, .. }) => Err(DockerError::PortTaken {
+                port,
+                holder: self.holder_of(patience, port).await,
+            }),
+            outcome => outcome,
+        }
+    }
+
+    /// The container that uses a port of the host, if it is one.
+    pub async fn holder_of(&self, patience: &Patience, port: u16) -> Option<String> {
+        let options = ListContainersOptionsBuilder::new().build();
+        let request = self.client.list_containers(Some(options));
+        let containers = self.call(patience, "list containers", request).await.ok()?;
+        let holder = containers.into_iter().find(|container| {
+            let ports = container.ports.iter().flatten();
+            ports.into_iter().any(|it| it.public_port == Some(port))
+        })?;
+        let name = holder.names?.into_iter().next()?;
+        Some(format!("container {}", name.trim_start_matches('/')))
+    }
+
+    /// Waits until the program in a container answers. Ends at once when it
+    /// ends.
+    async fn await_ready(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        let started = patience.left().as_secs();
+        let (port, path) = spec.ready;
+        // The number bounds the loop should this process die meanwhile.
+        let script = format!(
+            "i=0; until curl -qfsS -m 5 -o /dev/null http://127.0.0.1:{port}{path}; do i=$((i+1)); [ $i -lt {} ] || exit 1; sleep {READY_PAUSE}; done; echo ready",
+            started * 10 + 1
+        );
+        let command = ["sh", "-c", script.as_str()];
+        let output = match self.exec(patience, &spec.name, &command, b"").await {
+            Ok(output) => output,
+            // The container ended before it could be asked.
+            Err(DockerError::Absent { .. }) => super::exec::Output::default(),
+            Err(DockerError::TimedOut { .. }) => {
+                // A little more patience, to find out why.
+                let patience =
+                    Patience::new(std::time::Duration::from_secs(10), patience.cancel.clone());
+                let log = self.log_tail(&patience, &spec.name).await;
+                return Err(DockerError::NotReady {
+                    role: spec.role,
+                    seconds: started,
+                    log,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        if output.stdout.ends_with(b"ready\n") {
+            return Ok(());
+        }
+        if let Some(reason) = missing_program(&output) {
+            return Err(DockerError::NoProgram {
+                role: spec.role,
+                reason,
+            });
+        }
+        self.explain_end(patience, spec, started).await
+    }
+
+    async fn explain_end(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+        seconds: u64,
+    ) -> Result<(), DockerError> {
+        let state = self
+            .inspect(patience, &spec.name)
+            .await?
+            .and_then(|container| container.state)
+            .unwrap_or_default();
+        let log = self.log_tail(patience, &spec.name).await;
+        if state.running.unwrap_or_default() {
+            return Err(DockerError::NotReady {
+                role: spec.role,
+                seconds,
+                log,
+            });
+        }
+        Err(DockerError::Exited {
+            role: spec.role,
+            code: state.exit_code.unwrap_or_default(),
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+            log,
+        })
+    }
+
+    async fn update(
+        &self,
+        patience: &Patience,
+        name: &str,
+        update: ContainerUpdateBody,
+    ) -> Result<(), DockerError> {
+        let request = self.client.update_container(name, update);
+        self.call(patience, &format!("update {name}"), request)
+            .await
+    }
+
+    /// Removes a network, unless others than the deployment use it.
+    pub async fn remove_network(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
+        let request = self.client.remove_network(name);
+        let doing = format!("remove network {name}");
+        match found(self.call(patience, &doing, request).await) {
+            Err(DockerError::Failed { reason, .. }) if reason.contains("active endpoints") => {
+                tracing::info!(name, "the network is in use by others and stays");
+                Ok(())
+            }
+            outcome => outcome.map(|_| ()),
+        }
+    }
+
+    /// Removes a volume and the data in it. It having gone already is success.
+    pub async fn remove_volume(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
+        let request = self.client.remove_volume(name, None::<RemoveVolumeOptions>);
+        let doing = format!("remove volume {name}");
+        match self.call(patience, &doing, request).await {
+            Err(DockerError::Absent { reason, doing }) if reason.contains("in use") => {
+                Err(DockerError::Failed { doing, reason })
+            }
+            outcome => found(outcome).map(|_| ()),
+        }
+    }
+
+    /// Makes a container that never runs, to read the deployment's volume with
+    /// an image that is needed anyway. Returns its name; the caller removes it.
+    pub async fn make_probe(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        image: &str,
+    ) -> Result<String, DockerError> {
+        let name = names.container(Role::Probe);
+        let spec = ContainerSpec {
+            role: Role::Probe,
+            name: name.clone(),
+            program: crate::runtime::Program {
+                image: image.to_owned(),
+                env: std::collections::BTreeMap::new(),
+                user_env: Vec::new(),
+                memory: None,
+            },
+            labels: [
+                (labels::DEPLOYMENT.to_owned(), names.deployment().to_owned()),
+                (labels::ROLE.to_owned(), Role::Probe.to_string()),
+            ]
+            .into(),
+            volume: Some(names.volume()),
+            network: "none".to_owned(),
+            aliases: Vec::new(),
+            ports: std::collections::BTreeMap::new(),
+            ready: (0, ""),
+        };
+        self.create_container(patience, &spec).await?;
+        Ok(name)
+    }
+}
+
+/// Demands that what has the name belongs to the deployment.
+fn ours(
+    kind: Kind,
+    name: &str,
+    desired: &Desired,
+    existing: Option<&Existing>,
+) -> Result<(), DockerError> {
+    let owner = existing.and_then(Existing::deployment);
+    if owner == Some(desired.name.as_str()) {
+        return Ok(());
+    }
+    Err(DockerError::Conflict(Conflict {
+        kind,
+        name: name.to_owned(),
+        owner: owner.map(str::to_owned),
+    }))
+}
+
+fn bytes(memory: Option<u64>) -> i64 {
+    memory.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// The request that makes a container. It is started without a restart policy,
+/// so that one that cannot start ends once and says why.
+fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+    let (port, path) = spec.ready;
+    let health = HealthConfig {
+        test: Some(
+            ["CMD", "curl", "-qfsS", "-o", "/dev/null"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain([format!("http://127.0.0.1:{port}{path}")])
+                .collect(),
+        ),
+        // Rare, because each one starts a program: at one a second, twenty
+        // deployments keep two cores busy. Docker 25 and newer asks more often
+        // in the beginning.
+        interval: Some(30 * SECOND_NS),
+        timeout: Some(5 * SECOND_NS),
+        retries: Some(3),
+        start_period: Some(30 * SECOND_NS),
+        start_interval: Some(SECOND_NS),
+    };
+    let mount = |volume: &String| Mount {
+        target: Some(DATA_DIRECTORY.to_owned()),
+        source: Some(volume.clone()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    };
+    let binding = |(inside, outside): (&u16, &u16)| {
+        let outside = PortBinding {
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_port: Some(outside.to_string()),
+        };
+        (format!("{inside}/tcp"), Some(vec![outside]))
+    };
+    let program = &spec.program;
+    ContainerCreateBody {
+        image: Some(program.image.clone()),
+        env: Some(
+            program
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        ),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        healthcheck: (spec.role != Role::Probe).then_some(health),
+        stop_signal: Some(STOP_SIGNAL.to_owned()),
+        stop_timeout: Some(STOP_GRACE_S),
+        host_config: Some(HostConfig {
+            mounts: Some(spec.volume.iter().map(mount).collect()),
+            port_bindings: Some(spec.ports.iter().map(binding).collect()),
+            network_mode: Some(spec.network.clone()),
+            memory: program.memory.map(|it| bytes(Some(it))),
+            memory_swap: program.memory.map(|it| bytes(Some(it))),
+            ..Default::default()
+        }),
+        networking_config: (!spec.aliases.is_empty()).then(|| NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(
+                spec.network.clone(),
+                EndpointSettings {
+                    aliases: Some(spec.aliases.clone()),
+                    ..Default::default()
+                },
+            )])),
+        }),
+        ..Default::default()
+    }
+}

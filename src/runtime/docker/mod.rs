@@ -1,0 +1,111 @@
+//! A deployment on Docker.
+//!
+//! The one place that speaks Docker's API. Looking never changes anything, and
+//! every step can be repeated: after a lost reply or a killed process the next
+//! run finds what is there and goes on.
+
+mod archive;
+mod error;
+mod exec;
+mod execute;
+mod image;
+mod observe;
+mod transport;
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use self::{
+    error::DockerError,
+    exec::ExecTransport,
+    execute::Job,
+    observe::Credentials,
+    transport::{ApiVersion, Endpoint, EndpointError},
+};
+
+/// A Docker daemon. Nothing is dialled before it is needed.
+#[derive(Debug)]
+pub struct Docker {
+    endpoint: Endpoint,
+    client: bollard::Docker,
+}
+
+/// How long an operation goes on, and what can end it before.
+#[derive(Clone, Debug)]
+pub struct Patience {
+    deadline: Instant,
+    cancel: CancellationToken,
+}
+
+impl Patience {
+    /// Until `limit` from now, or until `cancel` fires.
+    #[must_use]
+    pub fn new(limit: Duration, cancel: CancellationToken) -> Self {
+        Self {
+            deadline: Instant::now() + limit,
+            cancel,
+        }
+    }
+
+    /// How long is left.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+impl Docker {
+    /// The daemon at `endpoint`.
+    pub fn new(endpoint: Endpoint) -> Result<Self, DockerError> {
+        let client = transport::client(&endpoint)
+            .map_err(|error| error::classify(&endpoint, "make a client", error))?;
+        Ok(Self { endpoint, client })
+    }
+
+    /// Where the daemon listens.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Runs one request for as long as patience lasts. It may be dropped in
+    /// the middle; what the daemon makes of it is found by the next look.
+    async fn call<T>(
+        &self,
+        patience: &Patience,
+        doing: &str,
+        request: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, DockerError> {
+        let outcome = self.within(patience, doing, request).await?;
+        outcome.map_err(|error| error::classify(&self.endpoint, doing, error))
+    }
+
+    /// Waits for `work` for as long as patience lasts.
+    async fn within<T>(
+        &self,
+        patience: &Patience,
+        doing: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, DockerError> {
+        tokio::select! {
+            biased;
+            () = patience.cancel.cancelled() => Err(DockerError::Cancelled { doing: doing.to_owned() }),
+            outcome = work => Ok(outcome),
+            () = tokio::time::sleep_until(patience.deadline) => Err(DockerError::TimedOut {
+                endpoint: self.endpoint.clone(),
+                doing: doing.to_owned(),
+            }),
+        }
+    }
+}
+
+/// Turns the absence of an object into `None`.
+fn found<T>(outcome: Result<T, DockerError>) -> Result<Option<T>, DockerError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,292 @@
+//! Looking at what there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bollard::{
+    models::{ContainerInspectResponse, ContainerStateStatusEnum, RestartPolicyNameEnum},
+    query_parameters::{InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder},
+};
+use futures_util::StreamExt;
+
+use super::{Docker, DockerError, Patience, archive, found};
+use crate::{
+    convex::Secret,
+    runtime::{
+        Existing, Names, Observed, ObservedContainer, Role, State,
+        desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
+    },
+};
+
+/// Most lines of a log that are shown.
+const LOG_LINES: usize = 20;
+
+/// Most characters of a log line that are shown.
+const LOG_LINE: usize = 400;
+
+/// What a volume says of the backend it belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// The instance secret.
+    pub secret: Option<Secret>,
+    /// The instance name.
+    pub name: Option<String>,
+}
+
+impl Docker {
+    /// Looks at everything of a deployment. Containers whose ID is in `known`
+    /// cannot have changed in what is fixed when a container is made, so their
+    /// images are not looked up.
+    pub async fn observe(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        known: &[String],
+    ) -> Result<Observed, DockerError> {
+        Ok(Observed {
+            network: self.network(patience, &names.network()).await?,
+            volume: self.volume(patience, &names.volume()).await?,
+            backend: self
+                .container(patience, names, Role::Backend, known)
+                .await?,
+            dashboard: self
+                .container(patience, names, Role::Dashboard, known)
+                .await?,
+            probe: self
+                .container(patience, names, Role::Probe, known)
+                .await?
+                .map(|container| Existing {
+                    labels: container.labels,
+                }),
+        })
+    }
+
+    /// Looks at a network.
+    pub async fn network(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<Option<Existing>, DockerError> {
+        let request = self
+            .client
+            .inspect_network(name, None::<InspectNetworkOptions>);
+        let network = found(self.call(patience, "look at the network", request).await)?;
+        Ok(network.map(|network| Existing {
+            labels: network.labels.unwrap_or_default().into_iter().collect(),
+        }))
+    }
+
+    /// Looks at a volume.
+    pub async fn volume(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<Option<Existing>, DockerError> {
+        let request = self.client.inspect_volume(name);
+        let volume = found(self.call(patience, "look at the volume", request).await)?;
+        Ok(volume.map(|volume| Existing {
+            labels: volume.labels.into_iter().collect(),
+        }))
+    }
+
+    /// Looks at a container; see [`Docker::observe`].
+    pub async fn container(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        role: Role,
+        known: &[String],
+    ) -> Result<Option<ObservedContainer>, DockerError> {
+        let Some(mut container) = self.container_alone(patience, names, role).await? else {
+            return Ok(None);
+        };
+        if !known.contains(&container.id) {
+            container.image_env = self.image_env(patience, &container.image_id).await?;
+        }
+        Ok(Some(container))
+    }
+
+    /// Looks at a container and not at its image.
+    pub async fn container_alone(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        role: Role,
+    ) -> Result<Option<ObservedContainer>, DockerError> {
+        let container = self.inspect(patience, &names.container(role)).await?;
+        Ok(container.map(read))
+    }
+
+    /// Docker's ID of a container.
+    pub async fn container_id(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<Option<String>, DockerError> {
+        let container = self.inspect(patience, name).await?;
+        Ok(container.and_then(|container| container.id))
+    }
+
+    pub(super) async fn inspect(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<Option<ContainerInspectResponse>, DockerError> {
+        let request = self
+            .client
+            .inspect_container(name, None::<InspectContainerOptions>);
+        found(self.call(patience, "look at the container", request).await)
+    }
+
+    /// What the volume of a container, running or not, says of its backend.
+    pub async fn credentials(
+        &self,
+        patience: &Patience,
+        container: &str,
+    ) -> Result<Credentials, DockerError> {
+        let path = format!("{DATA_DIRECTORY}/{CREDENTIALS_DIRECTORY}");
+        let doing = "read the credentials in the volume";
+        let Some(packed) = self.download(patience, container, &path, doing).await? else {
+            return Ok(Credentials::default());
+        };
+        archive::credentials(&packed).map_err(|error| DockerError::Failed {
+            doing: doing.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// The end of a container's log, or nothing when it cannot be had: it only
+    /// explains another failure.
+    pub(super) async fn log_tail(&self, patience: &Patience, container: &str) -> String {
+        let options = LogsOptionsBuilder::new()
+            .stdout(true)
+            .stderr(true)
+            .tail(&LOG_LINES.to_string())
+            .build();
+        let stream = self.client.logs(container, Some(options));
+        let collected = stream.fold(Vec::new(), |mut bytes, part| async move {
+            if let Ok(part) = part {
+                bytes.extend_from_slice(&part.into_bytes());
+            }
+            bytes
+        });
+        let bytes = self
+            .within(patience, "read the log", collected)
+            .await
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<_> = text.lines().map(shorten_line).collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+}
+
+/// Without the colours some programs print, and cut if it is very long.
+fn shorten_line(line: &str) -> String {
+    let mut plain = String::new();
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            // An escape sequence ends with its first letter.
+            characters.by_ref().find(char::is_ascii_alphabetic);
+        } else if !character.is_control() || character == '\t' {
+            plain.push(character);
+        }
+    }
+    match plain.char_indices().nth(LOG_LINE) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
+}
+
+fn read(container: ContainerInspectResponse) -> ObservedContainer {
+    let config = container.config.unwrap_or_default();
+    let host = container.host_config.unwrap_or_default();
+    let state = container.state.unwrap_or_default();
+    let code = state.exit_code.unwrap_or_default();
+    let state = match state.status {
+        Some(ContainerStateStatusEnum::RUNNING) => State::Running,
+        Some(ContainerStateStatusEnum::CREATED) => State::Created,
+        Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting { code },
+        Some(ContainerStateStatusEnum::EXITED) => State::Exited {
+            code,
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+        },
+        _ => State::Dying,
+    };
+    let restarts = host
+        .restart_policy
+        .and_then(|policy| policy.name)
+        .is_some_and(|name| {
+            !matches!(
+                name,
+                RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY
+            )
+        });
+    ObservedContainer {
+        id: container.id.unwrap_or_default(),
+        image: config.image.unwrap_or_default(),
+        image_id: container.image.unwrap_or_default(),
+        state,
+        env: read_env(config.env.unwrap_or_default()),
+        labels: config.labels.unwrap_or_default().into_iter().collect(),
+        volumes: container
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| Some((mount.destination?, mount.name?)))
+            .collect(),
+        networks: container
+            .network_settings
+            .and_then(|settings| settings.networks)
+            .unwrap_or_default()
+            .into_keys()
+            .collect::<BTreeSet<_>>(),
+        ports: read_ports(host.port_bindings.unwrap_or_default()),
+        memory: host
+            .memory
+            .and_then(|bytes| u64::try_from(bytes).ok())
+            .filter(|bytes| *bytes > 0),
+        restarts,
+        image_env: None,
+    }
+}
+
+/// From Docker's `NAME=value`.
+pub(super) fn read_env(list: Vec<String>) -> BTreeMap<String, String> {
+    list.into_iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) => (name.to_owned(), value.to_owned()),
+            None => (pair, String::new()),
+        })
+        .collect()
+}
+
+/// Ports of the container, and those of the loopback interface that lead to
+/// them. What is bound elsewhere is not of our making and counts as port 0.
+fn read_ports(
+    bindings: impl IntoIterator<Item = (String, Option<Vec<bollard::models::PortBinding>>)>,
+) -> BTreeMap<u16, u16> {
+    bindings
+        .into_iter()
+        .filter_map(|(inside, outside)| {
+            let inside = inside.strip_suffix("/tcp")?.parse().ok()?;
+            let binding = outside?.into_iter().next()?;
+            let port = match binding.host_ip.as_deref() {
+                Some("127.0.0.1") => binding.host_port?.parse().unwrap_or(0),
+                _ => 0,
+            };
+            Some((inside, port))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten_line;
+
+    #[test]
+    fn colours_and_endless_lines_are_kept_out_of_diagnostics() {
+        assert_eq!(shorten_line("\u{1b}[31mred\u{1b}[0m\tplain"), "red\tplain");
+        assert_eq!(shorten_line(&"é".repeat(500)).chars().count(), 401);
+    }
+}

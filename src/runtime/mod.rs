@@ -1,0 +1,19 @@
+//! Where a deployment runs.
+//!
+//! What there should be ([`Desired`]) and what there is ([`Observed`]) are
+//! values; [`steps()`] says, without I/O, how to get from one to the other.
+//! [`docker`] looks and acts.
+
+mod desired;
+pub mod docker;
+mod observed;
+mod steps;
+
+pub use self::{
+    desired::{
+        BACKEND_PORT, CREDENTIALS_DIRECTORY, ContainerSpec, DASHBOARD_PORT, DATA_DIRECTORY,
+        Desired, Names, Program, Publish, Role, SITE_PORT, labels,
+    },
+    observed::{Existing, Observed, ObservedContainer, State},
+    steps::{Conflict, Difference, Kind, Step, differences, steps},
+};

@@ -1,0 +1,112 @@
+//! What there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::desired::labels;
+
+/// The objects that bear the names of a deployment's.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The network.
+    pub network: Option<Existing>,
+    /// The volume.
+    pub volume: Option<Existing>,
+    /// The backend's container.
+    pub backend: Option<ObservedContainer>,
+    /// The dashboard's container.
+    pub dashboard: Option<ObservedContainer>,
+    /// A container that an interrupted look into the volume left.
+    pub probe: Option<Existing>,
+}
+
+/// An object with labels.
+#[derive(Clone, Debug, Default)]
+pub struct Existing {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Existing {
+    /// The deployment it says it belongs to.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&str> {
+        self.labels.get(labels::DEPLOYMENT).map(String::as_str)
+    }
+}
+
+/// What a container is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It was made and never started.
+    Created,
+    /// It ended.
+    Exited {
+        /// With this code.
+        code: i64,
+        /// Because it used more memory than it may.
+        out_of_memory: bool,
+    },
+    /// It ends and is started again and again.
+    Restarting {
+        /// With this code, last time.
+        code: i64,
+    },
+    /// It is frozen.
+    Paused,
+    /// It is going away.
+    Dying,
+}
+
+/// A container that exists.
+#[derive(Clone, Debug)]
+pub struct ObservedContainer {
+    /// Docker's ID of it.
+    pub id: String,
+    /// The image it was asked to run.
+    pub image: String,
+    /// Docker's ID of that image.
+    pub image_id: String,
+    /// What it is doing.
+    pub state: State,
+    /// Its environment, the image's own included.
+    pub env: BTreeMap<String, String>,
+    /// Its labels, the image's own included.
+    pub labels: BTreeMap<String, String>,
+    /// Volumes by the directory they are at.
+    pub volumes: BTreeMap<String, String>,
+    /// The networks it is in, by name.
+    pub networks: BTreeSet<String>,
+    /// Ports of the container, and those of the loopback interface that lead
+    /// to them.
+    pub ports: BTreeMap<u16, u16>,
+    /// Most memory it may use, in bytes.
+    pub memory: Option<u64>,
+    /// Whether Docker starts it again when it ends.
+    pub restarts: bool,
+    /// The environment of the image. Only looked up when the container is not
+    /// one we know.
+    pub image_env: Option<BTreeMap<String, String>>,
+}
+
+impl ObservedContainer {
+    /// The deployment it says it belongs to.
+    #[must_use]
+    pub fn deployment(&self) -> Option<&str> {
+        self.labels.get(labels::DEPLOYMENT).map(String::as_str)
+    }
+
+    /// The names listed in a label of ours.
+    #[must_use]
+    pub fn listed(&self, label: &str) -> BTreeSet<&str> {
+        let list = self.labels.get(label).map_or("", String::as_str);
+        list.split(',').filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Whether it runs as it should.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+}

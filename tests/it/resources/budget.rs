@@ -1,0 +1,71 @@
+//! How few requests it takes.
+
+use super::{config, deployment};
+use crate::support::{
+    docker::{Name, Proxy, docker},
+    terraform::{Core, Project},
+};
+
+#[test]
+fn a_plan_without_changes_takes_four_calls_of_docker_and_one_of_the_backend() {
+    let name = Name::new();
+    let proxy = Proxy::start();
+    let blocks = deployment(&name, "")
+        + r#"
+        resource "convex_env" "app" {
+          deployment = convex_deployment.app.id
+          variables  = { A = "1", B = "2" }
+          auth       = {}
+        }
+    "#;
+    let mut project = Project::new(Core::Installed, &config(&blocks));
+    project.set_env("DOCKER_HOST", &proxy.host());
+    project.apply().ok();
+
+    let backend = name.container("backend");
+    let requests = |method: &str| {
+        let url = "http://127.0.0.1:3210/standin/requests";
+        docker(&["exec", &backend, "curl", "-sSf", "-X", method, url])
+    };
+    requests("DELETE");
+    proxy.take();
+    project.assert_no_changes();
+    let calls = proxy.take();
+    assert!(calls.len() <= 4, "{calls:#?}");
+    assert!(calls.iter().all(|call| !call.changes()), "{calls:#?}");
+    let asked: serde_json::Value = serde_json::from_str(&requests("GET")).expect("JSON");
+    let asked: Vec<_> = asked
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|request| format!("{} {}", request["method"], request["path"]))
+        .filter(|request| !request.contains("/standin/") && !request.contains("/version"))
+        .collect();
+    assert_eq!(asked, [r#""GET" "/api/list_environment_variables""#]);
+    println!(
+        "a plan without changes: {} calls of Docker, 1 of the backend",
+        calls.len()
+    );
+
+    // A template is planned without Docker when it is imported.
+    proxy.take();
+    project.validate().ok();
+    assert_eq!(proxy.take(), []);
+    project.destroy().ok();
+}
+
+#[test]
+fn a_first_plan_and_an_unused_provider_dial_nobody() {
+    let proxy = Proxy::start();
+    let name = Name::new();
+    let mut project = Project::new(
+        Core::Installed,
+        &config(&format!(
+            "provider \"convex\" {{}}\n{}",
+            deployment(&name, "")
+        )),
+    );
+    project.set_env("DOCKER_HOST", &proxy.host());
+    project.plan().ok();
+    assert_eq!(proxy.take(), []);
+}

@@ -1,0 +1,55 @@
+//! Resources on real Docker, run by real Terraform.
+
+mod budget;
+mod deployment;
+mod drift;
+mod env;
+mod interrupted;
+mod refusals;
+mod secrecy;
+
+use crate::support::{
+    docker::{Name, images},
+    terraform::{Core, Project},
+};
+
+/// A configuration around these blocks.
+pub fn config(blocks: &str) -> String {
+    format!(
+        "terraform {{\n  required_providers {{\n    convex = {{ source = \"coder-convex/convex\" }}\n  }}\n}}\n{blocks}\n"
+    )
+}
+
+/// A deployment with these attributes beside name and images.
+pub fn deployment(name: &Name, attributes: &str) -> String {
+    let images = images();
+    let has = |attribute: &str| {
+        attributes
+            .lines()
+            .any(|line| line.trim_start().starts_with(&format!("{attribute} ")))
+    };
+    let mut block = format!(
+        "resource \"convex_deployment\" \"app\" {{\n  name = {:?}\n",
+        name.as_str()
+    );
+    if !has("backend") {
+        block += &format!("  backend = {{ image = {:?} }}\n", images.backend);
+    }
+    if !has("dashboard") {
+        block += &format!("  dashboard = {{ image = {:?} }}\n", images.dashboard);
+    }
+    if !has("volume") {
+        block += "  volume = { on_destroy = \"delete\" }\n";
+    }
+    format!("{block}{attributes}\n}}\n")
+}
+
+/// A project with one deployment, not applied yet.
+pub fn project(core: Core, name: &Name, attributes: &str) -> Project {
+    Project::new(core, &config(&deployment(name, attributes)))
+}
+
+/// Rewrites the configuration.
+pub fn configure(project: &Project, blocks: &str) {
+    project.write("main.tf", &config(blocks));
+}

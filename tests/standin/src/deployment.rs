@@ -1,0 +1,289 @@
+//! The deployment: what it holds, and how changes become part of it.
+//!
+//! All data is in memory as well, so that reads answer while the database is out of reach (observed). An update looks
+//! at the data, works on its own copy and is committed only if nobody else committed meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::error::ApiError;
+use crate::identity::Authority;
+use crate::store::{Store, StoreError};
+use crate::variable::{self, Change, Limits, Variable, Variables};
+
+/// Time between an update's look at the data and its commit. Long enough that of two updates sent in parallel about
+/// one conflicts, and of ten eight or nine (observed), short enough to be no burden.
+const COMMIT_DELAY: Duration = Duration::from_millis(10);
+
+/// Which of the two public URLs a canonical URL replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Destination {
+    /// The API and the WebSocket, `CONVEX_CLOUD_URL`.
+    ConvexCloud,
+    /// HTTP actions, `CONVEX_SITE_URL`.
+    ConvexSite,
+}
+
+/// The URLs that were set to replace those of the start.
+pub type CanonicalUrls = BTreeMap<Destination, String>;
+
+/// Where files go: fixed by the first start of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StorageKind {
+    /// A directory on the volume.
+    Local,
+    /// Buckets of an S3 service.
+    S3,
+}
+
+/// What a start says about the deployment; not kept in the database.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who checks keys.
+    pub authority: Authority,
+    /// URL of the API, as clients reach it.
+    pub cloud_origin: String,
+    /// URL of HTTP actions, as clients reach it.
+    pub site_origin: String,
+    /// How much it holds.
+    pub limits: Limits,
+    /// The text of `/version`.
+    pub version: String,
+}
+
+/// A running deployment, shared by all requests.
+pub struct Deployment {
+    /// What the start said.
+    pub settings: Settings,
+    variables: Table<Variables>,
+    canonical_urls: Table<CanonicalUrls>,
+    store: Mutex<Box<dyn Store>>,
+    committed: watch::Sender<()>,
+    fatal: Notify,
+}
+
+/// Why a database does not become a deployment.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An earlier start made the file and stopped before it had written anything. The real backend cannot use such a
+    /// database ever again (observed).
+    #[error(
+        "the database exists but was never initialized: the start that made it failed, and no later one can use it"
+    )]
+    NeverInitialized,
+    /// Local storage and S3 cannot be exchanged once data exists.
+    #[error(
+        "the database was initialized with {was:?} storage, but the backend was started with {now:?}"
+    )]
+    OtherStorage {
+        /// The first start's choice.
+        was: StorageKind,
+        /// This start's choice.
+        now: StorageKind,
+    },
+    /// A document has another shape than this program gives it.
+    #[error("the document {name} is unreadable: {error}")]
+    Unreadable {
+        /// Its name in the store.
+        name: &'static str,
+        /// What is wrong with it.
+        error: serde_json::Error,
+    },
+}
+
+/// One document of the store, with the number of commits since the start as its version.
+struct Table<T> {
+    name: &'static str,
+    content: RwLock<(u64, Arc<T>)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Globals {
+    storage: StorageKind,
+}
+
+const GLOBALS: &str = "globals";
+const VARIABLES: &str = "environment_variables";
+const CANONICAL_URLS: &str = "canonical_urls";
+
+impl Deployment {
+    /// Loads what the store holds, or initializes it on the first start.
+    pub async fn load(
+        mut store: Box<dyn Store>,
+        settings: Settings,
+        storage: StorageKind,
+    ) -> Result<Self, LoadError> {
+        let documents = store.load().await?;
+        match read::<Globals>(&documents, GLOBALS)? {
+            Some(globals) if globals.storage == storage => {}
+            Some(globals) => {
+                return Err(LoadError::OtherStorage {
+                    was: globals.storage,
+                    now: storage,
+                });
+            }
+            None if store.is_fresh() => {
+                let globals = serde_json::to_string(&Globals { storage }).map_err(|error| {
+                    LoadError::Unreadable {
+                        name: GLOBALS,
+                        error,
+                    }
+                })?;
+                store.write(GLOBALS, &globals).await?;
+            }
+            None => return Err(LoadError::NeverInitialized),
+        }
+        Ok(Self {
+            settings,
+            variables: Table::new(VARIABLES, read(&documents, VARIABLES)?.unwrap_or_default()),
+            canonical_urls: Table::new(
+                CANONICAL_URLS,
+                read(&documents, CANONICAL_URLS)?.unwrap_or_default(),
+            ),
+            store: Mutex::new(store),
+            committed: watch::Sender::new(()),
+            fatal: Notify::new(),
+        })
+    }
+
+    /// The variables as of the last commit.
+    pub fn variables(&self) -> Arc<Variables> {
+        self.variables.read().1
+    }
+
+    /// Applies one batch: all of it or nothing.
+    pub async fn update_variables(&self, changes: Vec<Change>) -> Result<(), ApiError> {
+        let (version, before) = self.variables.read();
+        let after = variable::apply(&before, changes, &self.settings.limits, new_variable)?;
+        match after {
+            Some(after) => self.commit(&self.variables, version, after).await,
+            // A transaction that writes nothing cannot conflict.
+            None => Ok(()),
+        }
+    }
+
+    /// A public URL as functions and clients are told it: the canonical one, else that of the start.
+    pub fn url(&self, destination: Destination) -> String {
+        self.canonical_urls
+            .read()
+            .1
+            .get(&destination)
+            .cloned()
+            .unwrap_or_else(|| match destination {
+                Destination::ConvexCloud => self.settings.cloud_origin.clone(),
+                Destination::ConvexSite => self.settings.site_origin.clone(),
+            })
+    }
+
+    /// Sets a canonical URL, or with `None` returns to the start's.
+    pub async fn update_url(
+        &self,
+        destination: Destination,
+        url: Option<String>,
+    ) -> Result<(), ApiError> {
+        let (version, before) = self.canonical_urls.read();
+        if before.get(&destination) == url.as_ref() {
+            return Ok(());
+        }
+        let mut after = (*before).clone();
+        match url {
+            Some(url) => after.insert(destination, url),
+            None => after.remove(&destination),
+        };
+        self.commit(&self.canonical_urls, version, after).await
+    }
+
+    /// Reports every commit from now on.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.committed.subscribe()
+    }
+
+    /// Waits until the deployment cannot go on: another backend owns the database.
+    pub async fn fatal(&self) {
+        self.fatal.notified().await;
+    }
+
+    async fn commit<T: Serialize>(
+        &self,
+        table: &Table<T>,
+        version: u64,
+        after: T,
+    ) -> Result<(), ApiError> {
+        tokio::time::sleep(COMMIT_DELAY).await;
+        let mut store = self.store.lock().await;
+        if table.read().0 != version {
+            return Err(ApiError::conflict());
+        }
+        let json = serde_json::to_string(&after).map_err(|error| internal(&error))?;
+        store.write(table.name, &json).await.map_err(|error| {
+            if matches!(error, StoreError::LeaseLost) {
+                self.fatal.notify_one();
+            }
+            internal(&error)
+        })?;
+        table.replace(version + 1, after);
+        self.committed.send_replace(());
+        Ok(())
+    }
+}
+
+impl<T> Table<T> {
+    fn new(name: &'static str, content: T) -> Self {
+        Self {
+            name,
+            content: RwLock::new((0, Arc::new(content))),
+        }
+    }
+
+    fn read(&self) -> (u64, Arc<T>) {
+        self.content
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn replace(&self, version: u64, content: T) {
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) =
+            (version, Arc::new(content));
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    documents: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<Option<T>, LoadError> {
+    documents
+        .get(name)
+        .map(|json| {
+            serde_json::from_str(json).map_err(|error| LoadError::Unreadable { name, error })
+        })
+        .transpose()
+}
+
+fn internal(error: &dyn std::error::Error) -> ApiError {
+    tracing::error!("a change is lost: {error}");
+    ApiError::internal()
+}
+
+fn new_variable(value: String) -> Variable {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("the system has random bytes");
+    Variable {
+        value,
+        id: hex::encode(id),
+        created_ms: (now.as_secs_f64() * 1000.0).floor(),
+    }
+}

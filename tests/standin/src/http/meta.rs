@@ -1,0 +1,91 @@
+//! What a backend says of itself.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use crate::deployment::Deployment;
+use crate::error::ApiError;
+use crate::identity::{Identity, Operation, READ_ONLY_OPERATIONS};
+
+/// What an admin key may do.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Permissions {
+    success: bool,
+    /// Empty means all.
+    allowed_ops: &'static [&'static str],
+    is_read_only: bool,
+}
+
+/// A sentence that says it runs.
+pub async fn root() -> &'static str {
+    "This Convex deployment is running. See https://docs.convex.dev/."
+}
+
+/// The instance's name, unquoted.
+pub async fn instance_name(State(deployment): State<Arc<Deployment>>) -> String {
+    deployment.settings.authority.instance_name.clone()
+}
+
+/// The version, `unknown` in stock images.
+pub async fn version(State(deployment): State<Arc<Deployment>>) -> String {
+    deployment.settings.version.clone()
+}
+
+/// The body back.
+pub async fn echo(body: Body) -> Body {
+    body
+}
+
+/// Whether a key is an administrator's, and what it may do. A system key is not one (observed).
+pub async fn check_admin_key(Caller(caller): Caller) -> Result<Json<Permissions>, ApiError> {
+    let Identity::Admin { read_only } = caller else {
+        return Err(ApiError::bad_deploy_key());
+    };
+    let allowed_ops: &[_] = if read_only {
+        &READ_ONLY_OPERATIONS
+    } else {
+        &[]
+    };
+    Ok(Json(Permissions {
+        success: true,
+        allowed_ops,
+        is_read_only: read_only,
+    }))
+}
+
+/// What kind of deployment this is.
+pub async fn deployment_info(Caller(caller): Caller) -> Result<Json<Value>, ApiError> {
+    caller.require(Operation::View)?;
+    Ok(Json(json!({ "kind": "selfHosted" })))
+}
+
+/// Metrics, public unless `DISABLE_METRICS_ENDPOINT` is exactly `true`.
+pub async fn metrics(State(deployment): State<Arc<Deployment>>) -> Result<String, ApiError> {
+    if std::env::var_os("DISABLE_METRICS_ENDPOINT").is_some_and(|value| value == "true") {
+        return Err(ApiError::new(
+            StatusCode::NOT_FOUND,
+            "MetricsDisabled",
+            "The metrics are switched off.",
+        ));
+    }
+    Ok(format!(
+        "# TYPE standin_environment_variables gauge\nstandin_environment_variables {}\n",
+        deployment.variables().len()
+    ))
+}
+
+/// The answer to all HTTP actions of a deployment without functions.
+pub async fn no_http_actions() -> (StatusCode, &'static str) {
+    (
+        StatusCode::NOT_FOUND,
+        "This Convex deployment does not have HTTP actions enabled.",
+    )
+}

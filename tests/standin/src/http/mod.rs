@@ -1,0 +1,75 @@
+//! The routes of the API port.
+
+pub mod body;
+pub mod caller;
+pub mod canonical_urls;
+pub mod functions;
+pub mod layers;
+pub mod meta;
+pub mod variables;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get, post};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+use crate::deployment::Deployment;
+use crate::faults::{self, Control};
+use crate::sync;
+
+/// All routes, the control surface included. `timeout` is how long a handler may take.
+pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Duration) -> Router {
+    let api = Router::new()
+        .route("/check_admin_key", get(meta::check_admin_key))
+        .route("/update_environment_variables", post(variables::update))
+        .route("/list_environment_variables", get(variables::list))
+        .route("/update_canonical_url", post(canonical_urls::update))
+        .route("/query", post(functions::query))
+        .route("/sync", get(sync::upgrade))
+        .route("/{version}/sync", get(sync::upgrade))
+        .nest("/v1", v1());
+
+    Router::new()
+        .route("/", get(meta::root))
+        .route("/instance_name", get(meta::instance_name))
+        .route("/instance_version", get(meta::version))
+        .route("/echo", post(meta::echo))
+        .nest("/api", api)
+        .layer(cors())
+        .route("/version", get(meta::version))
+        .route("/metrics", get(meta::metrics))
+        .route("/http/", any(meta::no_http_actions))
+        .route("/http/{*rest}", any(meta::no_http_actions))
+        .with_state(deployment)
+        .layer(from_fn(layers::client_version))
+        .layer(from_fn_with_state(timeout, layers::time_limit))
+        .layer(from_fn_with_state(control.clone(), faults::intervene))
+        .layer(from_fn(layers::log))
+        .merge(faults::routes::router(control))
+}
+
+/// The versioned API. Paths that belong together share their methods: a GET on the path for updates lists, a POST on
+/// the path for lists updates (observed on the variables).
+fn v1() -> Router<Arc<Deployment>> {
+    let variables = get(variables::list).post(variables::update);
+    let canonical_urls = get(canonical_urls::get).post(canonical_urls::update);
+    Router::new()
+        .route("/list_environment_variables", variables.clone())
+        .route("/update_environment_variables", variables)
+        .route("/get_canonical_urls", canonical_urls.clone())
+        .route("/update_canonical_url", canonical_urls)
+        .route("/deployment_info", get(meta::deployment_info))
+}
+
+/// Any page may call, with credentials, from any origin.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_credentials(true)
+        .max_age(Duration::from_hours(24))
+}

@@ -1,0 +1,26 @@
+//! A stand-in for the self-hosted Convex backend and its dashboard.
+//!
+//! It answers as the real backend answers (routes, status codes, bodies, limits, atomicity, authentication, start-up
+//! and signals), as far as a deployment without pushed functions goes. It is held to recorded exchanges with a real
+//! backend (`tests/data/backend_exchanges.jsonl`); where a doc comment says "observed", the fact comes from there or
+//! from the notes taken with them.
+//!
+//! What the real backend lacks, failures on demand and a look at what was asked, lives in [`faults`] and nowhere else.
+
+pub mod admin_key;
+pub mod cli;
+pub mod connection;
+pub mod dashboard;
+pub mod deployment;
+pub mod error;
+pub mod faults;
+pub mod http;
+pub mod identity;
+pub mod log;
+pub mod query;
+pub mod secret;
+pub mod serve;
+pub mod site;
+pub mod store;
+pub mod sync;
+pub mod variable;
