@@ -14,8 +14,9 @@ use crate::{
 pub enum Found {
     /// Its backend runs.
     Running(Live),
-    /// Its data is there, and no backend runs.
-    Stopped,
+    /// Its data is there, and no backend runs. What it was like before is known
+    /// when this run manages it.
+    Stopped(Option<Live>),
     /// There is nothing.
     Gone,
 }
@@ -32,7 +33,7 @@ pub async fn locate(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnos
         return Ok(if live.running {
             Found::Running(live)
         } else {
-            Found::Stopped
+            Found::Stopped(Some(live))
         });
     }
     look(cx, deployment).await
@@ -59,12 +60,12 @@ async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
             .await
             .map_err(failed)?;
         return Ok(match volume {
-            Some(_) => Found::Stopped,
+            Some(_) => Found::Stopped(None),
             None => Found::Gone,
         });
     };
     if !backend.is_running() {
-        return Ok(Found::Stopped);
+        return Ok(Found::Stopped(None));
     }
     let stored = docker
         .credentials(&patience, &backend.id)
@@ -114,7 +115,7 @@ pub async fn find_instance(
     }
     match look(cx, deployment).await? {
         Found::Running(live) => Ok((live.instance_name, live.secret)),
-        Found::Stopped => Err(Diagnostic::error(
+        Found::Stopped(_) => Err(Diagnostic::error(
             "The deployment is stopped",
             format!(
                 "The secret of {} can only be read from its volume while its backend runs. Start it, or give instance_name and instance_secret.",

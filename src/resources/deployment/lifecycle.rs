@@ -24,10 +24,6 @@ use crate::{
     },
 };
 
-/// In the private data of a deployment whose create has not come to its end:
-/// whether the volume was there before, perhaps with data.
-const UNFINISHED: &str = "unfinished_with_adopted_volume";
-
 /// How a deployment is called in messages.
 pub(super) fn object(name: &str) -> String {
     format!("deployment {name:?}")
@@ -70,14 +66,25 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     fill_keys(&work.settings, &secret, &mut planned)?;
     planned.container_ids.get_or_insert_default();
     planned.image_digests.get_or_insert_default();
-    cx.private.set(UNFINISHED, &adopted);
-    cx.checkpoint(&planned);
+    cx.checkpoint(&unfinished(&planned, adopted));
 
     work.carry_out(&desired, &secret.to_hex(), &observed)
         .await?;
     work.finish(cx, &mut planned, &secret).await?;
-    cx.private.remove(UNFINISHED);
     Ok(planned)
+}
+
+/// The state of a deployment whose create has not come to its end. Terraform
+/// will destroy it before it tries again, and data that is older than this
+/// create must not go with it, whatever was configured.
+fn unfinished(planned: &Model, adopted: bool) -> Model {
+    let mut model = planned.clone();
+    if adopted {
+        model.volume = Some(VolumeModel {
+            on_destroy: Some(VolumeModel::RETAIN.to_owned()),
+        });
+    }
+    model
 }
 
 /// Changes a deployment in place.
@@ -158,20 +165,10 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
         .and_then(|volume| volume.on_destroy.as_deref())
         == Some(VolumeModel::DELETE);
     if delete_data && observed.volume.is_some_and(|it| ours(it.deployment())) {
-        if cx.private.get(UNFINISHED) == Some(true) {
-            cx.warn(Diagnostic::warning(
-                "Data kept",
-                format!(
-                    "The volume {} is kept although volume.on_destroy is \"delete\": it is older than deployment {:?}, whose creation never came to its end. Remove it with `docker volume rm {}` if its data is not needed.",
-                    names.volume(), prior.name, names.volume()
-                ),
-            ));
-        } else {
-            work.docker
-                .remove_volume(&work.patience, &names.volume())
-                .await
-                .map_err(failed)?;
-        }
+        work.docker
+            .remove_volume(&work.patience, &names.volume())
+            .await
+            .map_err(failed)?;
     }
     cx.session
         .note(&prior.name, |deployment| deployment.live = None);

@@ -267,11 +267,16 @@ fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
     without_memory(one) == without_memory(other)
 }
 
-/// Tells the rest of this run what is planned.
+/// Tells the rest of this run what is planned. A deployment that stays as it is
+/// says nothing: while the plan is applied Terraform will not mention it again,
+/// and what depends on it must then come to the same plan.
 fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
     let Known::Known(name) = plan.planned::<String>("name") else {
         return;
     };
+    if !plan.changes_anything() {
+        return;
+    }
     let planned = Planned {
         creates: plan.creates(),
         origins: settings.map_or(Known::Unknown, |settings| {

@@ -75,18 +75,18 @@ pub(super) async fn refresh(
         .is_some_and(|it| it.is_running() && it.restarts);
     if let Some(backend) = &backend {
         let spec = desired.backend_container();
-        let rest = absorb(&mut model, &spec, backend);
-        if rest.is_empty() && running {
+        let found = absorb(&mut model, &spec, backend);
+        if found.fits && running {
             ids.backend = Some(backend.id.clone());
         }
-        odd.extend(rest.into_iter().map(|it| (Role::Backend, it)));
+        odd.extend(found.odd.into_iter().map(|it| (Role::Backend, it)));
     }
     if let (Some(dashboard), Some(spec)) = (&dashboard, desired.dashboard_container()) {
-        let rest = absorb(&mut model, &spec, dashboard);
-        if rest.is_empty() && dashboard.is_running() && dashboard.restarts {
+        let found = absorb(&mut model, &spec, dashboard);
+        if found.fits && dashboard.is_running() && dashboard.restarts {
             ids.dashboard = Some(dashboard.id.clone());
         }
-        odd.extend(rest.into_iter().map(|it| (Role::Dashboard, it)));
+        odd.extend(found.odd.into_iter().map(|it| (Role::Dashboard, it)));
     }
     if settings.running {
         report(cx, &model.name, &odd);
@@ -97,15 +97,21 @@ pub(super) async fn refresh(
     Ok(Some(model))
 }
 
+/// How a container compares to the one that was made.
+struct Comparison {
+    /// Whether it is as it was made, but for what is changed while it runs.
+    fits: bool,
+    /// In what it differs that no attribute shows.
+    odd: Vec<Difference>,
+}
+
 /// Takes over into the state in what a container differs from it, so that the
-/// plan shows each difference by its attribute. Returns those that have none,
-/// or one whose value the plan would take over if the configuration has none.
-fn absorb(
-    model: &mut Model,
-    spec: &ContainerSpec,
-    container: &ObservedContainer,
-) -> Vec<Difference> {
-    let mut rest = Vec::new();
+/// plan shows each difference by its attribute.
+fn absorb(model: &mut Model, spec: &ContainerSpec, container: &ObservedContainer) -> Comparison {
+    let mut comparison = Comparison {
+        fits: true,
+        odd: Vec::new(),
+    };
     for difference in differences(spec, container) {
         let taken = match &difference {
             Difference::Env(name) => take_env(model, spec, container, name),
@@ -114,15 +120,17 @@ fn absorb(
                 if let Some(backend) = &mut model.backend {
                     backend.memory_mb = container.memory.map(|bytes| bytes >> 20);
                 }
-                true
+                continue;
             }
+            // A plan would take over what the configuration leaves open.
             _ => false,
         };
+        comparison.fits = false;
         if !taken {
-            rest.push(difference);
+            comparison.odd.push(difference);
         }
     }
-    rest
+    comparison
 }
 
 fn take_label(

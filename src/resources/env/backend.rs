@@ -48,7 +48,10 @@ pub enum Backend {
         site_origin: Option<String>,
     },
     /// Its data is there, but nothing answers.
-    Stopped,
+    Stopped {
+        /// Where its HTTP actions will answer, when this run knows.
+        site_origin: Option<String>,
+    },
     /// There is nothing.
     Gone,
 }
@@ -82,7 +85,11 @@ async fn by_deployment(
 ) -> Result<Backend, Diagnostic> {
     let live = match locate(cx, deployment).await? {
         Found::Running(live) => live,
-        Found::Stopped => return Ok(Backend::Stopped),
+        Found::Stopped(live) => {
+            return Ok(Backend::Stopped {
+                site_origin: live.map(|live| live.origins.site.to_string()),
+            });
+        }
         Found::Gone => return Ok(Backend::Gone),
     };
     let name = DeploymentName::parse(deployment).map_err(|error| invalid("deployment", &error))?;

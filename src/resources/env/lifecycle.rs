@@ -10,6 +10,7 @@ use super::{
     backend::{Backend, Way, find, object},
     desired,
     model::{AuthModel, Model, SecretModel, auth_names},
+    seen,
 };
 use crate::{
     backend::{BackendError, Client, TransportError, api},
@@ -58,13 +59,14 @@ async fn apply(
     if matches!(backend, Backend::Gone) {
         return Err(no_such(planned.deployment.as_deref().unwrap_or_default()).into());
     }
+    seen::note(&mut cx.private, &backend);
     complete_auth(&mut planned, &backend).await?;
     let variables = desired::variables(&planned)?;
     let waits = match backend {
         Backend::Running { client, .. } => {
             set(cx, &client, &planned, &variables, managed_before).await?
         }
-        Backend::Stopped | Backend::Gone => true,
+        Backend::Stopped { .. } | Backend::Gone => true,
     };
     if waits && planned.pending == Some(false) {
         return Err(Diagnostic::error(
@@ -118,6 +120,9 @@ async fn site_origin(object: &str, backend: &Backend) -> Result<String, Diagnost
         Backend::Running {
             site_origin: Some(origin),
             ..
+        }
+        | Backend::Stopped {
+            site_origin: Some(origin),
         } => Ok(origin.clone()),
         Backend::Running { client, .. } => match client.call(&api::canonical_urls()).await {
             Ok(urls) => Ok(urls.convex_site_url),
@@ -127,7 +132,7 @@ async fn site_origin(object: &str, backend: &Backend) -> Result<String, Diagnost
             )),
             Err(error) => Err(backend_error(object, "read the site origin", &error)),
         },
-        Backend::Stopped | Backend::Gone => {
+        Backend::Stopped { site_origin: None } | Backend::Gone => {
             Err(unknown_site_origin(object, "its backend does not run"))
         }
     }
@@ -197,9 +202,11 @@ pub(super) async fn read(
         return Ok(Some(model));
     }
     let patience = Patience::new(timeouts(&model).read(), cx.cancellation());
-    let client = match find(cx, &model, &patience).await? {
+    let backend = find(cx, &model, &patience).await?;
+    seen::note(&mut cx.private, &backend);
+    let client = match backend {
         Backend::Running { client, .. } => client,
-        Backend::Stopped => return Ok(Some(model)),
+        Backend::Stopped { .. } => return Ok(Some(model)),
         Backend::Gone => return Ok(None),
     };
     // What was never set cannot have been changed.
@@ -301,7 +308,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
     let client = match find(cx, &model, &patience).await? {
         Backend::Running { client, .. } => client,
-        Backend::Stopped => {
+        Backend::Stopped { .. } => {
             return Err(Diagnostic::error(
                 "The backend does not run",
                 format!(

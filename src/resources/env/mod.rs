@@ -5,6 +5,7 @@ mod desired;
 mod lifecycle;
 mod model;
 mod plan;
+mod seen;
 mod validate;
 
 use self::model::Model;
@@ -29,7 +30,7 @@ impl Resource<Session> for EnvResource {
     }
 
     async fn plan(&self, cx: &mut Cx<Session>, plan: &mut Plan<'_>) {
-        plan::finish(cx, plan);
+        plan::finish(cx, plan).await;
     }
 
     async fn create(&self, cx: &mut Cx<Session>, planned: Model) -> Result<Model, Diagnostics> {

@@ -1,14 +1,18 @@
 //! What a plan says of a deployment's variables.
 
-use super::model::{AuthModel, Model};
+use super::{
+    model::{AuthModel, Model},
+    seen::Seen,
+};
 use crate::{
     convex::{AuthKeys, Secret},
     plugin::{Cx, Known, Plan, value::Path},
     provider::{Deployment, Session},
+    resources::deployment::locate,
 };
 
 /// Finishes the plan of a deployment's variables.
-pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
+pub async fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     if plan.deletes() {
         return;
     }
@@ -18,14 +22,12 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
             None => plan.set_unknown("id"),
         }
     }
-    let deployment = match plan.planned::<Option<String>>("deployment") {
-        Known::Known(Some(name)) => Some(cx.session.deployment(&name)),
-        _ => None,
-    };
+    let deployment = deployment(cx, plan).await;
+    let seen = Seen::of(deployment.as_ref(), plan.private());
     if plan.config().has("auth") {
-        auth(plan, deployment.as_ref());
+        auth(plan, &seen);
     }
-    state_of_backend(plan, deployment.as_ref());
+    state_of_backend(plan, &seen);
 }
 
 fn target(plan: &Plan<'_>) -> Option<String> {
@@ -33,29 +35,32 @@ fn target(plan: &Plan<'_>) -> Option<String> {
     of("deployment").or_else(|| of("url"))
 }
 
-/// Where the deployment's HTTP actions will answer, as far as this run knows.
-fn site_origin(deployment: Option<&Deployment>) -> Option<Known<String>> {
-    let deployment = deployment?;
-    if let Some(planned) = &deployment.planned {
-        return Some(match &planned.origins {
-            Known::Known(origins) => Known::Known(origins.site.to_string()),
-            Known::Unknown => Known::Unknown,
-        });
+/// What this run knows of the deployment. For a new resource nothing may be
+/// known yet; then, and only then, the deployment itself is looked at.
+async fn deployment(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<Deployment> {
+    let name = plan
+        .planned::<Option<String>>("deployment")
+        .known()
+        .flatten()?;
+    let known = cx.session.deployment(&name);
+    let nothing = known.planned.is_none() && known.live.is_none();
+    if plan.creates() && nothing && cx.session.knows_docker() {
+        // What cannot be found out now is left open until apply, which will
+        // say what is wrong.
+        let _ = locate(cx, &name).await;
+        return Some(cx.session.deployment(&name));
     }
-    let live = deployment.live.as_ref()?;
-    Some(Known::Known(live.origins.site.to_string()))
+    Some(known)
 }
 
-fn auth(plan: &mut Plan<'_>, deployment: Option<&Deployment>) {
+fn auth(plan: &mut Plan<'_>, seen: &Seen) {
     let prior = plan.prior::<AuthModel>("auth");
     if !plan.config().has("auth.site_origin") {
-        match (
-            site_origin(deployment),
-            prior.as_ref().and_then(|it| it.site_origin.as_ref()),
-        ) {
-            (Some(Known::Known(origin)), _) => plan.set("auth.site_origin", &origin),
-            // A deployment at a URL, or one that another configuration manages.
-            (None, Some(prior)) => plan.set("auth.site_origin", prior),
+        let before = prior.as_ref().and_then(|it| it.site_origin.as_ref());
+        match (&seen.site_origin, before) {
+            (Some(Known::Known(origin)), _) => plan.set("auth.site_origin", origin),
+            // A deployment at a URL, which told it when it was first asked.
+            (None, Some(before)) => plan.set("auth.site_origin", before),
             _ => plan.set_unknown("auth.site_origin"),
         }
     }
@@ -65,9 +70,8 @@ fn auth(plan: &mut Plan<'_>, deployment: Option<&Deployment>) {
             Known::Unknown => plan.set_unknown("auth.issuer"),
         }
     }
-    let generated = prior.and_then(|prior| prior.private_key);
     if !plan.config().has("auth.private_key") {
-        match generated {
+        match prior.and_then(|prior| prior.private_key) {
             Some(key) => plan.set("auth.private_key", &key),
             None => plan.set_unknown("auth.private_key"),
         }
@@ -84,37 +88,22 @@ fn auth(plan: &mut Plan<'_>, deployment: Option<&Deployment>) {
     }
 }
 
-/// Whether the backend will run when the variables are to be set.
-fn will_run(plan: &Plan<'_>, deployment: Option<&Deployment>) -> Known<bool> {
-    match plan.planned::<Option<String>>("url") {
-        Known::Known(Some(_)) => return Known::Known(true),
-        Known::Unknown => return Known::Unknown,
-        Known::Known(None) => {}
-    }
-    let Some(deployment) = deployment else {
-        return Known::Unknown;
-    };
-    match (&deployment.planned, &deployment.live) {
-        (Some(planned), _) => planned.running,
-        (None, Some(live)) => Known::Known(live.running),
-        (None, None) => Known::Unknown,
-    }
-}
-
 /// Says whether the variables will be set or wait for the backend.
-fn state_of_backend(plan: &mut Plan<'_>, deployment: Option<&Deployment>) {
+fn state_of_backend(plan: &mut Plan<'_>, seen: &Seen) {
+    let by_url = plan.planned::<Option<String>>("url");
+    let running = match by_url {
+        Known::Known(Some(_)) => Known::Known(true),
+        Known::Known(None) => seen.running,
+        Known::Unknown => Known::Unknown,
+    };
     let prior = plan.prior::<Model>(Path::root());
     let waits = prior.as_ref().and_then(|it| it.pending) == Some(true);
     let drifted = prior
         .as_ref()
         .and_then(|it| it.drifted.clone())
         .unwrap_or_default();
-    let running = will_run(plan, deployment);
     let changes = plan.creates() || plan.changes_anything();
-    let made_anew = deployment
-        .and_then(|deployment| deployment.planned.as_ref())
-        .is_some_and(|planned| planned.creates);
-    if made_anew && !plan.creates() {
+    if seen.made_anew && !plan.creates() {
         // The variables are declared as before, but the backend that has them
         // is not the same any more.
         plan.set_unknown("pending");

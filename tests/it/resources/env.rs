@@ -278,7 +278,7 @@ on_each_core! {
         cli.run(&["env", "set", "A", "2"]);
         project.plan().ok().says(&[r#"~ "A" = "2" -> "1""#]);
         configure(&project, &blocks.replace("convex_deployment.app.admin_key\n              variables", "\"wrong|00\"\n              variables"));
-        project.plan().fails_with(&["The backend does not accept the admin key"]);
+        project.apply().fails_with(&["The backend does not accept the admin key"]);
         configure(&project, &blocks);
         project.destroy().ok();
     }

@@ -275,10 +275,7 @@ fn a_failed_create_over_old_data_never_deletes_it() {
     configure(&project, &deployment(&name, &faulty));
     project.apply().fails_with(&["The backend ended"]);
     configure(&project, &deployment(&name, ""));
-    project
-        .apply()
-        .ok()
-        .says(&["Data kept", "Existing data taken over"]);
+    project.apply().ok().says(&["Existing data taken over"]);
     assert_eq!(project.state("convex_deployment.app")["admin_key"], key);
     project.destroy().ok();
     assert_eq!(name.objects(), Vec::<String>::new());
