@@ -11,6 +11,7 @@ use std::{
 use terraform_provider_convex::{
     plugin::{self, Launch, Refusal, ServeError},
     provider::{Convex, Environment},
+    resources::deployment::{default_backend_image, default_dashboard_image},
 };
 
 const HELP: &str = "\
@@ -27,6 +28,7 @@ This is a plugin. Terraform starts it by itself once a configuration names it:
 Usage:
     terraform-provider-convex --version    print the version
     terraform-provider-convex --help       print this
+    terraform-provider-convex images       print the images that are run by default
     terraform-provider-convex --debug      serve until interrupted, and print how
                                            to point Terraform at this process
 ";
@@ -41,6 +43,14 @@ fn main() -> ExitCode {
         [] => serve(),
         ["--version" | "-V"] => say(&mut io::stdout(), concat!(env!("CARGO_PKG_VERSION"), "\n")),
         ["--help" | "-h"] => say(&mut io::stdout(), HELP),
+        ["images"] => say(
+            &mut io::stdout(),
+            &format!(
+                "{}\n{}\n",
+                default_backend_image(),
+                default_dashboard_image()
+            ),
+        ),
         ["--debug"] => {
             let launch = Launch::for_debugging(|name| env::var_os(name));
             run(launch, true)

@@ -8,11 +8,11 @@ use crate::{
         Cx, DataSource, Diagnostics,
         schema::{Fields, OnUpdate, Schema, boolean, object, string},
     },
-    provider::Session,
     resources::deployment::{
         find,
         model::{OriginsModel, PerContainer, UrlsModel},
     },
+    session::Session,
 };
 
 /// The data source.

@@ -8,8 +8,8 @@ use crate::{
         Config, Cx, Diagnostic, Diagnostics, EphemeralResource, redact,
         schema::{Fields, OnUpdate, Schema, boolean, string},
     },
-    provider::Session,
     resources::find_instance,
+    session::Session,
 };
 
 /// The ephemeral resource.

@@ -3,6 +3,10 @@
 mod support;
 
 mod convex;
+mod functions;
+mod layers;
 mod plugin;
+mod release;
 mod render;
 mod resources;
+mod schema;

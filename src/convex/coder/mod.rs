@@ -51,7 +51,7 @@ pub enum AppUrlError {
     /// The first label of the host is too long.
     #[error(
         "The host name of the app would begin with `{label}`, whose {} characters are {} more than \
-         a host name allows. Use a shorter slug or workspace name.",
+         the {MAX_LABEL_LENGTH} that DNS allows. Use a shorter slug or workspace name.",
         .label.len(), .label.len() - MAX_LABEL_LENGTH
     )]
     LabelTooLong {

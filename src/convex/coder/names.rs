@@ -59,7 +59,7 @@ pub enum SlugError {
 /// The slug of an app: lower-case letters and digits joined by single hyphens, and no number.
 ///
 /// A number, also with an `s` behind it, is a port to Coder, and the app's own settings would not
-/// count. Source: coder/terraform-provider-coder, `provider/app.go`; `appurl.go` as for
+/// count. Source: the `coder` provider, `provider/app.go`; `appurl.go` as for
 /// [`CoderName`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slug(String);

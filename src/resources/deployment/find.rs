@@ -4,9 +4,9 @@ use super::{lifecycle::object, model::OriginsModel, read};
 use crate::{
     convex::{DeploymentName, InstanceName, InstanceSecret, Origins},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    provider::{Live, Session},
     resources::docker_error,
     runtime::{Names, ObservedContainer, Role, docker::Patience},
+    session::{Live, Session},
 };
 
 /// What there is of a deployment.

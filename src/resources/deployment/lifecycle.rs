@@ -15,13 +15,13 @@ use crate::{
     backend::{BackendError, Client, api},
     convex::{AdminKey, InstanceSecret, Secret, env_var::Changes},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    provider::{Live, Session},
     resources::{backend_error, docker_error},
     runtime::{
         Conflict, DATA_DIRECTORY, Desired, Observed, Role,
         docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
         steps,
     },
+    session::{Live, Session},
 };
 
 /// How a deployment is called in messages.

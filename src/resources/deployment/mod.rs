@@ -9,9 +9,10 @@ pub(crate) mod settings;
 
 pub use self::find::{Found, find, find_instance, locate, no_such};
 use self::model::Model;
+pub use self::model::{default_backend_image, default_dashboard_image};
 use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, Plan, Resource, schema::Schema},
-    provider::Session,
+    session::Session,
 };
 
 /// The resource.

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     convex::{InstanceName, InstanceSecret, Secret},
     plugin::{Cx, Diagnostic, Known, Plan, value::Path},
-    provider::{Planned, Session},
     runtime::{ContainerSpec, Role},
+    session::{Planned, Session},
 };
 
 /// Finishes the plan of a deployment.

@@ -13,7 +13,6 @@ use super::{
 use crate::{
     convex::{DeploymentName, InstanceSecret, Origins, process_env::ExtraEnv},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
-    provider::{Live, Session},
     resources::docker_error,
     runtime::{
         BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names, ObservedContainer, Role,
@@ -21,6 +20,7 @@ use crate::{
         docker::{Credentials, Patience},
         labels,
     },
+    session::{Live, Session},
 };
 
 /// The state with what is really there, or `None` when all of it is gone.

@@ -7,12 +7,12 @@ use crate::{
     backend::{Client, HttpTransport, Request, Response, Transport, TransportError},
     convex::{Access, AdminKey, ApiOrigin, DeploymentName},
     plugin::{Cx, Diagnostic},
-    provider::Session,
     resources::deployment::{Found, locate},
     runtime::{
         Names, Role,
         docker::{Docker, ExecTransport, Patience},
     },
+    session::Session,
 };
 
 /// Either way to a backend.

@@ -20,9 +20,9 @@ use crate::{
         env_var::{Changes, VarName, Variables},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    provider::Session,
     resources::{backend_error, deployment::no_such},
     runtime::docker::Patience,
+    session::Session,
 };
 
 fn timeouts(model: &Model) -> Timeouts {

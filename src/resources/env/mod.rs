@@ -11,7 +11,7 @@ mod validate;
 use self::model::Model;
 use crate::{
     plugin::{Config, Cx, Diagnostics, Plan, Resource, schema::Schema},
-    provider::Session,
+    session::Session,
 };
 
 /// The resource.

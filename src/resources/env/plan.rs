@@ -7,8 +7,8 @@ use super::{
 use crate::{
     convex::{AuthKeys, Secret},
     plugin::{Cx, Known, Plan, value::Path},
-    provider::{Deployment, Session},
     resources::deployment::locate,
+    session::{Deployment, Session},
 };
 
 /// Finishes the plan of a deployment's variables.

@@ -8,7 +8,7 @@
 use super::backend::Backend;
 use crate::{
     plugin::{Known, Private},
-    provider::Deployment,
+    session::Deployment,
 };
 
 const RUNNING: &str = "running";

@@ -6,6 +6,7 @@
 
 pub mod binaries;
 pub mod docker;
+pub mod golden;
 pub mod node;
 pub mod plugin;
 pub mod terraform;

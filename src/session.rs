@@ -59,14 +59,14 @@ pub struct Live {
 }
 
 impl Session {
-    pub(super) fn with_docker(endpoint: Endpoint) -> Self {
+    pub(crate) fn with_docker(endpoint: Endpoint) -> Self {
         Self {
             endpoint: Some(endpoint),
             ..Self::without_docker()
         }
     }
 
-    pub(super) fn without_docker() -> Self {
+    pub(crate) fn without_docker() -> Self {
         Self {
             endpoint: None,
             docker: OnceLock::new(),

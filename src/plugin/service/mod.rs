@@ -4,27 +4,30 @@
 //! as "Plugin did not respond". A panic in a member becomes one diagnostic and
 //! the state that was noted last.
 
+mod codec;
+mod function;
+mod lookup;
+mod tasks;
+
 use std::{
-    any::Any,
     collections::BTreeMap,
-    future::Future,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use self::codec::{decode, encode};
+pub(crate) use self::tasks::{Tasks, panic_text};
 use crate::plugin::{
     diagnostic::{Diagnostic, Diagnostics},
-    erased::{AnyReader, AnyResource, Members},
+    erased::{AnyReader, Members},
     members::{Cx, Provider, Saved},
     planning::Config,
     private::Private,
     proto::{self, DynamicValue, provider_server},
-    redact,
     schema::Schema,
-    value::{Path, Type, Value},
-    wire,
+    value::{Path, Value},
 };
 
 /// The state of one plugin process.
@@ -88,13 +91,6 @@ impl<P: Provider> Service<P> {
         }
     }
 
-    fn resource(&self, name: &str) -> Outcome<&Arc<dyn AnyResource<P::Session>>> {
-        self.members
-            .resources
-            .get(name)
-            .ok_or_else(|| unsupported("resource", name))
-    }
-
     fn capabilities() -> proto::ServerCapabilities {
         proto::ServerCapabilities {
             // A plan to destroy may have something to say about the data.
@@ -111,100 +107,6 @@ impl<P: Provider> Service<P> {
             .map(|(name, function)| ((*name).to_owned(), function.signature().to_proto()))
             .collect()
     }
-}
-
-fn unsupported(kind: &str, name: &str) -> Diagnostics {
-    Diagnostic::error(
-        format!("Unknown {kind}"),
-        format!("This version of the provider has no {kind} {name:?}."),
-    )
-    .into()
-}
-
-/// Reads a value and remembers the secrets in it, so that nothing said from
-/// here on repeats them.
-fn decode(value: Option<&DynamicValue>, schema: &Schema) -> Outcome<Value> {
-    let value = decode_as(value, &schema.ty())?;
-    schema.secrets(&value, &mut redact::remember);
-    Ok(value)
-}
-
-fn decode_as(value: Option<&DynamicValue>, ty: &Type) -> Outcome<Value> {
-    let Some(value) = value else {
-        return Ok(Value::Null);
-    };
-    let decoded = if value.msgpack.is_empty() && !value.json.is_empty() {
-        wire::json::decode(&value.json, ty)
-    } else {
-        wire::msgpack::decode(&value.msgpack, ty)
-    };
-    decoded.map_err(|error| {
-        Diagnostic::error(
-            "Cannot read a value from Terraform",
-            format!("{error}. Please report this to the provider's developers."),
-        )
-        .at(error.path.clone())
-        .into()
-    })
-}
-
-fn encode(value: &Value, schema: &Schema) -> Outcome<DynamicValue> {
-    schema.secrets(value, &mut redact::remember);
-    encode_as(value, &schema.ty())
-}
-
-fn encode_as(value: &Value, ty: &Type) -> Outcome<DynamicValue> {
-    let msgpack = wire::msgpack::encode(value, ty).map_err(|error| {
-        Diagnostic::error(
-            "Bug in the provider",
-            format!("{error}. Please report this to the provider's developers."),
-        )
-        .at(error.path.clone())
-    })?;
-    Ok(DynamicValue {
-        msgpack,
-        json: Vec::new(),
-    })
-}
-
-/// The operations under way. They run apart from the calls that started them:
-/// a panic ends one alone, and one whose caller is gone is not dropped in the
-/// middle but told to stop.
-#[derive(Clone)]
-pub(crate) struct Tasks {
-    pub(crate) tracker: TaskTracker,
-}
-
-impl Tasks {
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Outcome<T>> + Send + 'static,
-    ) -> Outcome<T> {
-        match self.tracker.spawn(work).await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(crash(error).into()),
-        }
-    }
-}
-
-fn crash(error: tokio::task::JoinError) -> Diagnostic {
-    let said = error
-        .try_into_panic()
-        .map_or_else(|error| error.to_string(), |payload| panic_text(&*payload));
-    Diagnostic::error(
-        "The provider crashed",
-        format!(
-            "An operation panicked: {said}. What it had made before is kept in the state, and the next apply goes on from there. Please report this to the provider's developers."
-        ),
-    )
-}
-
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// Terraform before 1.11 stores what it does not know to be write-only.
@@ -649,13 +551,8 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
         let request = request.into_inner();
         let this = Arc::clone(self);
         let outcome = self.tasks.run(async move { Ok(this.call(&request)) }).await;
-        let outcome = outcome.unwrap_or_else(|errors| {
-            let text: Vec<_> = errors
-                .iter()
-                .map(|error| error.detail().to_owned())
-                .collect();
-            Err(function_error(None, &text.join("\n")))
-        });
+        let outcome = outcome
+            .unwrap_or_else(|errors| Err(function::function_error(None, &function::text(&errors))));
         let (result, error) = match outcome {
             Ok(result) => (Some(result), None),
             Err(error) => (None, Some(error)),
@@ -674,28 +571,7 @@ fn split(outcome: Outcome<(DynamicValue, Diagnostics)>) -> (Option<DynamicValue>
     }
 }
 
-fn function_error(argument: Option<usize>, text: &str) -> proto::FunctionError {
-    proto::FunctionError {
-        text: redact::strike(text),
-        function_argument: argument.and_then(|index| i64::try_from(index).ok()),
-    }
-}
-
 impl<P: Provider> Service<P> {
-    fn data_source(&self, name: &str) -> Outcome<&Arc<dyn AnyReader<P::Session>>> {
-        self.members
-            .data_sources
-            .get(name)
-            .ok_or_else(|| unsupported("data source", name))
-    }
-
-    fn ephemeral(&self, name: &str) -> Outcome<&Arc<dyn AnyReader<P::Session>>> {
-        self.members
-            .ephemerals
-            .get(name)
-            .ok_or_else(|| unsupported("ephemeral resource", name))
-    }
-
     async fn read_into(
         &self,
         reader: &Arc<dyn AnyReader<P::Session>>,
@@ -715,46 +591,5 @@ impl<P: Provider> Service<P> {
             .take()?;
         let schema = self.members.resources.get(type_name)?.schema();
         encode(&schema.without_write_only(state), schema).ok()
-    }
-
-    fn call(
-        &self,
-        request: &proto::call_function::Request,
-    ) -> Result<DynamicValue, proto::FunctionError> {
-        let function = self
-            .members
-            .functions
-            .get(request.name.as_str())
-            .ok_or_else(|| {
-                function_error(
-                    None,
-                    &format!("This provider has no function {:?}.", request.name),
-                )
-            })?;
-        let signature = function.signature();
-        let arguments = request
-            .arguments
-            .iter()
-            .enumerate()
-            .map(|(index, argument)| {
-                let ty = signature
-                    .parameters
-                    .get(index)
-                    .or(signature.variadic.as_ref());
-                let ty = ty.map_or(&Type::Dynamic, |parameter| &parameter.ty);
-                wire::msgpack::decode(&argument.msgpack, ty)
-                    .map_err(|error| function_error(Some(index), &error.to_string()))
-            })
-            .collect::<Result<_, _>>()?;
-        let result = function
-            .call(arguments)
-            .map_err(|error| function_error(error.argument, &error.message))?;
-        encode_as(&result, &signature.returns).map_err(|errors| {
-            let text: Vec<_> = errors
-                .iter()
-                .map(|error| error.detail().to_owned())
-                .collect();
-            function_error(None, &text.join("\n"))
-        })
     }
 }

@@ -1,10 +1,7 @@
 //! The provider: its configuration, and everything it offers.
 
-mod session;
-
 use std::ffi::OsString;
 
-pub use self::session::{Deployment, Live, Planned, Session};
 use crate::{
     data_sources::DeploymentDataSource,
     ephemeral_resources::AdminKeyEphemeral,
@@ -15,6 +12,7 @@ use crate::{
     },
     resources::{deployment::DeploymentResource, env::EnvResource},
     runtime::docker::Endpoint,
+    session::Session,
 };
 
 /// What the process's environment says to the provider.

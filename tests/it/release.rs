@@ -1,0 +1,137 @@
+//! The program that is released: one static file.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use crate::support::{docker::docker, plugin::COOKIE, tools};
+
+/// The release, built as it is for users.
+fn release() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/release");
+            let output = Command::new(script).output().expect("the script runs");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "no release: {errors}");
+            String::from_utf8_lossy(&output.stdout).trim().into()
+        })
+        .clone()
+}
+
+/// An image with nothing in it but the release.
+fn image() -> String {
+    let stage = tempfile::tempdir().expect("a directory");
+    let program = "terraform-provider-convex";
+    fs::copy(release(), stage.path().join(program)).expect("the release is there");
+    fs::create_dir(stage.path().join("tmp")).expect("a directory");
+    let archive = stage.path().join("root.tar");
+    tools::run(
+        Command::new("tar")
+            .args(["--mode=a+rwx", "-cf"])
+            .arg(&archive)
+            .arg("-C")
+            .arg(stage.path())
+            .args([program, "tmp"]),
+    );
+    let name = format!("convex-release-test:{}", std::process::id());
+    docker(&["import", &archive.display().to_string(), &name]);
+    name
+}
+
+#[test]
+fn it_is_one_static_file() {
+    let said = Command::new("file")
+        .arg("-L")
+        .arg(release())
+        .output()
+        .expect("file is installed: see tests/run");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.contains("static-pie linked") || said.contains("statically linked"),
+        "{said}"
+    );
+}
+
+#[test]
+fn it_runs_where_there_is_nothing_else_and_nobody_is_root() {
+    let image = image();
+    let alone = ["run", "--rm", "--user", "1000:1000", "--network", "none"];
+    let run = |arguments: &[&str]| docker(&[&alone[..], arguments].concat());
+    let program = "/terraform-provider-convex";
+    assert_eq!(
+        run(&[&image, program, "--version"]),
+        env!("CARGO_PKG_VERSION")
+    );
+
+    let cookie = format!("{}={}", COOKIE.0, COOKIE.1);
+    let mut child = Command::new("docker")
+        .args(alone)
+        .args([
+            "-e",
+            &cookie,
+            "-e",
+            "PLUGIN_PROTOCOL_VERSIONS=5,6",
+            &image,
+            program,
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Docker runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("a handshake");
+    assert!(line.starts_with("1|6|unix|/tmp/"), "{line}");
+    let _ = child.kill();
+    let _ = child.wait();
+    let filter = format!("ancestor={image}");
+    for container in docker(&["ps", "-q", "--filter", &filter]).lines() {
+        docker(&["rm", "-f", container]);
+    }
+    docker(&["rmi", "-f", &image]);
+}
+
+#[test]
+fn a_person_gets_help() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(release())
+            .args(arguments)
+            .env_clear()
+            .output()
+            .expect("it starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (code, stdout, _) = run(&["images"]);
+    assert_eq!(code, Some(0));
+    let images: Vec<_> = stdout.lines().collect();
+    assert_eq!(images.len(), 2, "{stdout}");
+    assert!(
+        images
+            .iter()
+            .all(|image| image.starts_with("ghcr.io/get-convex/"))
+    );
+    let (code, stdout, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("required_providers"));
+    let (code, stdout, stderr) = run(&[]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.contains("not meant to be started by hand"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = run(&["--nonsense"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("Unknown arguments: --nonsense"), "{stderr}");
+    assert!(Path::new(&release()).is_absolute());
+}
