@@ -12,6 +12,12 @@ use terraform_provider_convex::plugin::proto::get_provider_schema::Request;
 
 const RUNS: usize = 25;
 
+/// Most milliseconds of CPU from the start to the handshake.
+const CPU_MS: f64 = 8.0;
+
+/// Most memory once the schema was sent, in MiB.
+const RESIDENT_MIB: f64 = 8.0;
+
 /// CPU time of a process and all its threads so far, in milliseconds.
 fn cpu_ms(pid: u32) -> f64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process");
@@ -25,13 +31,14 @@ fn cpu_ms(pid: u32) -> f64 {
     nanoseconds as f64 / 1e6
 }
 
-/// Resident memory of a process, in MiB.
-fn resident_mib(pid: u32) -> f64 {
+/// Resident memory of a process, in MiB: `VmRSS` for all of it, of which
+/// `RssFile` is the program itself.
+fn resident_mib(pid: u32, field: &str) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("VmRSS");
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))
+        .expect("a field of the kernel's");
     let kib: f64 = line
         .trim()
         .trim_end_matches(" kB")
@@ -40,15 +47,17 @@ fn resident_mib(pid: u32) -> f64 {
     kib / 1024.0
 }
 
-fn report(what: &str, unit: &str, mut values: Vec<f64>) {
+/// Prints the figures and gives their median.
+fn report(what: &str, unit: &str, mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
+    let median = values[values.len() / 2];
     println!(
-        "{what}: median {:.2} {unit} (from {:.2} to {:.2}, {} runs)",
-        values[values.len() / 2],
+        "{what}: median {median:.2} {unit} (from {:.2} to {:.2}, {} runs)",
         values[0],
         values[values.len() - 1],
         values.len()
     );
+    median
 }
 
 #[tokio::main]
@@ -58,7 +67,7 @@ async fn main() {
             .expect("CONVEX_TEST_PROVIDER: see tests/bench/start"),
     );
     let identity = ClientIdentity::new();
-    let (mut cpu, mut memory) = (Vec::new(), Vec::new());
+    let (mut cpu, mut memory, mut file) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let plugin = Plugin::start(&program, &[("PLUGIN_CLIENT_CERT", &identity.pem)]);
         let pid = plugin.child.id();
@@ -68,10 +77,14 @@ async fn main() {
             .get_provider_schema(Request {})
             .await
             .expect("a schema");
-        memory.push(resident_mib(pid));
+        memory.push(resident_mib(pid, "VmRSS"));
+        file.push(resident_mib(pid, "RssFile"));
     }
     let size = fs::metadata(&program).expect("the program").len();
     println!("program: {:.1} MiB", size as f64 / 1_048_576.0);
-    report("start to handshake", "ms of CPU", cpu);
-    report("resident after the schema", "MiB", memory);
+    let cpu = report("start to handshake", "ms of CPU", cpu);
+    let memory = report("resident after the schema", "MiB", memory);
+    report("of which the program's own file", "MiB", file);
+    assert!(cpu < CPU_MS, "more than {CPU_MS} ms of CPU");
+    assert!(memory < RESIDENT_MIB, "more than {RESIDENT_MIB} MiB");
 }
