@@ -118,7 +118,10 @@ impl PostgresUrl {
         if !matches!(scheme, "postgres" | "postgresql") {
             return Err(PostgresUrlError::OtherScheme);
         }
-        let mut url = Url::parse(text).map_err(|_| PostgresUrlError::NotUrl)?;
+        let mut url = Url::parse(text).map_err(|error| match error {
+            url::ParseError::EmptyHost => PostgresUrlError::NoHost,
+            _ => PostgresUrlError::NotUrl,
+        })?;
         if url.fragment().is_some() {
             return Err(PostgresUrlError::Fragment);
         }
@@ -324,6 +327,7 @@ mod tests {
             ("postgres://u:p@h\n", PostgresUrlError::Blank),
             ("postgres://u:p@h:x", PostgresUrlError::NotUrl),
             ("postgres:///app", PostgresUrlError::NoHost),
+            ("postgres://u:p@/app", PostgresUrlError::NoHost),
             ("postgres://h/app", PostgresUrlError::NoUser),
             ("postgres://:p@h/app", PostgresUrlError::NoUser),
             (

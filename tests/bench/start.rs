@@ -1,6 +1,12 @@
 //! What it costs to start the provider, as Terraform starts it: with a client
 //! certificate, and asked for its schema. Run by `tests/bench/start`.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "it prints figures, none of which needs more than 52 bits"
+)]
+
 #[path = "../it/support/plugin.rs"]
 #[allow(dead_code)]
 mod plugin;

@@ -87,11 +87,23 @@ impl Docker {
     }
 }
 
-/// What Docker prints in place of a program that cannot be started.
-pub(super) fn missing_program(output: &Output) -> Option<String> {
+/// What Docker prints in place of a program that cannot be started. That the
+/// container was just ending is told in the same way, and means nothing.
+fn failed_to_start(output: &Output) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stdout);
     said.contains("OCI runtime exec failed")
         .then(|| said.trim().to_owned())
+}
+
+/// What Docker prints in place of a program that is not in the image.
+pub(super) fn missing_program(output: &Output) -> Option<String> {
+    let reasons = [
+        "executable file not found",
+        "no such file or directory",
+        "permission denied",
+        "exec format error",
+    ];
+    failed_to_start(output).filter(|said| reasons.iter().any(|reason| said.contains(reason)))
 }
 
 /// Requests by a program inside the backend's container. It works wherever the
@@ -144,6 +156,32 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
                 DockerError::NoProgram { role, reason }.to_string(),
             ));
         }
+        if let Some(reason) = failed_to_start(&output) {
+            return Err(TransportError::Broken(reason));
+        }
         curl::reply(&output.stdout, &output.stderr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Output, failed_to_start, missing_program};
+
+    #[test]
+    fn a_container_that_was_ending_is_told_from_an_image_without_the_program() {
+        let output = |said: &str| Output {
+            stdout: said.as_bytes().to_vec(),
+            stderr: Vec::new(),
+        };
+        let missing = output(
+            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown\r\n",
+        );
+        assert!(missing_program(&missing).is_some());
+        let ending = output(
+            "OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown\r\n",
+        );
+        assert!(missing_program(&ending).is_none());
+        assert!(failed_to_start(&ending).is_some());
+        assert!(failed_to_start(&output("{}\n200")).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Doing what is to be done, one step at a time.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::{
     models::{
@@ -13,6 +13,7 @@ use bollard::{
         RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
     },
 };
+use tokio::time::Instant;
 
 use super::{Docker, DockerError, Patience, exec::missing_program, found};
 use crate::{
@@ -33,6 +34,9 @@ const STOP_GRACE_S: i64 = 10;
 const READY_PAUSE: &str = "0.1";
 
 const SECOND_NS: i64 = 1_000_000_000;
+
+/// How long the daemon may take to notice that a container has ended.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// What the steps are about.
 #[derive(Debug)]
@@ -170,7 +174,7 @@ impl Docker {
         found(self.call(patience, &format!("remove {name}"), remove).await)?;
         // A removal that is under way already is only reported, not awaited.
         while self.inspect(patience, name).await?.is_some() {
-            let pause = tokio::time::sleep(std::time::Duration::from_millis(100));
+            let pause = tokio::time::sleep(Duration::from_millis(100));
             self.within(patience, &format!("remove {name}"), pause)
                 .await?;
         }
@@ -263,60 +267,67 @@ impl Docker {
             started * 10 + 1
         );
         let command = ["sh", "-c", script.as_str()];
-        let output = match self.exec(patience, &spec.name, &command, b"").await {
-            Ok(output) => output,
-            // The container ended before it could be asked.
-            Err(DockerError::Absent { .. }) => super::exec::Output::default(),
-            Err(DockerError::TimedOut { .. }) => {
-                // A little more patience, to find out why.
-                let patience =
-                    Patience::new(std::time::Duration::from_secs(10), patience.cancel.clone());
-                let log = self.log_tail(&patience, &spec.name).await;
-                return Err(DockerError::NotReady {
+        loop {
+            let output = match self.exec(patience, &spec.name, &command, b"").await {
+                Ok(output) => output,
+                // The container ended before it could be asked.
+                Err(DockerError::Absent { .. }) => super::exec::Output::default(),
+                Err(DockerError::TimedOut { .. }) => {
+                    // A little more patience, to find out why.
+                    let patience = Patience::new(Duration::from_secs(10), patience.cancel.clone());
+                    let log = self.log_tail(&patience, &spec.name).await;
+                    return Err(not_ready(spec, started, log));
+                }
+                Err(error) => return Err(error),
+            };
+            if output.stdout.ends_with(b"ready\n") {
+                return Ok(());
+            }
+            if let Some(reason) = missing_program(&output) {
+                return Err(DockerError::NoProgram {
                     role: spec.role,
-                    seconds: started,
-                    log,
+                    reason,
                 });
             }
-            Err(error) => return Err(error),
-        };
-        if output.stdout.ends_with(b"ready\n") {
-            return Ok(());
+            self.explain_end(patience, spec, started).await?;
         }
-        if let Some(reason) = missing_program(&output) {
-            return Err(DockerError::NoProgram {
-                role: spec.role,
-                reason,
-            });
-        }
-        self.explain_end(patience, spec, started).await
     }
 
+    /// Tells why a container ended. Nothing when it runs on after all.
     async fn explain_end(
         &self,
         patience: &Patience,
         spec: &ContainerSpec,
         seconds: u64,
     ) -> Result<(), DockerError> {
-        let state = self
-            .inspect(patience, &spec.name)
-            .await?
-            .and_then(|container| container.state)
-            .unwrap_or_default();
-        let log = self.log_tail(patience, &spec.name).await;
-        if state.running.unwrap_or_default() {
-            return Err(DockerError::NotReady {
-                role: spec.role,
-                seconds,
-                log,
-            });
+        let asked = Instant::now();
+        loop {
+            let state = self
+                .inspect(patience, &spec.name)
+                .await?
+                .and_then(|container| container.state)
+                .unwrap_or_default();
+            if !state.running.unwrap_or_default() {
+                return Err(DockerError::Exited {
+                    role: spec.role,
+                    code: state.exit_code.unwrap_or_default(),
+                    out_of_memory: state.oom_killed.unwrap_or_default(),
+                    log: self.log_tail(patience, &spec.name).await,
+                });
+            }
+            if patience.left() < Duration::from_secs(1) {
+                let log = self.log_tail(patience, &spec.name).await;
+                return Err(not_ready(spec, seconds, log));
+            }
+            // What runs in a container ends a little before the daemon knows
+            // that the container has ended.
+            if asked.elapsed() > ENDING {
+                return Ok(());
+            }
+            let pause = tokio::time::sleep(Duration::from_millis(50));
+            self.within(patience, "wait for the container to end", pause)
+                .await?;
         }
-        Err(DockerError::Exited {
-            role: spec.role,
-            code: state.exit_code.unwrap_or_default(),
-            out_of_memory: state.oom_killed.unwrap_or_default(),
-            log,
-        })
     }
 
     async fn update(
@@ -386,6 +397,14 @@ impl Docker {
         };
         self.create_container(patience, &spec).await?;
         Ok(name)
+    }
+}
+
+fn not_ready(spec: &ContainerSpec, seconds: u64, log: String) -> DockerError {
+    DockerError::NotReady {
+        role: spec.role,
+        seconds,
+        log,
     }
 }
 
