@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     convex::{Access, AdminKey, DeploymentName, InstanceName, InstanceSecret, Secret},
     plugin::{
-        Config, Cx, Diagnostic, Diagnostics, EphemeralResource, redact,
+        Config, Cx, Diagnostic, Diagnostics, EphemeralResource, Known, redact,
         schema::{Fields, OnUpdate, Schema, boolean, string},
     },
     resources::find_instance,
@@ -35,7 +35,7 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
             Fields::new()
                 .with(
                     "deployment",
-                    string("ID of a deployment on the provider's Docker host. Its container must exist, so that the secret can be read from its volume.")
+                    string("ID of a deployment on the provider's Docker host. Where this configuration does not manage it, its backend must run, so that the secret can be read from its volume.")
                         .optional()
                         .parsed::<DeploymentName>(),
                 )
@@ -81,9 +81,12 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
         .into()
     }
 
-    async fn open(&self, cx: &mut Cx<Session>, config: Model) -> Result<Model, Diagnostics> {
+    async fn open(&self, cx: &mut Cx<Session>, config: Model) -> Result<Known<Model>, Diagnostics> {
         let (name, secret) = match &config.deployment {
-            Some(deployment) => find_instance(cx, deployment).await?,
+            Some(deployment) => match find_instance(cx, deployment).await? {
+                Known::Known(found) => found,
+                Known::Unknown => return Ok(Known::Unknown),
+            },
             None => {
                 let name = config.instance_name.as_deref().unwrap_or_default();
                 let secret = config.instance_secret.clone().unwrap_or_default();
@@ -105,10 +108,10 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
         let key = AdminKey::issue(&name, &secret, access)
             .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
         redact::remember(key.expose());
-        Ok(Model {
+        Ok(Known::Known(Model {
             instance_name: Some(name.to_string()),
             admin_key: Some(key.as_secret().clone()),
             ..config
-        })
+        }))
     }
 }

@@ -16,7 +16,7 @@ impl Function for AdminKeyFunction {
     fn signature(&self) -> Signature {
         Signature::new(
             "Admin key of an instance",
-            "Computes the admin key of an instance from its name and secret, without a backend. The same arguments always give the same key. Give `\"read_only\"` as a third argument for a key that may only read. The result is sensitive: Terraform marks it so where an argument is.",
+            "Computes the admin key of an instance from its name and secret, without a backend. The same arguments always give the same key. Give `\"read_only\"` as a third argument for a key that may only read. Terraform treats the result as sensitive where an argument is.",
             Type::String,
         )
         .parameter(Parameter::new(

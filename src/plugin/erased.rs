@@ -13,7 +13,7 @@ use crate::plugin::{
     },
     model,
     planning::{
-        Config, Plan, PlanParts, changed_replacing, conformance, propose, strip_write_only,
+        Config, Known, Plan, PlanParts, changed_replacing, conformance, propose, strip_write_only,
         with_write_only,
     },
     schema::{Attribute, Attributes, Nesting, Presence, Schema, Shape},
@@ -410,9 +410,13 @@ where
         config: &'a Value,
     ) -> BoxFuture<'a, Result<Value, Diagnostics>> {
         async move {
-            let wanted = to_model(&propose(&self.schema, &Value::Null, config))?;
-            let model = self.ephemeral.open(cx, wanted).await?;
-            repeats(&self.schema, config, from_model(&self.schema, &model)?)
+            // What the provider is to give is unknown in it.
+            let proposed = propose(&self.schema, &Value::Null, config);
+            let result = match self.ephemeral.open(cx, to_model(&proposed)?).await? {
+                Known::Known(model) => from_model(&self.schema, &model)?,
+                Known::Unknown => proposed,
+            };
+            repeats(&self.schema, config, result)
         }
         .boxed()
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::plugin::{
     diagnostic::{Diagnostic, Diagnostics},
     model,
-    planning::{Config, Plan},
+    planning::{Config, Known, Plan},
     private::Private,
     schema::Schema,
     value::{Path, Type, Value},
@@ -208,12 +208,13 @@ pub trait EphemeralResource<S: Send + Sync + 'static>: Send + Sync + 'static {
         Diagnostics::default()
     }
 
-    /// Makes the result.
+    /// Makes the result. [`Known::Unknown`] says that, during a plan, the thing
+    /// it is about is yet to be made.
     fn open(
         &self,
         cx: &mut Cx<S>,
         config: Self::Model,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Known<Self::Model>, Diagnostics>> + Send;
 }
 
 /// A parameter of a function.

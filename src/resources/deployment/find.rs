@@ -3,7 +3,7 @@
 use super::{lifecycle::object, model::OriginsModel, read};
 use crate::{
     convex::{DeploymentName, InstanceName, InstanceSecret, Origins},
-    plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
+    plugin::{Cx, Diagnostic, Diagnostics, Known, Timeouts, redact},
     resources::docker_error,
     runtime::{Names, ObservedContainer, Role, docker::Patience},
     session::{Live, Session},
@@ -105,16 +105,21 @@ async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
     Ok(Found::Running(live))
 }
 
-/// The name and the secret of a deployment's instance.
+/// The name and the secret of a deployment's instance. Unknown while this run
+/// has only planned to make it.
 pub async fn find_instance(
     cx: &Cx<Session>,
     deployment: &str,
-) -> Result<(InstanceName, InstanceSecret), Diagnostic> {
-    if let Some(live) = cx.session.deployment(deployment).live {
-        return Ok((live.instance_name, live.secret));
+) -> Result<Known<(InstanceName, InstanceSecret)>, Diagnostic> {
+    let known = cx.session.deployment(deployment);
+    if let Some(live) = known.live {
+        return Ok(Known::Known((live.instance_name, live.secret)));
+    }
+    if known.planned.is_some_and(|planned| planned.creates) {
+        return Ok(Known::Unknown);
     }
     match look(cx, deployment).await? {
-        Found::Running(live) => Ok((live.instance_name, live.secret)),
+        Found::Running(live) => Ok(Known::Known((live.instance_name, live.secret))),
         Found::Stopped(_) => Err(Diagnostic::error(
             "The deployment is stopped",
             format!(

@@ -235,7 +235,7 @@ fn backend() -> Attr<Planned, Group> {
                     .optional()
                     .within(64..=16_777_216),
             ),
-        "The backend.",
+        "The backend: the program that keeps the data and runs the functions.",
     )
     .optional()
     .filled()
@@ -257,7 +257,7 @@ fn dashboard() -> Attr<Planned, Group> {
                     .parsed::<ImageName>()
                     .inferred(OnUpdate::Keep),
             ),
-        "The dashboard.",
+        "The dashboard: the website to look at data, functions and logs with, after giving it the admin key.",
     )
     .optional()
     .filled()
@@ -360,7 +360,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "container_ids",
-                per_container("IDs of the containers. Null when stopped.", "Of the backend.", "Of the dashboard."),
+                per_container("IDs of the containers, each null when stopped.", "Of the backend's.", "Of the dashboard's."),
             )
             .with(
                 "image_digests",
@@ -373,7 +373,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "agent_env",
-                map_of(Element::String, "The same variables by name, for example for `coder_env`. Holds the admin key.")
+                map_of(Element::String, "The variables of `env_local` by name, for example for `coder_env`. Holds the admin key.")
                     .computed(OnUpdate::Keep)
                     .sensitive(),
             ),

@@ -24,6 +24,9 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     refuse_new_instance_name(plan);
     warn_of_new_volume(plan);
     let settings = planned_settings(plan);
+    if let Some(settings) = &settings {
+        warn_of_env(plan, settings);
+    }
     match &settings {
         Some(settings) => derived(plan, settings),
         None => nothing_known(plan),
@@ -90,6 +93,19 @@ fn warn_of_new_volume(plan: &mut Plan<'_>) {
         )
         .at("name"),
     );
+}
+
+/// Says what a variable for the backend's process does not do, when it is new.
+fn warn_of_env(plan: &mut Plan<'_>, settings: &Settings) {
+    if !plan.creates() && !plan.changes("backend.env") {
+        return;
+    }
+    for warning in settings.backend_env.warnings() {
+        plan.report(
+            Diagnostic::warning("Check this variable", warning.to_string())
+                .at(Path::of("backend.env").key(warning.name())),
+        );
+    }
 }
 
 fn warn_of_deletion(plan: &mut Plan<'_>) {

@@ -143,14 +143,14 @@ pub fn schema() -> Schema {
             )
             .with(
                 "deployment",
-                string("ID of the deployment. Its backend is spoken to through Docker, so that its ports need not be reached. Either this or `url`.")
+                string("ID of the deployment. Its backend is spoken to through Docker, so that its ports need not be reached. Either this or `url`. Another one replaces this resource: the variables are removed there and set here.")
                     .optional()
                     .parsed::<DeploymentName>()
                     .replaces(),
             )
             .with(
                 "url",
-                string("URL of the API of any Convex deployment, with `admin_key`. Either this or `deployment`.")
+                string("URL of the API of any Convex deployment, with `admin_key`. Either this or `deployment`. Another one replaces this resource.")
                     .optional()
                     .parsed::<ApiOrigin>()
                     .replaces(),

@@ -231,6 +231,34 @@ on_each_core! {
 }
 
 on_each_core! {
+    fn an_ephemeral_key_waits_for_the_deployment_it_is_for(core) {
+        let name = Name::new();
+        let key = r#"
+            ephemeral "convex_admin_key" "app" {
+              deployment = convex_deployment.app.id
+            }
+            resource "terraform_data" "uses_it" {
+              lifecycle {
+                precondition {
+                  condition     = startswith(ephemeral.convex_admin_key.app.admin_key, "NAME|01")
+                  error_message = "No key."
+                }
+              }
+            }
+        "#.replace("NAME", name.as_str());
+        let blocks = |attributes| deployment(&name, attributes) + &key;
+        let project = Project::new(core, &config(&blocks("")));
+        project.plan().ok();
+        project.apply().ok();
+        project.assert_no_changes();
+        configure(&project, &blocks("running = false"));
+        project.apply().ok();
+        project.assert_no_changes();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
     fn a_deployment_is_read_by_others(core) {
         let name = Name::new();
         let project = project(core, &name, "");

@@ -79,6 +79,23 @@ on_each_core! {
 }
 
 on_each_core! {
+    fn a_variable_that_does_not_do_what_it_seems_to_is_pointed_at_once(core) {
+        let name = Name::new();
+        let attributes = |more: &str| format!(
+            "backend = {{ image = {:?}, env = {{ SITE_URL = \"http://a\" }} }}\n running = false\n {more}",
+            images().backend
+        );
+        let project = project(core, &name, &attributes(""));
+        let warning = "SITE_URL is set for the backend's process, where no function can read it";
+        project.apply().ok().says(&["Check this variable", warning]);
+        configure(&project, &deployment(&name, &attributes("labels = { a = \"1\" }")));
+        let again = project.apply().ok().text();
+        assert!(!again.contains("Check this variable"), "{again}");
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
     fn an_instance_name_is_for_ever(core) {
         let name = Name::new();
         let project = project(core, &name, "");
