@@ -1,12 +1,12 @@
 //! What the operations of one run share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use crate::{
-    convex::{InstanceName, InstanceSecret, Origins},
+    convex::{InstanceName, InstanceSecret, Origins, Secret},
     plugin::{Diagnostic, Known},
     runtime::docker::{Docker, Endpoint},
 };
@@ -19,6 +19,39 @@ pub struct Session {
     docker: OnceLock<Arc<Docker>>,
     deployments: Mutex<HashMap<String, Deployment>>,
     backends: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    listings: Mutex<HashMap<String, Option<Listing>>>,
+    claims: Mutex<HashMap<String, Vec<Claim>>>,
+}
+
+/// All variables of a backend, by name.
+pub type Listing = Arc<BTreeMap<String, Secret>>;
+
+/// Names of variables of one backend that one resource declares.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// Which resource; `None` for one that is not made yet.
+    pub owner: Option<String>,
+    /// The names.
+    pub names: BTreeSet<String>,
+    /// Whether it claims all others too.
+    pub exclusive: bool,
+}
+
+impl Claim {
+    /// What both claims are about: names, or nothing but that one of them
+    /// wants everything.
+    fn overlap(&self, other: &Self) -> Option<BTreeSet<String>> {
+        let same = match (&self.owner, &other.owner) {
+            (Some(one), Some(other)) => one == other,
+            // A resource that is replaced is planned twice, the second time as
+            // a new one.
+            (None, Some(_)) | (Some(_), None) => self.names == other.names,
+            (None, None) => false,
+        };
+        let both: BTreeSet<_> = self.names.intersection(&other.names).cloned().collect();
+        let overlap = !both.is_empty() || self.exclusive || other.exclusive;
+        (overlap && !same).then_some(both)
+    }
 }
 
 /// What this run knows of a deployment, from the resource that manages it.
@@ -72,6 +105,8 @@ impl Session {
             docker: OnceLock::new(),
             deployments: Mutex::default(),
             backends: Mutex::default(),
+            listings: Mutex::default(),
+            claims: Mutex::default(),
         }
     }
 
@@ -98,9 +133,7 @@ impl Session {
     }
 
     fn deployments(&self) -> MutexGuard<'_, HashMap<String, Deployment>> {
-        self.deployments
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.deployments)
     }
 
     /// What is known of a deployment.
@@ -118,9 +151,74 @@ impl Session {
     /// conflicts.
     pub async fn exclusively(&self, backend: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
-            let mut backends = self.backends.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut backends = lock(&self.backends);
             Arc::clone(backends.entry(backend.to_owned()).or_default())
         };
         lock.lock_owned().await
+    }
+
+    /// Notes that a backend's variables were read, and what they were if it
+    /// could tell.
+    pub fn note_read(&self, backend: &str, listing: Option<Listing>) {
+        lock(&self.listings).insert(backend.to_owned(), listing);
+    }
+
+    /// The variables of a backend as this run has read them. `None` when it
+    /// has not: Terraform plans again during apply, and then reads nothing
+    /// before.
+    pub fn listing(&self, backend: &str) -> Option<Option<Listing>> {
+        lock(&self.listings).get(backend).cloned()
+    }
+
+    /// Claims names of a backend's variables for one resource. Returns the
+    /// names that another one has claimed, if there is such another.
+    pub fn claim(&self, backend: &str, claim: Claim) -> Option<BTreeSet<String>> {
+        let mut all = lock(&self.claims);
+        let claims = all.entry(backend.to_owned()).or_default();
+        if claim.owner.is_some() {
+            claims.retain(|other| other.owner != claim.owner);
+        }
+        let overlap = claims.iter().find_map(|other| claim.overlap(other));
+        claims.push(claim);
+        overlap
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Claim, Session};
+
+    fn claim(owner: Option<&str>, names: &[&str], exclusive: bool) -> Claim {
+        Claim {
+            owner: owner.map(str::to_owned),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            exclusive,
+        }
+    }
+
+    #[test]
+    fn two_resources_may_share_a_backend_but_no_name() {
+        let session = Session::without_docker();
+        let try_claim = |claim| session.claim("app", claim).map(|names| names.len());
+        assert_eq!(try_claim(claim(Some("one"), &["A", "B"], false)), None);
+        assert_eq!(try_claim(claim(None, &["C"], false)), None);
+        assert_eq!(try_claim(claim(None, &["B", "D"], false)), Some(1));
+        assert_eq!(try_claim(claim(Some("three"), &["E"], true)), Some(0));
+    }
+
+    #[test]
+    fn a_resource_never_stands_in_its_own_way() {
+        let session = Session::without_docker();
+        let try_claim = |claim| session.claim("app", claim).map(|names| names.len());
+        assert_eq!(try_claim(claim(Some("one"), &["A"], false)), None);
+        assert_eq!(try_claim(claim(Some("one"), &["A", "B"], false)), None);
+        // Replaced: planned once more, as a new one.
+        assert_eq!(try_claim(claim(None, &["A", "B"], false)), None);
+        // Made twice.
+        assert_eq!(try_claim(claim(None, &["A", "B"], false)), Some(2));
     }
 }

@@ -53,6 +53,17 @@ impl<T: Transport> Client<T> {
         }
     }
 
+    /// The key it shows.
+    pub fn key(&self) -> &AdminKey {
+        &self.key
+    }
+
+    /// Whether the backend turned out to be too old to list variables, which
+    /// those from before August 2025 are.
+    pub fn is_old(&self) -> bool {
+        self.cannot_list.load(Ordering::Relaxed)
+    }
+
     /// Sends a call, again if others were quicker or the connection broke: all
     /// calls can be repeated without harm.
     pub async fn call<R>(&self, call: &Call<R>) -> Result<R, BackendError> {

@@ -151,6 +151,11 @@ impl Transport for HttpTransport {
     }
 }
 
+/// Checks certificates that are to verify servers with.
+pub fn check_authorities(pem: &str) -> Result<(), UrlError> {
+    given_roots(pem).map(|_| ())
+}
+
 fn given_roots(pem: &str) -> Result<RootCertStore, UrlError> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {

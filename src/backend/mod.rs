@@ -14,6 +14,6 @@ mod request;
 pub use self::{
     client::{Client, Transport},
     error::{BackendError, TransportError},
-    http::{HttpTransport, UrlError},
+    http::{HttpTransport, UrlError, check_authorities},
     request::{Method, Request, Response},
 };

@@ -190,7 +190,7 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
         ),
         BackendError::Transport(TransportError::Tls(reason)) => (
             "No trusted connection to the backend",
-            format!("TLS failed: {reason}. Check the URL and the server's certificate; a private authority must be among those this system trusts."),
+            format!("TLS failed: {reason}. Check the URL and the server's certificate; a private authority is given in `ca_pem`."),
         ),
         BackendError::Transport(error) => (
             "The backend cannot be reached",

@@ -8,6 +8,7 @@
 mod changes;
 mod limits;
 mod name;
+mod seal;
 mod value;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 pub use changes::Changes;
 pub use limits::{LEGACY_MAX_COUNT, LimitError, MAX_COUNT, MAX_TOTAL_BYTES, check_limits};
 pub use name::{LEGACY_MAX_NAME_BYTES, MAX_NAME_BYTES, VarName, VarNameError};
+pub use seal::seal;
 pub use value::{MAX_VALUE_BYTES, VarValue, VarValueError};
 
 /// Variables somebody declares, by name.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::model::Model;
 use crate::{
-    backend::{Client, HttpTransport, Request, Response, Transport, TransportError},
-    convex::{Access, AdminKey, ApiOrigin, DeploymentName},
-    plugin::{Cx, Diagnostic},
+    backend::{BackendError, Client, HttpTransport, Request, Response, Transport, TransportError},
+    convex::{Access, AdminKey, ApiOrigin, DeploymentName, Secret},
+    plugin::{Cx, Diagnostic, redact},
     resources::deployment::{Found, locate},
     runtime::{
         Names, Role,
         docker::{Docker, ExecTransport, Patience},
     },
-    session::Session,
+    session::{Listing, Live, Session},
 };
 
 /// Either way to a backend.
@@ -37,6 +37,21 @@ impl Transport for Way {
     }
 }
 
+/// What this provider knows of a deployment that it runs itself.
+#[derive(Clone, Debug)]
+pub struct Traits {
+    /// Where its HTTP actions answer.
+    pub site_origin: String,
+}
+
+impl Traits {
+    fn of(live: &Live) -> Self {
+        Self {
+            site_origin: live.origins.site.to_string(),
+        }
+    }
+}
+
 /// What there is of the backend.
 #[derive(Debug)]
 pub enum Backend {
@@ -44,36 +59,74 @@ pub enum Backend {
     Running {
         /// With this.
         client: Box<Client<Way>>,
-        /// Where its HTTP actions answer, when this provider started it.
-        site_origin: Option<String>,
+        /// What is known when this provider runs it.
+        traits: Option<Traits>,
     },
     /// Its data is there, but nothing answers.
     Stopped {
-        /// Where its HTTP actions will answer, when this run knows.
-        site_origin: Option<String>,
+        /// What is known when this run knows.
+        traits: Option<Traits>,
     },
     /// There is nothing.
     Gone,
 }
 
-/// How the backend is called in messages.
-pub fn object(model: &Model) -> String {
-    match (&model.deployment, &model.url) {
-        (Some(deployment), _) => format!("deployment {deployment:?}"),
-        (None, Some(url)) => format!("the deployment at {url}"),
-        (None, None) => "the deployment".to_owned(),
+/// Which backend, and how to get in.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// The deployment of this provider's, or
+    pub deployment: Option<String>,
+    /// the address of any other one,
+    pub url: Option<String>,
+    /// with its key,
+    pub admin_key: Option<Secret>,
+    /// and who signed its certificate.
+    pub ca_pem: Option<String>,
+}
+
+impl Target {
+    /// The one of a model.
+    pub fn of(model: &Model) -> Self {
+        Self {
+            deployment: model.deployment.clone(),
+            url: model.url.clone(),
+            admin_key: model
+                .admin_key
+                .clone()
+                .or_else(|| model.admin_key_wo.clone()),
+            ca_pem: model.ca_pem.clone(),
+        }
+    }
+
+    /// What tells it from others, and the resource's ID.
+    pub fn id(&self) -> Option<&str> {
+        self.deployment.as_deref().or(self.url.as_deref())
+    }
+
+    /// Whether its key is neither kept nor known now.
+    pub fn lacks_key(&self) -> bool {
+        self.url.is_some() && self.admin_key.is_none()
+    }
+
+    /// How it is called in messages.
+    pub fn object(&self) -> String {
+        match (&self.deployment, &self.url) {
+            (Some(deployment), _) => format!("deployment {deployment:?}"),
+            (None, Some(url)) => format!("the deployment at {url}"),
+            (None, None) => "the deployment".to_owned(),
+        }
     }
 }
 
 /// Finds the backend.
 pub async fn find(
     cx: &Cx<Session>,
-    model: &Model,
+    target: &Target,
     patience: &Patience,
 ) -> Result<Backend, Diagnostic> {
-    match (&model.deployment, &model.url) {
+    match (&target.deployment, &target.url) {
         (Some(deployment), _) => by_deployment(cx, deployment, patience).await,
-        (None, Some(url)) => by_url(url, model),
+        (None, Some(url)) => by_url(url, target),
         (None, None) => Ok(Backend::Gone),
     }
 }
@@ -87,7 +140,7 @@ async fn by_deployment(
         Found::Running(live) => live,
         Found::Stopped(live) => {
             return Ok(Backend::Stopped {
-                site_origin: live.map(|live| live.origins.site.to_string()),
+                traits: live.as_ref().map(Traits::of),
             });
         }
         Found::Gone => return Ok(Backend::Gone),
@@ -99,21 +152,33 @@ async fn by_deployment(
     let transport = ExecTransport::new(cx.session.docker()?, container, patience.clone());
     Ok(Backend::Running {
         client: Box::new(Client::new(Way::Exec(transport), key)),
-        site_origin: Some(live.origins.site.to_string()),
+        traits: Some(Traits::of(&live)),
     })
 }
 
-fn by_url(url: &str, model: &Model) -> Result<Backend, Diagnostic> {
+fn by_url(url: &str, target: &Target) -> Result<Backend, Diagnostic> {
     let origin = ApiOrigin::parse(url).map_err(|error| invalid("url", &error))?;
-    let key = model.admin_key.clone().unwrap_or_default();
+    let key = target.admin_key.clone().unwrap_or_default();
+    redact::remember(key.expose());
     let key = AdminKey::parse(key.expose()).map_err(|error| invalid("admin_key", &error))?;
-    let transport = HttpTransport::new(&origin, None).map_err(|error| invalid("url", &error))?;
+    let transport = HttpTransport::new(&origin, target.ca_pem.as_deref())
+        .map_err(|error| invalid("url", &error))?;
     Ok(Backend::Running {
         client: Box::new(Client::new(Way::Http(Box::new(transport)), key)),
-        site_origin: None,
+        traits: None,
     })
 }
 
 fn invalid(attribute: &str, error: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string()).at(attribute)
+}
+
+/// All variables, or `None` where the key may not see them or the backend has
+/// no way to tell.
+pub async fn list(client: &Client<Way>) -> Result<Option<Listing>, BackendError> {
+    match client.variables().await {
+        Ok(variables) => Ok(Some(Arc::new(variables))),
+        Err(BackendError::NotAllowed | BackendError::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

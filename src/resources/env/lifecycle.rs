@@ -1,28 +1,34 @@
-//! Setting, reading and removing variables.
+//! Setting and removing variables.
 //!
 //! Every change is one request that the backend applies whole or not at all,
 //! so there is no state between: either the variables are as declared or as
 //! they were.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
-    backend::{Backend, Way, find, object},
-    desired,
-    model::{AuthModel, Model, SecretModel, auth_names},
+    backend::{Backend, Target, Way, find, list},
+    batch::{Batch, Before, conflict, work_out},
+    declared::{Declared, Stamp, declarations},
+    keys,
+    model::{Model, OnConflict},
     seen,
 };
 use crate::{
-    backend::{BackendError, Client, TransportError, api},
+    backend::{BackendError, Client, TransportError},
     convex::{
-        AuthKeys, Secret,
-        auth_keys::KeySize,
-        env_var::{Changes, VarName, Variables},
+        Secret,
+        env_var::{
+            Changes, LEGACY_MAX_NAME_BYTES, LimitError, VarName, Variables, check_limits, seal,
+        },
     },
-    plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
+    plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
     resources::{backend_error, deployment::no_such},
     runtime::docker::Patience,
-    session::Session,
+    session::{Listing, Session},
 };
 
 fn timeouts(model: &Model) -> Timeouts {
@@ -33,7 +39,8 @@ fn timeouts(model: &Model) -> Timeouts {
 pub(super) async fn create(cx: &mut Cx<Session>, planned: Model) -> Result<Model, Diagnostics> {
     let limit = timeouts(&planned).create();
     let patience = Patience::new(limit, cx.cancellation());
-    apply(cx, &patience, &BTreeSet::new(), planned).await
+    seen::identify(&mut cx.private);
+    apply(cx, &patience, None, planned).await
 }
 
 /// Changes the variables.
@@ -44,301 +51,363 @@ pub(super) async fn update(
 ) -> Result<Model, Diagnostics> {
     let limit = timeouts(&planned).update();
     let patience = Patience::new(limit, cx.cancellation());
-    apply(cx, &patience, &desired::names(prior), planned).await
+    apply(cx, &patience, Some(prior), planned).await
 }
 
 async fn apply(
     cx: &mut Cx<Session>,
     patience: &Patience,
-    managed_before: &BTreeSet<VarName>,
+    prior: Option<&Model>,
     mut planned: Model,
 ) -> Result<Model, Diagnostics> {
-    let id = planned.deployment.clone().or_else(|| planned.url.clone());
-    planned.id = id;
-    let backend = find(cx, &planned, patience).await?;
+    let target = Target::of(&planned);
+    let object = target.object();
+    let id = target.id().unwrap_or_default().to_owned();
+    planned.id = Some(id.clone());
+    planned.secrets_in_state.get_or_insert(true);
+    let backend = find(cx, &target, patience).await?;
     if matches!(backend, Backend::Gone) {
-        return Err(no_such(planned.deployment.as_deref().unwrap_or_default()).into());
+        return Err(no_such(&id).into());
     }
     seen::note(&mut cx.private, &backend);
-    complete_auth(&mut planned, &backend).await?;
-    let variables = desired::variables(&planned)?;
-    let waits = match backend {
-        Backend::Running { client, .. } => {
-            set(cx, &client, &planned, &variables, managed_before).await?
-        }
-        Backend::Stopped { .. } | Backend::Gone => true,
+    let session = Arc::clone(&cx.session);
+    let alone = session.exclusively(&id).await;
+    let live = match &backend {
+        Backend::Running { client, .. } => look(client, &object).await?,
+        Backend::Stopped { .. } | Backend::Gone => Look::Silent,
     };
-    if waits && planned.pending == Some(false) {
+    let keys = keys::complete(&mut planned, prior, &object, &backend, live.listing()).await?;
+    let declared = declarations(&planned, keys.as_ref());
+    let before = prior.map(Before::of).unwrap_or_default();
+    let sent = match (&backend, &live) {
+        (Backend::Running { client, .. }, Look::Listed(_) | Look::Closed) => {
+            let batch = work(cx, client, &object, prior, &planned, &live, &declared)?;
+            send(client, &object, &batch.changes, &declared).await?;
+            seal_all(cx, client, &live, &declared);
+            Some(batch)
+        }
+        _ => None,
+    };
+    drop(alone);
+    if sent.is_none() && planned.pending == Some(false) {
         return Err(Diagnostic::error(
             "The backend does not run",
             format!(
-                "The backend of {} was to run by now and does not, so its variables could not be set. Apply again; nothing was changed.",
-                object(&planned)
+                "The backend of {object} was to run by now and does not, so its variables could not be set. Apply again; nothing was changed."
             ),
         )
         .into());
     }
-    planned.pending = Some(waits);
-    planned.drifted.get_or_insert_default();
+    if let Some(batch) = &sent {
+        cx.session.note_read(&id, None);
+        tracing::info!(
+            deployment = id,
+            sets = batch.changes.sets().count(),
+            unsets = batch.changes.unsets().count(),
+            "variables are set"
+        );
+    }
+    seen::note_jwks(
+        &mut cx.private,
+        planned.auth.as_ref().and_then(|auth| auth.jwks.as_deref()),
+    );
+    conclude(&mut planned, prior, &before, sent.as_ref());
     Ok(planned)
 }
 
-/// Fills in what the plan left open.
-async fn complete_auth(model: &mut Model, backend: &Backend) -> Result<(), Diagnostics> {
-    let object = object(model);
-    let Some(auth) = &mut model.auth else {
-        return Ok(());
-    };
-    if auth.site_origin.is_none() {
-        auth.site_origin = Some(site_origin(&object, backend).await?);
-    }
-    if auth.issuer.is_none() {
-        auth.issuer.clone_from(&auth.site_origin);
-    }
-    let keys = match &auth.private_key {
-        Some(pem) => AuthKeys::parse(pem.expose()).map_err(|error| {
-            Diagnostic::error("Invalid value for auth.private_key", error.to_string())
-                .at("auth.private_key")
-        })?,
-        None => {
-            let keys = tokio::task::spawn_blocking(|| AuthKeys::generate(KeySize::Rsa2048))
-                .await
-                .map_err(|error| Diagnostic::error("Cannot make a key", error.to_string()))?
-                .map_err(|error| Diagnostic::error("Cannot make a key", error.to_string()))?;
-            auth.private_key = Some(keys.private_key_pem());
-            keys
-        }
-    };
-    redact::remember(keys.private_key_pem().expose());
-    redact::remember(keys.private_key_single_line().expose());
-    auth.jwks = Some(keys.jwks());
-    Ok(())
+/// What a backend says of its variables.
+enum Look {
+    /// All of them.
+    Listed(Listing),
+    /// It takes changes, but tells nothing.
+    Closed,
+    /// It does not run.
+    Silent,
 }
 
-async fn site_origin(object: &str, backend: &Backend) -> Result<String, Diagnostic> {
-    match backend {
-        Backend::Running {
-            site_origin: Some(origin),
-            ..
-        }
-        | Backend::Stopped {
-            site_origin: Some(origin),
-        } => Ok(origin.clone()),
-        Backend::Running { client, .. } => match client.call(&api::canonical_urls()).await {
-            Ok(urls) => Ok(urls.convex_site_url),
-            Err(BackendError::NotFound) => Err(unknown_site_origin(
-                object,
-                "its backend is too old to tell it",
-            )),
-            Err(error) => Err(backend_error(object, "read the site origin", &error)),
-        },
-        Backend::Stopped { site_origin: None } | Backend::Gone => {
-            Err(unknown_site_origin(object, "its backend does not run"))
+impl Look {
+    fn listing(&self) -> Option<&Listing> {
+        match self {
+            Self::Listed(listing) => Some(listing),
+            Self::Closed | Self::Silent => None,
         }
     }
 }
 
-fn unknown_site_origin(object: &str, why: &str) -> Diagnostic {
-    Diagnostic::error(
-        "Site origin not known",
-        format!("The site origin of {object} cannot be found out: {why}. Give auth.site_origin."),
-    )
-    .at("auth.site_origin")
+async fn look(client: &Client<Way>, object: &str) -> Result<Look, Diagnostic> {
+    match list(client).await {
+        Ok(Some(listing)) => Ok(Look::Listed(listing)),
+        Ok(None) => Ok(Look::Closed),
+        Err(BackendError::Transport(TransportError::NotRunning)) => Ok(Look::Silent),
+        Err(error) => Err(backend_error(object, "read the variables", &error)),
+    }
 }
 
-/// Brings the backend's variables to what they should be. Returns whether they
-/// have to wait because it has just stopped.
-async fn set(
-    cx: &Cx<Session>,
+/// Works out what to send, and refuses what may not be.
+fn work(
+    cx: &mut Cx<Session>,
     client: &Client<Way>,
-    model: &Model,
-    variables: &Variables,
-    managed_before: &BTreeSet<VarName>,
-) -> Result<bool, Diagnostics> {
-    let object = object(model);
-    let key = model.id.clone().unwrap_or_default();
-    let _alone = cx.session.exclusively(&key).await;
-    let live = match client.variables().await {
-        Err(BackendError::Transport(TransportError::NotRunning)) => return Ok(true),
-        live => live.map_err(|error| backend_error(&object, "read the variables", &error))?,
+    object: &str,
+    prior: Option<&Model>,
+    planned: &Model,
+    live: &Look,
+    declared: &BTreeMap<String, Declared>,
+) -> Result<Batch, Diagnostics> {
+    let before = prior.map(Before::of).unwrap_or_default();
+    let on_conflict = OnConflict::of(planned);
+    let batch = match live {
+        Look::Listed(listing) => {
+            let exclusive = planned.is_exclusive();
+            work_out(listing, declared, &before, on_conflict, exclusive)?
+        }
+        Look::Closed | Look::Silent => {
+            if planned.is_exclusive() {
+                return Err(Diagnostic::error(
+                    "Variables cannot be listed",
+                    format!("{object} does not tell which variables it has, so those that are not declared cannot be removed. Set exclusive to false, or give a key that may list variables."),
+                )
+                .at("exclusive")
+                .into());
+            }
+            let seals = seen::seals(&cx.private).unwrap_or_default();
+            let assumed = assume(prior, declared, &before, &seals, client);
+            work_out(&assumed, declared, &before, OnConflict::Overwrite, false)?
+        }
     };
-    let changes = Changes::between(&live, variables, managed_before);
-    tracing::info!(
-        deployment = key,
-        sets = changes.sets().count(),
-        unsets = changes.unsets().count(),
-        "setting variables"
-    );
+    let mut refused = Diagnostics::default();
+    for (name, path) in &batch.conflicts {
+        refused.push(conflict(object, name, path));
+    }
+    for (name, path) in &batch.lost {
+        refused.push(
+            Diagnostic::error(
+                format!("Variable {name} is gone"),
+                format!("{object} has lost {name}, and its value is kept nowhere else. Plan again: a new one is made then."),
+            )
+            .at(path.clone()),
+        );
+    }
+    if let Look::Listed(listing) = live {
+        check_result(listing, &batch.changes, declared, &mut refused);
+    }
+    if client.is_old() {
+        warn_of_long_names(cx, object, declared);
+    }
+    if refused.has_errors() {
+        Err(refused)
+    } else {
+        Ok(batch)
+    }
+}
+
+/// What a backend that tells nothing is taken to have: what was set last.
+fn assume(
+    prior: Option<&Model>,
+    declared: &BTreeMap<String, Declared>,
+    before: &Before,
+    seals: &BTreeMap<String, String>,
+    client: &Client<Way>,
+) -> BTreeMap<String, Secret> {
+    let kept = prior
+        .map(|prior| declarations(prior, None))
+        .unwrap_or_default();
+    before
+        .managed()
+        .iter()
+        .map(|name| {
+            let name = name.as_str();
+            let now = declared.get(name).and_then(|it| it.value.clone());
+            let was = kept.get(name).and_then(|it| it.value.clone());
+            let sealed = |value: &Secret| {
+                seals.get(name).map(String::as_str)
+                    == Some(seal(client.key(), name, value.expose()).as_str())
+            };
+            let value = match (was, now) {
+                (Some(was), _) => was,
+                (None, Some(now)) if sealed(&now) => now,
+                // No variable has this value.
+                (None, _) => Secret::from("\0"),
+            };
+            (name.to_owned(), value)
+        })
+        .collect()
+}
+
+/// Keeps seals of write-only values where there is no other way to recognise
+/// them.
+fn seal_all(
+    cx: &mut Cx<Session>,
+    client: &Client<Way>,
+    live: &Look,
+    declared: &BTreeMap<String, Declared>,
+) {
+    let sealed = || {
+        declared
+            .iter()
+            .filter(|(_, it)| it.stamp == Stamp::Version(None))
+            .filter_map(|(name, it)| {
+                let value = it.value.as_ref()?;
+                Some((name.clone(), seal(client.key(), name, value.expose())))
+            })
+            .collect()
+    };
+    let seals = matches!(live, Look::Closed).then(sealed);
+    seen::note_seals(&mut cx.private, seals.as_ref());
+}
+
+/// The limits are those of everything the backend then has.
+fn check_result(
+    live: &Listing,
+    changes: &Changes,
+    declared: &BTreeMap<String, Declared>,
+    found: &mut Diagnostics,
+) {
+    if changes.sets().next().is_none() {
+        return;
+    }
+    let result = changes.result(live);
+    let sizes = result
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()));
+    if let Err(error) = check_limits(sizes) {
+        let (LimitError::Count { first_beyond, .. } | LimitError::TotalSize { first_beyond, .. }) =
+            &error;
+        let mut diagnostic = Diagnostic::error("Variables too large", error.to_string());
+        if let Some(culprit) = declared.get(first_beyond) {
+            diagnostic = diagnostic.at(culprit.path.clone());
+        }
+        found.push(diagnostic);
+    }
+}
+
+fn warn_of_long_names(cx: &mut Cx<Session>, object: &str, declared: &BTreeMap<String, Declared>) {
+    for (name, it) in declared {
+        if name.len() > LEGACY_MAX_NAME_BYTES {
+            cx.warn(
+                Diagnostic::warning(
+                    "The name may be too long",
+                    format!(
+                        "{object} runs an old release, and before May 2026 names had {LEGACY_MAX_NAME_BYTES} bytes at most; {name} has {}. Shorten it, or use a newer image.",
+                        name.len()
+                    ),
+                )
+                .at(it.path.clone()),
+            );
+        }
+    }
+}
+
+async fn send(
+    client: &Client<Way>,
+    object: &str,
+    changes: &Changes,
+    declared: &BTreeMap<String, Declared>,
+) -> Result<(), Diagnostic> {
     client
-        .update_variables(&changes)
+        .update_variables(changes)
         .await
-        .map_err(|error| refused(&object, model, &error))?;
-    Ok(false)
+        .map_err(|error| refused(object, declared, &error))
 }
 
 /// The diagnostic of a batch that was refused, at the variable it is about.
-fn refused(object: &str, model: &Model, error: &BackendError) -> Diagnostic {
+fn refused(
+    object: &str,
+    declared: &BTreeMap<String, Declared>,
+    error: &BackendError,
+) -> Diagnostic {
     let diagnostic = backend_error(object, "set the variables", error);
     let BackendError::Refused { message, .. } = error else {
         return diagnostic;
     };
-    // The backend quotes the name of the culprit where there is one.
-    let named = desired::paths(model)
-        .into_iter()
-        .find(|(name, _)| message.contains(name.as_str()));
+    // The backend quotes the name of the culprit where there is one. Of names
+    // within names the longest is meant.
+    let named = declared
+        .iter()
+        .filter(|(name, _)| message.contains(name.as_str()))
+        .max_by_key(|(name, _)| name.len());
     match named {
-        Some((_, path)) => diagnostic.at(path),
+        Some((_, it)) => diagnostic.at(it.path.clone()),
         None => diagnostic,
     }
 }
 
-/// Looks at the variables. A stopped backend says nothing, and everything stays
-/// as it was.
-pub(super) async fn read(
-    cx: &mut Cx<Session>,
-    mut model: Model,
-) -> Result<Option<Model>, Diagnostics> {
-    if model.deployment.is_some() && !cx.session.knows_docker() {
-        return Ok(Some(model));
+/// Fills in what is known now. What the plan has promised stays as it is.
+fn conclude(model: &mut Model, prior: Option<&Model>, before: &Before, sent: Option<&Batch>) {
+    let set_before: BTreeSet<&str> = before.managed().iter().map(VarName::as_str).collect();
+    for (name, secret) in model.secrets.iter_mut().flatten() {
+        let is_there = sent.is_some() || set_before.contains(name.as_str());
+        secret.set.get_or_insert(is_there);
     }
-    let patience = Patience::new(timeouts(&model).read(), cx.cancellation());
-    let backend = find(cx, &model, &patience).await?;
-    seen::note(&mut cx.private, &backend);
-    let client = match backend {
-        Backend::Running { client, .. } => client,
-        Backend::Stopped { .. } => return Ok(Some(model)),
-        Backend::Gone => return Ok(None),
+    let changed = sent.is_some_and(|batch| !batch.changes.is_empty());
+    let last = prior.and_then(|prior| prior.revision).unwrap_or(0);
+    model.revision.get_or_insert(last + u64::from(changed));
+    model.pending.get_or_insert(sent.is_none());
+    model.drifted.get_or_insert_default();
+    model.undeclared.get_or_insert_default();
+    let adopted = match sent {
+        Some(batch) => batch.adopted.clone(),
+        None => prior
+            .and_then(|prior| prior.adopted.clone())
+            .unwrap_or_default(),
     };
-    // What was never set cannot have been changed.
-    if model.pending == Some(true) {
-        return Ok(Some(model));
-    }
-    let live = match client.variables().await {
-        Ok(live) => live,
-        Err(BackendError::Transport(TransportError::NotRunning)) => return Ok(Some(model)),
-        Err(error) => {
-            return Err(backend_error(&object(&model), "read the variables", &error).into());
-        }
-    };
-    for value in live.values() {
-        redact::remember(value.expose());
-    }
-    take_over(&mut model, &live);
-    Ok(Some(model))
-}
-
-/// Puts what is live into the state, so that a plan shows each difference by
-/// its name.
-fn take_over(model: &mut Model, live: &BTreeMap<String, Secret>) {
-    let text = |name: &str| live.get(name).map(|value| value.expose().to_owned());
-    if let Some(variables) = &mut model.variables {
-        *variables = std::mem::take(variables)
-            .into_keys()
-            .filter_map(|name| Some((name.clone(), text(&name)?)))
-            .collect();
-    }
-    if let Some(secrets) = &mut model.secrets {
-        *secrets = std::mem::take(secrets)
-            .into_keys()
-            .filter_map(|name| {
-                let value = Some(live.get(&name)?.clone());
-                Some((name, SecretModel { value }))
-            })
-            .collect();
-    }
-    let mut drifted = Vec::new();
-    if let Some(auth) = &mut model.auth {
-        if !same_key(auth, live.get(auth_names::PRIVATE_KEY)) {
-            drifted.push(auth_names::PRIVATE_KEY.to_owned());
-        }
-        auth.jwks = text(auth_names::JWKS);
-        auth.issuer = text(auth_names::ISSUER);
-        auth.site_origin = text(auth_names::SITE_ORIGIN);
-        if auth.site_url.is_some() {
-            auth.site_url = text(auth_names::SITE_URL);
-        }
-    }
-    model.drifted = Some(drifted);
-}
-
-/// Whether the live private key is the one that was set. The state keeps its
-/// own: a generated one would otherwise be lost.
-fn same_key(auth: &AuthModel, live: Option<&Secret>) -> bool {
-    let set = auth
-        .private_key
-        .as_ref()
-        .and_then(|pem| AuthKeys::parse(pem.expose()).ok())
-        .map(|keys| keys.private_key_single_line());
-    set.as_ref() == live
+    model.adopted.get_or_insert(adopted);
 }
 
 /// Removes the variables. Where there is no backend there are none.
 pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Diagnostics> {
+    let target = Target::of(prior);
+    let object = target.object();
+    if prior.keeps_variables() || target.lacks_key() {
+        return Ok(());
+    }
     let patience = Patience::new(timeouts(prior).delete(), cx.cancellation());
-    let Backend::Running { client, .. } = find(cx, prior, &patience).await? else {
+    let Backend::Running { client, .. } = find(cx, &target, &patience).await? else {
         return Ok(());
     };
-    let managed = desired::names(prior);
-    match set(cx, &client, prior, &Variables::new(), &managed).await {
-        Ok(_) => Ok(()),
-        Err(errors) => Err(errors),
-    }
-}
-
-/// Takes over variables that exist: `DEPLOYMENT` all of them, or
-/// `DEPLOYMENT/NAME,NAME` some. All become secrets, since nobody has said yet
-/// which ones may be seen.
-pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
-    let (deployment, wanted) = match id.split_once('/') {
-        Some((deployment, names)) => (deployment, Some(names.split(',').collect::<Vec<_>>())),
-        None => (id, None),
-    };
-    let mut model = Model {
-        id: Some(deployment.to_owned()),
-        deployment: Some(deployment.to_owned()),
-        url: None,
-        admin_key: None,
-        variables: None,
-        secrets: None,
-        auth: None,
-        pending: Some(false),
-        drifted: Some(Vec::new()),
-        timeouts: None,
-    };
-    let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
-    let client = match find(cx, &model, &patience).await? {
-        Backend::Running { client, .. } => client,
-        Backend::Stopped { .. } => {
-            return Err(Diagnostic::error(
-                "The backend does not run",
-                format!(
-                    "The variables of {} can only be read while its backend runs. Start it, and import again.",
-                    object(&model)
-                ),
-            )
-            .into());
+    let session = Arc::clone(&cx.session);
+    let _alone = session.exclusively(target.id().unwrap_or_default()).await;
+    let before = Before::of(prior);
+    let live = match look(&client, &object).await? {
+        Look::Listed(listing) => listing,
+        Look::Closed => {
+            let names = before.managed().iter();
+            let blank = |name: &VarName| (name.as_str().to_owned(), Secret::default());
+            Arc::new(names.map(blank).collect())
         }
-        Backend::Gone => return Err(no_such(deployment).into()),
+        Look::Silent => return Ok(()),
     };
-    let live = client
-        .variables()
-        .await
-        .map_err(|error| backend_error(&object(&model), "read the variables", &error))?;
-    if let Some(missing) = wanted
-        .iter()
-        .flatten()
-        .find(|name| !live.contains_key(**name))
-    {
-        return Err(Diagnostic::error(
-            "No such variable",
-            format!("{} has no variable {missing}.", object(&model)),
-        )
-        .into());
+    let mut removable = before.managed().clone();
+    let mut kept = Vec::new();
+    loop {
+        let changes = Changes::between(&live, &Variables::new(), &removable);
+        let error = match client.update_variables(&changes).await {
+            Ok(()) => break,
+            Err(error) => error,
+        };
+        // The app's own configuration may need a variable. Without it the rest
+        // can still go.
+        let BackendError::Refused { message, .. } = &error else {
+            return Err(backend_error(&object, "remove the variables", &error).into());
+        };
+        let culprit = removable
+            .iter()
+            .filter(|name| live.contains_key(name.as_str()) && message.contains(name.as_str()))
+            .max_by_key(|name| name.as_str().len())
+            .cloned();
+        let Some(culprit) = culprit else {
+            return Err(backend_error(&object, "remove the variables", &error).into());
+        };
+        removable.remove(&culprit);
+        kept.push(culprit.as_str().to_owned());
     }
-    let secrets = live
-        .into_iter()
-        .filter(|(name, _)| wanted.as_ref().is_none_or(|it| it.contains(&name.as_str())))
-        .map(|(name, value)| (name, SecretModel { value: Some(value) }));
-    model.secrets = Some(secrets.collect());
-    Ok(model)
+    if !kept.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "Variables were left",
+            format!(
+                "The functions on {object} need {}, so the backend does not let go of them. Deploy functions that do without, then remove them with `npx convex env remove`.",
+                kept.join(", ")
+            ),
+        ));
+    }
+    Ok(())
 }

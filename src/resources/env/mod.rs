@@ -1,10 +1,15 @@
 //! `convex_env`: the variables of a deployment.
 
+mod auth;
 mod backend;
-mod desired;
+mod batch;
+mod compare;
+mod declared;
+mod keys;
 mod lifecycle;
 mod model;
 mod plan;
+mod read;
 mod seen;
 mod validate;
 
@@ -38,7 +43,7 @@ impl Resource<Session> for EnvResource {
     }
 
     async fn read(&self, cx: &mut Cx<Session>, prior: Model) -> Result<Option<Model>, Diagnostics> {
-        lifecycle::read(cx, prior).await
+        read::read(cx, prior).await
     }
 
     async fn update(
@@ -55,6 +60,6 @@ impl Resource<Session> for EnvResource {
     }
 
     async fn import(&self, cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
-        lifecycle::import(cx, id).await
+        read::import(cx, id).await
     }
 }

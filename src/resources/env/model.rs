@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backend,
     convex::{
         AdminKey, ApiOrigin, AuthKeys, DeploymentName, Secret, SiteOrigin,
         env_var::{VarName, VarValue},
@@ -12,8 +13,8 @@ use crate::{
     plugin::{
         Diagnostics, Timeouts,
         schema::{
-            Attr, Element, Fields, Group, OnUpdate, Optional, Schema, boolean, invalid, list_of,
-            map_of, map_of_objects, object, string,
+            Attr, Element, Fields, OnUpdate, Optional, Schema, Secretive, boolean, invalid,
+            list_of, map_of, map_of_objects, number, object, string,
         },
         value::{Path, Value},
     },
@@ -26,26 +27,118 @@ pub struct Model {
     pub deployment: Option<String>,
     pub url: Option<String>,
     pub admin_key: Option<Secret>,
+    pub admin_key_wo: Option<Secret>,
+    pub ca_pem: Option<String>,
     pub variables: Option<BTreeMap<String, String>>,
     pub secrets: Option<BTreeMap<String, SecretModel>>,
     pub auth: Option<AuthModel>,
+    pub exclusive: Option<bool>,
+    pub on_conflict: Option<String>,
+    pub on_destroy: Option<String>,
+    pub secrets_in_state: Option<bool>,
+    pub revision: Option<u64>,
     pub pending: Option<bool>,
     pub drifted: Option<Vec<String>>,
+    pub adopted: Option<Vec<String>>,
+    pub undeclared: Option<Vec<String>>,
     pub timeouts: Option<Timeouts>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretModel {
     pub value: Option<Secret>,
+    pub value_wo: Option<Secret>,
+    pub value_wo_version: Option<i64>,
+    pub set: Option<bool>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthModel {
     pub site_url: Option<String>,
     pub site_origin: Option<String>,
     pub issuer: Option<String>,
+    pub custom_site_url: Option<String>,
     pub private_key: Option<Secret>,
+    pub private_key_wo: Option<Secret>,
+    pub rotate_trigger: Option<String>,
     pub jwks: Option<String>,
+}
+
+/// What happens to a declared variable that exists already, with another value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Nothing is changed, and the apply fails.
+    Fail,
+    /// It keeps its value until another one is declared.
+    Adopt,
+    /// It is set.
+    Overwrite,
+}
+
+impl OnConflict {
+    const FAIL: &str = "fail";
+    const ADOPT: &str = "adopt";
+    const OVERWRITE: &str = "overwrite";
+    const ALL: [&str; 3] = [Self::FAIL, Self::ADOPT, Self::OVERWRITE];
+
+    /// Reads the attribute.
+    pub fn of(model: &Model) -> Self {
+        Self::parse(model.on_conflict.as_deref())
+    }
+
+    /// Reads one of its values; anything else is the default.
+    pub fn parse(text: Option<&str>) -> Self {
+        match text {
+            Some(Self::ADOPT) => Self::Adopt,
+            Some(Self::OVERWRITE) => Self::Overwrite,
+            _ => Self::Fail,
+        }
+    }
+}
+
+const REMOVE: &str = "remove";
+const KEEP: &str = "keep";
+
+impl Model {
+    /// That of a deployment of which nothing is managed yet.
+    pub fn imported(deployment: &str) -> Self {
+        Self {
+            id: Some(deployment.to_owned()),
+            deployment: Some(deployment.to_owned()),
+            url: None,
+            admin_key: None,
+            admin_key_wo: None,
+            ca_pem: None,
+            variables: None,
+            secrets: None,
+            auth: None,
+            exclusive: Some(false),
+            on_conflict: Some(OnConflict::FAIL.to_owned()),
+            on_destroy: Some(REMOVE.to_owned()),
+            secrets_in_state: Some(true),
+            revision: Some(0),
+            pending: Some(false),
+            drifted: Some(Vec::new()),
+            adopted: Some(Vec::new()),
+            undeclared: Some(Vec::new()),
+            timeouts: None,
+        }
+    }
+
+    /// Whether destroying it leaves the variables where they are.
+    pub fn keeps_variables(&self) -> bool {
+        self.on_destroy.as_deref() == Some(KEEP)
+    }
+
+    /// Whether all variables are its own.
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive == Some(true)
+    }
+
+    /// Whether secrets may be kept in the state.
+    pub fn keeps_secrets(&self) -> bool {
+        self.secrets_in_state != Some(false)
+    }
 }
 
 /// The variables that `auth` stands for.
@@ -60,9 +153,21 @@ pub mod auth_names {
     pub const SITE_ORIGIN: &str = "CONVEX_SITE_ORIGIN";
     /// Where the app itself is, for redirects after signing in.
     pub const SITE_URL: &str = "SITE_URL";
+    /// Where browsers reach the HTTP actions, when that is not the issuer.
+    pub const CUSTOM_SITE_URL: &str = "CUSTOM_AUTH_SITE_URL";
+
+    /// Those that are always set.
+    pub const ALWAYS: [&str; 4] = [PRIVATE_KEY, JWKS, ISSUER, SITE_ORIGIN];
 
     /// All of them.
-    pub const ALL: [&str; 5] = [PRIVATE_KEY, JWKS, ISSUER, SITE_ORIGIN, SITE_URL];
+    pub const ALL: [&str; 6] = [
+        PRIVATE_KEY,
+        JWKS,
+        ISSUER,
+        SITE_ORIGIN,
+        SITE_URL,
+        CUSTOM_SITE_URL,
+    ];
 }
 
 /// Each value must be one that a backend takes.
@@ -84,6 +189,14 @@ fn check_values(value: &Value, path: &Path, found: &mut Diagnostics) {
     }
 }
 
+fn check_ca(value: &Value, path: &Path, found: &mut Diagnostics) {
+    if let Some(pem) = value.as_str()
+        && let Err(error) = backend::check_authorities(pem)
+    {
+        found.push(invalid(path, error));
+    }
+}
+
 fn check_value(value: &Value, path: &Path, found: &mut Diagnostics) {
     if let Some(text) = value.as_str()
         && let Err(error) = VarValue::parse(text)
@@ -92,7 +205,7 @@ fn check_value(value: &Value, path: &Path, found: &mut Diagnostics) {
     }
 }
 
-fn auth() -> Attr<Optional, Group> {
+fn auth() -> Attr<Optional, Secretive> {
     object(
         Fields::new()
             .with(
@@ -116,12 +229,32 @@ fn auth() -> Attr<Optional, Group> {
                     .inferred(OnUpdate::Keep),
             )
             .with(
+                "custom_site_url",
+                string("Where browsers reach the HTTP actions: `CUSTOM_AUTH_SITE_URL`. Default: the deployment's public site origin when it runs on internal origins, else the variable is not set.")
+                    .optional()
+                    .parsed::<SiteOrigin>()
+                    .inferred(OnUpdate::Keep),
+            )
+            .with(
                 "private_key",
-                string("RSA key that signs tokens, as PKCS#8 PEM: `JWT_PRIVATE_KEY`. Default: generated once. It is in the state.")
+                string("RSA key that signs tokens, as PKCS#8 PEM: `JWT_PRIVATE_KEY`. Default: generated once. It is in the state, unless `secrets_in_state` is `false`.")
                     .optional()
                     .parsed_with(AuthKeys::parse)
                     .inferred(OnUpdate::Keep)
                     .sensitive(),
+            )
+            .with(
+                "private_key_wo",
+                string("The same as `private_key`, but never in plan or state.")
+                    .optional()
+                    .parsed_with(AuthKeys::parse)
+                    .sensitive()
+                    .write_only(),
+            )
+            .with(
+                "rotate_trigger",
+                string("Any text. When it changes, the generated key is replaced, with `JWKS` in the same batch. Tokens signed by the old key end.")
+                    .optional(),
             )
             .with(
                 "jwks",
@@ -130,6 +263,41 @@ fn auth() -> Attr<Optional, Group> {
         "The variables that `@convex-dev/auth` needs, set in the same batch.",
     )
     .optional()
+}
+
+fn secrets() -> Attr<Optional, Secretive> {
+    map_of_objects(
+        Fields::new()
+            .with(
+                "value",
+                string("The value. It is in the state, but not shown in plans. Either this or `value_wo`.")
+                    .optional()
+                    .sensitive()
+                    .check(check_value),
+            )
+            .with(
+                "value_wo",
+                string("The value, never in plan or state. Each plan compares it with the backend's own.")
+                    .optional()
+                    .sensitive()
+                    .check(check_value)
+                    .write_only(),
+            )
+            .with(
+                "value_wo_version",
+                number("Pins `value_wo`: it is only set again when this number changes. For values that are different in each run.")
+                    .optional()
+                    .within(i64::MIN..=i64::MAX),
+            )
+            .with(
+                "set",
+                boolean("Whether the backend has a value for it. A plan that will change the value shows this as `(known after apply)`.")
+                    .computed(OnUpdate::Keep),
+            ),
+        "Variables by name whose values are not shown in plans.",
+    )
+    .optional()
+    .keys_parsed::<VarName>()
 }
 
 /// The schema.
@@ -150,7 +318,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "url",
-                string("URL of the API of any Convex deployment, with `admin_key`. Either this or `deployment`. Another one replaces this resource.")
+                string("URL of the API of any Convex deployment, with `admin_key` or `admin_key_wo`: self-hosted elsewhere, or on Convex Cloud. Either this or `deployment`. Another one replaces this resource.")
                     .optional()
                     .parsed::<ApiOrigin>()
                     .replaces(),
@@ -163,28 +331,59 @@ pub fn schema() -> Schema {
                     .parsed_with(AdminKey::parse),
             )
             .with(
+                "admin_key_wo",
+                string("The same as `admin_key`, but never in plan or state. Changes made outside Terraform are then found while planning, and destroying leaves the variables, since no key is kept to remove them with.")
+                    .optional()
+                    .sensitive()
+                    .parsed_with(AdminKey::parse)
+                    .write_only(),
+            )
+            .with(
+                "ca_pem",
+                string("Certificates of the authority that signed the certificate of `url`, in PEM form. Default: those this system trusts.")
+                    .optional()
+                    .check(check_ca),
+            )
+            .with(
                 "variables",
                 map_of(Element::String, "Variables by name.")
                     .optional()
                     .keys_parsed::<VarName>()
                     .check(check_values),
             )
-            .with(
-                "secrets",
-                map_of_objects(
-                    Fields::new().with(
-                        "value",
-                        string("The value. It is in the state, but not shown in plans.")
-                            .required()
-                            .sensitive()
-                            .check(check_value),
-                    ),
-                    "Variables by name whose values are not shown in plans.",
-                )
-                .optional()
-                .keys_parsed::<VarName>(),
-            )
+            .with("secrets", secrets())
             .with("auth", auth())
+            .with(
+                "exclusive",
+                boolean("Whether all variables that are not declared here are removed. The plan names them. Default `false`.")
+                    .optional()
+                    .default(false),
+            )
+            .with(
+                "on_conflict",
+                string("What to do about a declared variable that exists already with another value: `fail` (default) changes nothing, `adopt` leaves its value until another one is declared, `overwrite` sets it.")
+                    .optional()
+                    .one_of(&OnConflict::ALL)
+                    .default(OnConflict::FAIL),
+            )
+            .with(
+                "on_destroy",
+                string("What happens to the variables when this resource is destroyed: `remove` (default) or `keep`.")
+                    .optional()
+                    .one_of(&[REMOVE, KEEP])
+                    .default(REMOVE),
+            )
+            .with(
+                "secrets_in_state",
+                boolean("Whether secrets may be kept in the state. When `false`, a generated key for `auth` is made during apply, sent once and not kept, and secrets are only taken by write-only attributes. Default: as the deployment has it, else `true`.")
+                    .optional()
+                    .inferred(OnUpdate::Keep),
+            )
+            .with(
+                "revision",
+                number("Grows whenever variables are set or unset. For what has to follow, such as a script that deploys functions.")
+                    .computed(OnUpdate::Keep),
+            )
             .with(
                 "pending",
                 boolean("Whether the variables wait for the backend to be started.")
@@ -193,6 +392,16 @@ pub fn schema() -> Schema {
             .with(
                 "drifted",
                 list_of(Element::String, "Names of variables that were changed outside Terraform and that no other attribute shows.")
+                    .computed(OnUpdate::Keep),
+            )
+            .with(
+                "adopted",
+                list_of(Element::String, "Names of variables that keep the value they had, because `on_conflict` is `adopt`.")
+                    .computed(OnUpdate::Keep),
+            )
+            .with(
+                "undeclared",
+                list_of(Element::String, "With `exclusive`: names of variables that the backend has and that are not declared here. A plan removes them.")
                     .computed(OnUpdate::Keep),
             )
             .with("timeouts", Timeouts::attribute()),

@@ -1,38 +1,83 @@
 //! What a plan says of a deployment's variables.
 
 use super::{
-    model::{AuthModel, Model},
-    seen::Seen,
+    auth,
+    backend::Target,
+    compare::{self, Comparison},
+    model::{Model, OnConflict, SecretModel},
+    seen::{self, Seen},
 };
 use crate::{
-    convex::{AuthKeys, Secret},
-    plugin::{Cx, Known, Plan, value::Path},
+    convex::Secret,
+    plugin::{Config, Cx, Diagnostic, Known, Plan, value::Path},
     resources::deployment::locate,
-    session::{Deployment, Session},
+    session::{Claim, Deployment, Session},
 };
 
 /// Finishes the plan of a deployment's variables.
 pub async fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     if plan.deletes() {
+        deletion(plan);
         return;
     }
+    let target = target(plan);
     if plan.creates() {
-        match target(plan) {
-            Some(target) => plan.set("id", &target),
+        match target.as_ref().and_then(Target::id) {
+            Some(id) => plan.set("id", id),
             None => plan.set_unknown("id"),
         }
     }
-    let deployment = deployment(cx, plan).await;
-    let seen = Seen::of(deployment.as_ref(), plan.private());
-    if plan.config().has("auth") {
-        auth(plan, &seen);
+    if let Some(target) = &target {
+        claim(cx, plan, target);
     }
-    state_of_backend(plan, &seen);
+    let deployment = deployment(cx, plan).await;
+    let mut seen = Seen::of(deployment.as_ref(), plan.private());
+    let by_url = plan.config().has("url");
+    if by_url {
+        seen.running = Known::Known(true);
+    }
+    secrecy(plan, &seen, by_url);
+    if plan.config().has("auth") {
+        auth::plan(plan, &seen);
+    }
+    let comparison = match &target {
+        Some(target) => compare::look(cx, plan, target, &seen).await,
+        None => Comparison::default(),
+    };
+    mark(plan, &seen, &comparison);
+    conclude(plan, &seen, &comparison);
+    report(plan, target.as_ref(), &comparison);
 }
 
-fn target(plan: &Plan<'_>) -> Option<String> {
-    let of = |path| plan.planned::<Option<String>>(path).known().flatten();
-    of("deployment").or_else(|| of("url"))
+/// What a destruction leaves behind is said before.
+fn deletion(plan: &mut Plan<'_>) {
+    let Some(prior) = plan.prior::<Model>(Path::root()) else {
+        return;
+    };
+    let target = Target::of(&prior);
+    if target.lacks_key() && !prior.keeps_variables() {
+        plan.report(Diagnostic::warning(
+            "The variables stay",
+            format!(
+                "The key of {} is not kept, so its variables cannot be removed when this resource is destroyed. They stay as they are; set on_destroy to \"keep\" to say that this is meant.",
+                target.object()
+            ),
+        ));
+    }
+}
+
+/// The backend that is meant, where that is known.
+fn target(plan: &Plan<'_>) -> Option<Target> {
+    let text = |path| plan.planned::<Option<String>>(path).known();
+    let secret = |path| plan.config().get::<Option<Secret>>(path).known();
+    Some(Target {
+        deployment: text("deployment")?,
+        url: text("url")?,
+        admin_key: secret("admin_key")
+            .flatten()
+            .or_else(|| secret("admin_key_wo").flatten()),
+        ca_pem: text("ca_pem")?,
+    })
 }
 
 /// What this run knows of the deployment. For a new resource nothing may be
@@ -53,77 +98,253 @@ async fn deployment(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<Deployment> {
     Some(known)
 }
 
-fn auth(plan: &mut Plan<'_>, seen: &Seen) {
-    let prior = plan.prior::<AuthModel>("auth");
-    if !plan.config().has("auth.site_origin") {
-        let before = prior.as_ref().and_then(|it| it.site_origin.as_ref());
-        match (&seen.site_origin, before) {
-            (Some(Known::Known(origin)), _) => plan.set("auth.site_origin", origin),
-            // A deployment at a URL, which told it when it was first asked.
-            (None, Some(before)) => plan.set("auth.site_origin", before),
-            _ => plan.set_unknown("auth.site_origin"),
+/// Two resources must not declare the same variable of one backend: each would
+/// undo what the other does.
+fn claim(cx: &Cx<Session>, plan: &mut Plan<'_>, target: &Target) {
+    let moves = !plan.creates() && (plan.changes("deployment") || plan.changes("url"));
+    let Some(id) = target.id().filter(|_| !moves) else {
+        return;
+    };
+    let names = declared_names(plan.config());
+    let exclusive = plan.planned::<Option<bool>>("exclusive") == Known::Known(Some(true));
+    let owner = if plan.creates() {
+        None
+    } else {
+        seen::identity(plan.private())
+    };
+    let claim = Claim {
+        owner,
+        names: names.iter().map(|(name, _)| name.clone()).collect(),
+        exclusive,
+    };
+    let Some(both) = cx.session.claim(id, claim) else {
+        return;
+    };
+    let culprit = names.iter().find(|(name, _)| both.contains(name));
+    plan.report(match culprit {
+        Some((_, path)) => Diagnostic::error(
+            "Declared by two resources",
+            format!(
+                "Another convex_env declares {} of {} too, so each would undo what the other does. Declare every variable in one of them only.",
+                both.iter().cloned().collect::<Vec<_>>().join(", "),
+                target.object()
+            ),
+        )
+        .at(path.clone()),
+        None => Diagnostic::error(
+            "Not the only one",
+            format!(
+                "One of two convex_env of {} is exclusive, so it would remove what the other declares. Set exclusive to false, or put all variables into one.",
+                target.object()
+            ),
+        )
+        .at("exclusive"),
+    });
+}
+
+/// Every name a configuration declares, with its attribute.
+pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
+    let of_map = |attribute: &str| {
+        let keys = config.keys(attribute).known().unwrap_or_default();
+        let path = Path::of(attribute);
+        keys.into_iter()
+            .map(move |key| (key.clone(), path.key(key)))
+    };
+    let of_auth = auth::declared_names(config);
+    of_map("variables")
+        .chain(of_map("secrets"))
+        .chain(of_auth)
+        .collect()
+}
+
+/// Whether secrets are kept, and the attributes that may then not be used.
+fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
+    if !plan.config().has("secrets_in_state") {
+        let prior = plan.prior::<bool>("secrets_in_state");
+        match seen.secrets_in_state {
+            Known::Known(Some(kept)) => plan.set("secrets_in_state", &kept),
+            Known::Known(None) if by_url => plan.set("secrets_in_state", &true),
+            Known::Known(None) if prior.is_some() => plan.set("secrets_in_state", &prior),
+            Known::Known(None) | Known::Unknown => plan.set_unknown("secrets_in_state"),
         }
     }
-    if !plan.config().has("auth.issuer") {
-        match plan.planned::<Option<String>>("auth.site_origin") {
-            Known::Known(origin) => plan.set("auth.issuer", &origin),
-            Known::Unknown => plan.set_unknown("auth.issuer"),
+    if plan.planned::<Option<bool>>("secrets_in_state") != Known::Known(Some(false)) {
+        return;
+    }
+    let mut kept = vec![
+        (Path::of("admin_key"), "admin_key_wo"),
+        (
+            Path::of("auth").attribute("private_key"),
+            "auth.private_key_wo",
+        ),
+    ];
+    for name in plan.config().keys("secrets").known().unwrap_or_default() {
+        kept.push((Path::of("secrets").key(name).attribute("value"), "value_wo"));
+    }
+    for (path, instead) in kept {
+        if plan.config().has(path.clone()) {
+            plan.report(
+                Diagnostic::error(
+                    "A secret that would be in the state",
+                    format!("{path} is kept in the state, and secrets_in_state is false here or on the deployment. Use {instead}."),
+                )
+                .at(path),
+            );
         }
     }
-    if !plan.config().has("auth.private_key") {
-        match prior.and_then(|prior| prior.private_key) {
-            Some(key) => plan.set("auth.private_key", &key),
-            None => plan.set_unknown("auth.private_key"),
+}
+
+/// Shows which secrets will be set.
+fn mark(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
+    let names = plan.config().keys("secrets").known().unwrap_or_default();
+    for name in names {
+        let element = Path::of("secrets").key(&name);
+        let path = element.attribute("set");
+        let before = plan
+            .prior::<SecretModel>(element)
+            .and_then(|secret| secret.set);
+        match (seen.running, before) {
+            (Known::Known(true), Some(false)) => plan.set(path, &true),
+            (Known::Known(false), None) => plan.set(path, &false),
+            (Known::Unknown, Some(false)) => plan.set_unknown(path),
+            (_, Some(true)) if comparison.shows.contains(&name) => plan.set_unknown(path),
+            _ => {}
         }
-    }
-    let jwks = plan
-        .planned::<Option<Secret>>("auth.private_key")
-        .known()
-        .flatten()
-        .and_then(|pem| AuthKeys::parse(pem.expose()).ok())
-        .map(|keys| keys.jwks());
-    match jwks {
-        Some(jwks) => plan.set("auth.jwks", &jwks),
-        None => plan.set_unknown("auth.jwks"),
     }
 }
 
 /// Says whether the variables will be set or wait for the backend.
-fn state_of_backend(plan: &mut Plan<'_>, seen: &Seen) {
-    let by_url = plan.planned::<Option<String>>("url");
-    let running = match by_url {
-        Known::Known(Some(_)) => Known::Known(true),
-        Known::Known(None) => seen.running,
-        Known::Unknown => Known::Unknown,
-    };
+fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
     let prior = plan.prior::<Model>(Path::root());
     let waits = prior.as_ref().and_then(|it| it.pending) == Some(true);
-    let drifted = prior
-        .as_ref()
-        .and_then(|it| it.drifted.clone())
-        .unwrap_or_default();
-    let changes = plan.creates() || plan.changes_anything();
-    if seen.made_anew && !plan.creates() {
+    let changes = plan.creates() || plan.changes_anything() || comparison.differs;
+    let made_anew = seen.made_anew && !plan.creates();
+    let on_conflict = plan.planned::<Option<String>>("on_conflict").known();
+    let adopts = OnConflict::parse(on_conflict.flatten().as_deref()) == OnConflict::Adopt
+        || prior
+            .as_ref()
+            .and_then(|it| it.adopted.as_ref())
+            .is_some_and(|names| !names.is_empty());
+    let nothing = Vec::<String>::new();
+    if made_anew {
         // The variables are declared as before, but the backend that has them
         // is not the same any more.
-        plan.set_unknown("pending");
-        plan.set_unknown("drifted");
-        return;
+        for path in ["pending", "drifted", "undeclared"] {
+            plan.set_unknown(path);
+        }
+    } else {
+        match seen.running {
+            Known::Known(true) => {
+                plan.set("pending", &false);
+                plan.set("drifted", &nothing);
+                plan.set("undeclared", &nothing);
+            }
+            // Nothing can be set, and what is not changed does not wait.
+            Known::Known(false) => {
+                plan.set("pending", &(waits || changes));
+                for (path, names) in [
+                    ("drifted", prior.as_ref().and_then(|it| it.drifted.as_ref())),
+                    (
+                        "undeclared",
+                        prior.as_ref().and_then(|it| it.undeclared.as_ref()),
+                    ),
+                ] {
+                    plan.set(path, names.unwrap_or(&nothing));
+                }
+            }
+            Known::Unknown if changes => {
+                for path in ["pending", "drifted", "undeclared"] {
+                    plan.set_unknown(path);
+                }
+            }
+            Known::Unknown => {}
+        }
     }
-    match running {
-        Known::Known(true) => {
-            plan.set("pending", &false);
-            plan.set("drifted", &Vec::<String>::new());
+    let sends = plan.changes_anything() || comparison.differs || made_anew;
+    let stopped = seen.running == Known::Known(false);
+    if plan.creates() {
+        if stopped {
+            plan.set("revision", &0);
         }
-        // Nothing can be set, and what is not changed does not wait.
-        Known::Known(false) => {
-            plan.set("pending", &(waits || changes));
-            plan.set("drifted", &drifted);
+        if stopped || !adopts {
+            plan.set("adopted", &nothing);
         }
-        Known::Unknown if changes => {
-            plan.set_unknown("pending");
-            plan.set_unknown("drifted");
+    } else if sends && !stopped {
+        plan.set_unknown("revision");
+        if adopts {
+            plan.set_unknown("adopted");
         }
-        Known::Unknown => {}
+    }
+}
+
+/// Says what no attribute can show, and refuses what would be refused later.
+fn report(plan: &mut Plan<'_>, target: Option<&Target>, comparison: &Comparison) {
+    let Some(target) = target else { return };
+    let object = target.object();
+    for (name, path) in &comparison.conflicts {
+        plan.report(super::batch::conflict(&object, name, path));
+    }
+    let list = |names: &[String]| names.join(", ");
+    if !comparison.removes.is_empty() {
+        plan.report(
+            Diagnostic::warning(
+                "Variables will be removed",
+                format!(
+                    "{object} has variables that are not declared here, and exclusive is true, so these go: {}.",
+                    list(&comparison.removes)
+                ),
+            )
+            .at("exclusive"),
+        );
+    }
+    if !comparison.changed_outside.is_empty() {
+        plan.report(Diagnostic::warning(
+            "Variables were changed outside Terraform",
+            format!(
+                "These variables of {object} are not what was set, and will be set again: {}.",
+                list(&comparison.changed_outside)
+            ),
+        ));
+    }
+}
+
+/// What a plan declares, as far as it is known. Write-only values are those of
+/// the configuration.
+pub fn planned_model(plan: &Plan<'_>) -> Model {
+    let config = plan.config();
+    let variables = config
+        .keys("variables")
+        .known()
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|name| {
+            let path = Path::of("variables").key(&name);
+            let value = plan.planned::<Option<String>>(path).known().flatten()?;
+            Some((name, value))
+        });
+    let secrets = config
+        .keys("secrets")
+        .known()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| {
+            let element = Path::of("secrets").key(&name);
+            let value = |path| config.get::<Option<Secret>>(path).known().flatten();
+            let version = element.attribute("value_wo_version");
+            let secret = SecretModel {
+                value: value(element.attribute("value")),
+                value_wo: value(element.attribute("value_wo")),
+                value_wo_version: config.get::<Option<i64>>(version).known().flatten(),
+                set: None,
+            };
+            (name, secret)
+        });
+    Model {
+        variables: Some(variables.collect()),
+        secrets: Some(secrets.collect()),
+        auth: plan.outline("auth"),
+        exclusive: plan.planned("exclusive").known(),
+        on_conflict: plan.planned("on_conflict").known(),
+        ..Model::imported("")
     }
 }

@@ -5,7 +5,9 @@
 //! deployment that stays as it is. So what the first plan is made from is kept
 //! where both find it.
 
-use super::backend::Backend;
+use std::collections::BTreeMap;
+
+use super::backend::{Backend, Traits};
 use crate::{
     plugin::{Known, Private},
     session::Deployment,
@@ -13,17 +15,67 @@ use crate::{
 
 const RUNNING: &str = "running";
 const SITE_ORIGIN: &str = "site_origin";
+const SEALS: &str = "seals";
+const JWKS: &str = "jwks";
+const IDENTITY: &str = "identity";
 
 /// Keeps what was seen.
 pub fn note(private: &mut Private, backend: &Backend) {
-    let (running, site_origin) = match backend {
-        Backend::Running { site_origin, .. } => (true, site_origin),
-        Backend::Stopped { site_origin } => (false, site_origin),
+    let (running, traits) = match backend {
+        Backend::Running { traits, .. } => (true, traits),
+        Backend::Stopped { traits } => (false, traits),
         Backend::Gone => return,
     };
     private.set(RUNNING, &running);
-    if let Some(origin) = site_origin {
-        private.set(SITE_ORIGIN, origin);
+    if let Some(Traits { site_origin }) = traits {
+        private.set(SITE_ORIGIN, site_origin);
+    }
+}
+
+/// Whether the backend ran when it was last looked at.
+pub fn was_running(private: &Private) -> bool {
+    private.get(RUNNING).unwrap_or(false)
+}
+
+/// The seals of write-only values, where the backend does not tell variables.
+pub fn seals(private: &Private) -> Option<BTreeMap<String, String>> {
+    private.get(SEALS)
+}
+
+/// Keeps seals, or none where the backend tells variables.
+pub fn note_seals(private: &mut Private, seals: Option<&BTreeMap<String, String>>) {
+    match seals {
+        Some(seals) => private.set(SEALS, seals),
+        None => private.remove(SEALS),
+    }
+}
+
+/// The public key of a pair whose private key is not kept.
+pub fn own_jwks(private: &Private) -> Option<String> {
+    private.get(JWKS)
+}
+
+/// Keeps the public key.
+pub fn note_jwks(private: &mut Private, jwks: Option<&str>) {
+    match jwks {
+        Some(jwks) => private.set(JWKS, &jwks),
+        None => private.remove(JWKS),
+    }
+}
+
+/// What tells the resource from others on the same backend.
+pub fn identity(private: &Private) -> Option<String> {
+    private.get(IDENTITY)
+}
+
+/// Gives the resource an identity, if it has none.
+pub fn identify(private: &mut Private) {
+    if identity(private).is_none() {
+        // Two random numbers of the standard library: nothing depends on
+        // nobody guessing them.
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        let random = || RandomState::new().build_hasher().finish();
+        private.set(IDENTITY, &format!("{:016x}{:016x}", random(), random()));
     }
 }
 
@@ -34,6 +86,12 @@ pub struct Seen {
     pub running: Known<bool>,
     /// Where its HTTP actions will answer; `None` when nobody here knows.
     pub site_origin: Option<Known<String>>,
+    /// Where browsers reach its HTTP actions, if elsewhere; `None` when nobody
+    /// here knows.
+    pub public_site: Option<Known<Option<String>>>,
+    /// Whether the deployment lets secrets be kept in the state; `None` when
+    /// nobody here knows.
+    pub secrets_in_state: Known<Option<bool>>,
     /// Whether the backend is made anew, and has none of the variables.
     pub made_anew: bool,
 }
@@ -49,6 +107,8 @@ impl Seen {
                     Known::Known(origins) => Known::Known(origins.site.to_string()),
                     Known::Unknown => Known::Unknown,
                 }),
+                public_site: Some(Known::Known(None)),
+                secrets_in_state: Known::Known(Some(true)),
                 made_anew: planned.creates,
             };
         }
@@ -56,12 +116,16 @@ impl Seen {
             return Self {
                 running: Known::Known(live.running),
                 site_origin: Some(Known::Known(live.origins.site.to_string())),
+                public_site: Some(Known::Known(None)),
+                secrets_in_state: Known::Known(Some(true)),
                 made_anew: false,
             };
         }
         Self {
             running: private.get(RUNNING).map_or(Known::Unknown, Known::Known),
             site_origin: private.get(SITE_ORIGIN).map(Known::Known),
+            public_site: None,
+            secrets_in_state: Known::Known(None),
             made_anew: false,
         }
     }

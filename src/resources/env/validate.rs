@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::auth_names;
+use super::plan::declared_names;
 use crate::{
     convex::{
         Secret,
@@ -15,7 +15,8 @@ use crate::{
 pub fn check(config: Config<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
     check_target(config, &mut found);
-    let declared = declared(config);
+    let declared = declared_names(config);
+    check_secrets(config, &mut found);
     check_duplicates(&declared, &mut found);
     check_sizes(config, &declared, &mut found);
     found
@@ -37,43 +38,63 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
             )
             .at("deployment"),
         ),
-        (true, false) if config.has("admin_key") => found.push(
+        (true, false) => {
+            for attribute in ["admin_key", "admin_key_wo", "ca_pem"] {
+                if config.has(attribute) {
+                    found.push(
+                        Diagnostic::error(
+                            "Attribute without a use",
+                            format!("{attribute} goes with url. A deployment that this provider runs needs no key and no certificate. Remove it."),
+                        )
+                        .at(attribute),
+                    );
+                }
+            }
+        }
+        (false, true) => match (config.has("admin_key"), config.has("admin_key_wo")) {
+            (true, true) => found.push(
+                Diagnostic::error(
+                    "Which key?",
+                    "Both admin_key and admin_key_wo are given. Keep admin_key_wo, which is never stored, or admin_key.",
+                )
+                .at("admin_key"),
+            ),
+            (false, false) => found.push(
+                Diagnostic::error(
+                    "Key missing",
+                    "The deployment at url needs its admin key. Give admin_key_wo, which is never stored, or admin_key.",
+                )
+                .at("admin_key"),
+            ),
+            _ => {}
+        },
+    }
+    if config.has("auth.private_key") && config.has("auth.private_key_wo") {
+        found.push(
             Diagnostic::error(
-                "Key without a use",
-                "admin_key goes with url. The key of a deployment that this provider runs is known to it. Remove admin_key.",
+                "Which key?",
+                "Both private_key and private_key_wo are given. Keep one of them.",
             )
-            .at("admin_key"),
-        ),
-        (false, true) if !config.has("admin_key") => found.push(
-            Diagnostic::error(
-                "Key missing",
-                "The deployment at url needs its admin key. Give admin_key.",
-            )
-            .at("admin_key"),
-        ),
-        _ => {}
+            .at("auth.private_key"),
+        );
     }
 }
 
-/// The names that are declared, with the attribute of each declaration.
-fn declared(config: Config<'_>) -> Vec<(String, Path)> {
-    let of_map = |attribute: &str| {
-        let keys = config.keys(attribute).known().unwrap_or_default();
-        let path = Path::of(attribute);
-        keys.into_iter()
-            .map(move |key| (key.clone(), path.key(key)))
-    };
-    let auth = Path::of("auth");
-    let of_auth = auth_names::ALL
-        .into_iter()
-        .filter(|name| {
-            config.has("auth") && (*name != auth_names::SITE_URL || config.has("auth.site_url"))
-        })
-        .map(|name| (name.to_owned(), auth.clone()));
-    of_map("variables")
-        .chain(of_map("secrets"))
-        .chain(of_auth)
-        .collect()
+/// Each secret has one value.
+fn check_secrets(config: Config<'_>, found: &mut Diagnostics) {
+    for name in config.keys("secrets").known().unwrap_or_default() {
+        let element = Path::of("secrets").key(&name);
+        let has = |attribute| config.has(element.attribute(attribute));
+        let problem = match (has("value"), has("value_wo"), has("value_wo_version")) {
+            (true, true, _) => "Both value and value_wo are given. Keep one of them.",
+            (false, false, _) => "Neither value nor value_wo is given. Give one of them.",
+            (true, false, true) => {
+                "value_wo_version pins value_wo, and there is none. Remove it, or give value_wo."
+            }
+            _ => continue,
+        };
+        found.push(Diagnostic::error(format!("Which value of {name}?"), problem).at(element));
+    }
 }
 
 fn check_duplicates(declared: &[(String, Path)], found: &mut Diagnostics) {
@@ -117,7 +138,7 @@ fn check_sizes(config: Config<'_>, declared: &[(String, Path)], found: &mut Diag
     let mut known = Variables::new();
     let mut paths = BTreeMap::new();
     for (name, path) in declared {
-        let value = ["", "value"]
+        let value = ["", "value", "value_wo"]
             .into_iter()
             .map(|leaf| match leaf {
                 "" => path.clone(),

@@ -306,7 +306,7 @@ fn variables_are_imported_by_deployment_and_by_name() {
     let state = project.state("convex_env.app");
     assert_eq!(
         state["secrets"],
-        serde_json::json!({ "A": { "value": "1" } })
+        serde_json::json!({ "A": { "value": "1", "value_wo": null, "value_wo_version": null, "set": true } })
     );
     project.run(&["state", "rm", "convex_env.app"]).ok();
     import(name.as_str()).ok();

@@ -67,7 +67,7 @@ on_each_core! {
             ("variables = {}".into(), vec!["Which deployment?"]),
             ("deployment = \"a\"\n url = \"http://a\"".into(), vec!["Which deployment?"]),
             ("url = \"http://a\"".into(), vec!["Key missing"]),
-            ("deployment = \"a\"\n admin_key = \"a|00\"".into(), vec!["Key without a use"]),
+            ("deployment = \"a\"\n admin_key = \"a|00\"".into(), vec!["Attribute without a use"]),
             ("url = \"http://a/\"\n admin_key = \"a|00\"".into(), vec!["Invalid value for url"]),
             ("url = \"http://a\"\n admin_key = \"a b\"".into(), vec!["Invalid value for admin_key"]),
         ];

@@ -1,0 +1,152 @@
+//! What a plan says of the variables for signing in.
+
+use super::{
+    model::{AuthModel, auth_names},
+    seen::{self, Seen},
+};
+use crate::{
+    convex::{AuthKeys, Secret},
+    plugin::{Config, Diagnostic, Known, Plan, value::Path},
+};
+
+/// The names that `auth` declares in a configuration.
+pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
+    let given = |name: &str| match name {
+        auth_names::SITE_URL => config.has("auth.site_url"),
+        auth_names::CUSTOM_SITE_URL => config.has("auth.custom_site_url"),
+        _ => true,
+    };
+    auth_names::ALL
+        .into_iter()
+        .filter(|name| config.has("auth") && given(name))
+        .map(|name| (name.to_owned(), Path::of("auth")))
+        .collect()
+}
+
+/// Plans what `auth` does not give.
+pub fn plan(plan: &mut Plan<'_>, seen: &Seen) {
+    let prior = plan.prior::<AuthModel>("auth");
+    site_origin(plan, seen, prior.as_ref());
+    if !plan.config().has("auth.issuer") {
+        match plan.planned::<Option<String>>("auth.site_origin") {
+            Known::Known(origin) => plan.set("auth.issuer", &origin),
+            Known::Unknown => plan.set_unknown("auth.issuer"),
+        }
+    }
+    custom_site_url(plan, seen, prior.as_ref());
+    let rotates = prior.is_some() && plan.changes("auth.rotate_trigger");
+    if rotates {
+        warn_of_rotation(plan);
+    }
+    keys(plan, seen, prior, rotates);
+}
+
+fn site_origin(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) {
+    if plan.config().has("auth.site_origin") {
+        return;
+    }
+    let before = prior.and_then(|it| it.site_origin.as_ref());
+    match (&seen.site_origin, before) {
+        (Some(Known::Known(origin)), _) => plan.set("auth.site_origin", origin),
+        // A deployment at a URL, which told it when it was first asked.
+        (None, Some(before)) => plan.set("auth.site_origin", before),
+        _ => plan.set_unknown("auth.site_origin"),
+    }
+}
+
+fn custom_site_url(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) {
+    if plan.config().has("auth.custom_site_url") {
+        return;
+    }
+    match &seen.public_site {
+        Some(Known::Known(url)) => plan.set("auth.custom_site_url", url),
+        // Nobody here knows: it stays as it was found out, or is not set.
+        None if plan.config().has("url") || prior.is_some() => {
+            let before = prior.and_then(|it| it.custom_site_url.clone());
+            plan.set("auth.custom_site_url", &before);
+        }
+        Some(Known::Unknown) | None => plan.set_unknown("auth.custom_site_url"),
+    }
+}
+
+fn warn_of_rotation(plan: &mut Plan<'_>) {
+    for path in ["auth.private_key", "auth.private_key_wo"] {
+        if plan.config().has(path) {
+            plan.report(
+                Diagnostic::error(
+                    "A given key is not rotated",
+                    format!("auth.rotate_trigger replaces the key that is generated when none is given, and {path} gives one. Remove one of the two; a given key is replaced by giving another."),
+                )
+                .at("auth.rotate_trigger"),
+            );
+            return;
+        }
+    }
+    plan.report(
+        Diagnostic::warning(
+            "Sign-in tokens are signed with a new key",
+            "auth.rotate_trigger has changed: JWT_PRIVATE_KEY and JWKS are replaced in one batch. Tokens signed with the old key are refused from then on; clients of @convex-dev/auth get new ones with their refresh tokens, so users stay signed in. What kept a token itself has to sign in again.",
+        )
+        .at("auth.rotate_trigger"),
+    );
+}
+
+fn keys(plan: &mut Plan<'_>, seen: &Seen, prior: Option<AuthModel>, rotates: bool) {
+    let stopped = seen.running == Known::Known(false);
+    if plan.config().has("auth.private_key") {
+        let key = plan.planned::<Option<Secret>>("auth.private_key");
+        return public_half(plan, key, None);
+    }
+    if plan.config().has("auth.private_key_wo") {
+        plan.set("auth.private_key", &None::<String>);
+        let key = plan.config().get::<Option<Secret>>("auth.private_key_wo");
+        let own = seen::own_jwks(plan.private());
+        return public_half(plan, key, own.as_ref());
+    }
+    match plan.planned::<Option<bool>>("secrets_in_state") {
+        Known::Known(Some(false)) => {
+            plan.set("auth.private_key", &None::<String>);
+            let lost = plan
+                .prior::<Vec<String>>("drifted")
+                .unwrap_or_default()
+                .iter()
+                .any(|name| name == auth_names::PRIVATE_KEY);
+            let own = prior.and_then(|_| seen::own_jwks(plan.private()));
+            match own {
+                Some(own) if !rotates && !lost && !seen.made_anew => plan.set("auth.jwks", &own),
+                // A key that nobody keeps is only made to be sent.
+                _ if stopped => plan.set("auth.jwks", &None::<String>),
+                _ => plan.set_unknown("auth.jwks"),
+            }
+        }
+        Known::Known(_) => match prior.and_then(|prior| prior.private_key) {
+            Some(key) if !rotates => {
+                plan.set("auth.private_key", &key);
+                public_half(plan, Known::Known(Some(key)), None);
+            }
+            _ => {
+                plan.set_unknown("auth.private_key");
+                plan.set_unknown("auth.jwks");
+            }
+        },
+        Known::Unknown => {
+            plan.set_unknown("auth.private_key");
+            plan.set_unknown("auth.jwks");
+        }
+    }
+}
+
+/// Plans the public key that goes with a private one. A key that may be another
+/// in each run only shows that it is another.
+fn public_half(plan: &mut Plan<'_>, key: Known<Option<Secret>>, own: Option<&String>) {
+    let jwks = key
+        .known()
+        .flatten()
+        .and_then(|pem| AuthKeys::parse(pem.expose()).ok())
+        .map(|keys| keys.jwks());
+    let write_only = plan.config().has("auth.private_key_wo");
+    match jwks {
+        Some(jwks) if !write_only || own == Some(&jwks) => plan.set("auth.jwks", &jwks),
+        _ => plan.set_unknown("auth.jwks"),
+    }
+}

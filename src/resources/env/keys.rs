@@ -1,0 +1,140 @@
+//! The pair of keys that `auth` stands for.
+
+use super::{
+    backend::{Backend, Traits},
+    model::{AuthModel, Model, auth_names},
+    seen,
+};
+use crate::{
+    backend::{BackendError, api},
+    convex::{AuthKeys, auth_keys::KeySize},
+    plugin::{Diagnostic, Diagnostics, Private, redact},
+    resources::backend_error,
+    session::Listing,
+};
+
+/// Fills in what the plan left open, and returns the pair where it is at hand.
+///
+/// A pair that the backend has and that nobody here made is taken over rather
+/// than replaced: an interrupted apply may have sent it, and users are signed
+/// in with it.
+pub async fn complete(
+    model: &mut Model,
+    prior: Option<&Model>,
+    object: &str,
+    backend: &Backend,
+    live: Option<&Listing>,
+) -> Result<Option<AuthKeys>, Diagnostics> {
+    let keeps = model.keeps_secrets();
+    let Some(auth) = &mut model.auth else {
+        return Ok(None);
+    };
+    if auth.site_origin.is_none() {
+        auth.site_origin = Some(site_origin(object, backend).await?);
+    }
+    if auth.issuer.is_none() {
+        auth.issuer.clone_from(&auth.site_origin);
+    }
+    let given = [
+        (&auth.private_key, "auth.private_key"),
+        (&auth.private_key_wo, "auth.private_key_wo"),
+    ]
+    .into_iter()
+    .find_map(|(pem, path)| Some((pem.as_ref()?, path)));
+    let keys = match given {
+        Some((pem, path)) => AuthKeys::parse(pem.expose()).map_err(|error| {
+            Diagnostic::error(format!("Invalid value for {path}"), error.to_string()).at(path)
+        })?,
+        // The pair stays, and the backend alone has it.
+        None if !keeps && auth.jwks.is_some() => return Ok(None),
+        // It could not be kept until the backend starts.
+        None if !keeps && live.is_none() && !matches!(backend, Backend::Running { .. }) => {
+            return Ok(None);
+        }
+        None => match live.and_then(pair).filter(|_| !rotates(prior, auth)) {
+            Some(keys) => keys,
+            None => generate().await?,
+        },
+    };
+    redact::remember(keys.private_key_pem().expose());
+    redact::remember(keys.private_key_single_line().expose());
+    auth.jwks = Some(keys.jwks());
+    if keeps && auth.private_key_wo.is_none() && auth.private_key.is_none() {
+        auth.private_key = Some(keys.private_key_pem());
+    }
+    Ok(Some(keys))
+}
+
+/// Whether a new pair is wanted in place of the one there is.
+fn rotates(prior: Option<&Model>, auth: &AuthModel) -> bool {
+    prior
+        .and_then(|prior| prior.auth.as_ref())
+        .is_some_and(|prior| prior.rotate_trigger != auth.rotate_trigger)
+}
+
+async fn generate() -> Result<AuthKeys, Diagnostic> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Diagnostic::error("Cannot make a key for sign-in tokens", error.to_string())
+    };
+    tokio::task::spawn_blocking(|| AuthKeys::generate(KeySize::Rsa2048))
+        .await
+        .map_err(|error| failed(&error))?
+        .map_err(|error| failed(&error))
+}
+
+/// The pair a backend has, if both halves of it are there and fit.
+pub fn pair(live: &Listing) -> Option<AuthKeys> {
+    let pem = live.get(auth_names::PRIVATE_KEY)?;
+    redact::remember(pem.expose());
+    let keys = AuthKeys::parse(pem.expose()).ok()?;
+    let jwks = live.get(auth_names::JWKS)?.expose();
+    (keys.jwks() == jwks).then_some(keys)
+}
+
+/// Whether the private key of a backend is the one that was set. The state
+/// keeps its own: a generated one would otherwise be lost.
+pub fn same_private_key(auth: &AuthModel, private: &Private, live: &Listing) -> bool {
+    let live_key = live.get(auth_names::PRIVATE_KEY);
+    if let Some(pem) = &auth.private_key {
+        let set = AuthKeys::parse(pem.expose()).ok();
+        return set.map(|keys| keys.private_key_single_line()).as_ref() == live_key;
+    }
+    // The public key tells, where the private one is not kept.
+    let Some(own) = seen::own_jwks(private) else {
+        return true;
+    };
+    live_key
+        .and_then(|pem| AuthKeys::parse(pem.expose()).ok())
+        .is_some_and(|keys| keys.jwks() == own)
+}
+
+async fn site_origin(object: &str, backend: &Backend) -> Result<String, Diagnostic> {
+    match backend {
+        Backend::Running {
+            traits: Some(Traits { site_origin, .. }),
+            ..
+        }
+        | Backend::Stopped {
+            traits: Some(Traits { site_origin, .. }),
+        } => Ok(site_origin.clone()),
+        Backend::Running { client, .. } => match client.call(&api::canonical_urls()).await {
+            Ok(urls) => Ok(urls.convex_site_url),
+            Err(BackendError::NotFound) => Err(unknown_site_origin(
+                object,
+                "its backend is too old to tell it",
+            )),
+            Err(error) => Err(backend_error(object, "read the site origin", &error)),
+        },
+        Backend::Stopped { traits: None } | Backend::Gone => {
+            Err(unknown_site_origin(object, "its backend does not run"))
+        }
+    }
+}
+
+fn unknown_site_origin(object: &str, why: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Site origin not known",
+        format!("The site origin of {object} cannot be found out: {why}. Give auth.site_origin."),
+    )
+    .at("auth.site_origin")
+}
