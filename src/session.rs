@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    convex::{InstanceName, InstanceSecret, Origins, Secret},
+    convex::{InstanceName, InstanceSecret, Reach, Secret},
     plugin::{Diagnostic, Known},
     runtime::docker::{Docker, Endpoint},
 };
@@ -65,6 +65,17 @@ pub struct Deployment {
     pub planned: Option<Planned>,
     /// What was last seen of it.
     pub live: Option<Live>,
+    /// Whether this run has carried out what it planned.
+    pub applied: bool,
+}
+
+impl Deployment {
+    /// Whether its keys will be others than those it has, if it has any.
+    #[must_use]
+    pub fn awaits_keys(&self) -> bool {
+        let planned = self.planned.as_ref();
+        planned.is_some_and(|it| it.creates || it.renews_secret) && !self.applied
+    }
 }
 
 /// What a deployment will be.
@@ -72,10 +83,14 @@ pub struct Deployment {
 pub struct Planned {
     /// Whether it is made, and so has none of what it may have had before.
     pub creates: bool,
-    /// Its origins.
-    pub origins: Known<Origins>,
+    /// Whether its instance gets another secret.
+    pub renews_secret: bool,
+    /// How it will be reached.
+    pub reach: Known<Reach>,
     /// Whether it will run.
     pub running: Known<bool>,
+    /// Whether its secrets may be kept in the state.
+    pub keeps_secrets: Known<bool>,
 }
 
 /// What was last seen of a deployment.
@@ -83,10 +98,13 @@ pub struct Planned {
 pub struct Live {
     /// The name of its instance.
     pub instance_name: InstanceName,
-    /// The secret that keys to its backend are made from.
-    pub secret: InstanceSecret,
-    /// The origins its backend was started with.
-    pub origins: Origins,
+    /// The secret that keys to its backend are made from. Where it is not kept
+    /// in the state, it is only known while the backend runs.
+    pub secret: Option<InstanceSecret>,
+    /// How it is reached.
+    pub reach: Reach,
+    /// Whether its secrets may be kept in the state.
+    pub keeps_secrets: bool,
     /// Whether its backend runs.
     pub running: bool,
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{BackendError, Method, Request, Response};
-use crate::convex::{Secret, env_var::Changes};
+use crate::convex::{ApiOrigin, Secret, env_var::Changes};
 
 /// A request and the way to read its reply.
 pub struct Call<T> {
@@ -163,14 +163,31 @@ pub fn canonical_urls() -> Call<CanonicalUrls> {
     })
 }
 
+/// Publishes `url` as the API's address until further notice, or goes back to
+/// the one of the start. The backend then evaluates the auth config anew.
+/// Backends before 2025-10-10 lack it.
+#[must_use]
+pub fn update_canonical_api(url: Option<&ApiOrigin>) -> Call<()> {
+    let mut body = serde_json::json!({ "requestDestination": "convexCloud" });
+    if let Some(url) = url {
+        body["url"] = url.as_str().into();
+    }
+    Call::post(
+        "/api/v1/update_canonical_url",
+        body.to_string().into(),
+        |_| Some(()),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        canonical_urls, check_admin_key, list_variables, query_variables, update_variables,
+        canonical_urls, check_admin_key, list_variables, query_variables, update_canonical_api,
+        update_variables,
     };
     use crate::{
         backend::{BackendError, Response},
-        convex::env_var::Changes,
+        convex::{ApiOrigin, env_var::Changes},
     };
 
     fn reply(status: u16, body: &str) -> Response {
@@ -207,6 +224,20 @@ mod tests {
             ))
             .unwrap();
         assert_eq!(urls.convex_site_url, "http://b");
+    }
+
+    #[test]
+    fn a_canonical_url_is_set_or_taken_back() {
+        let body = |url| update_canonical_api(url).request.body.expect("a body");
+        let url = ApiOrigin::parse("https://a.example").unwrap();
+        assert_eq!(
+            body(Some(&url)).expose(),
+            r#"{"requestDestination":"convexCloud","url":"https://a.example"}"#
+        );
+        assert_eq!(
+            body(None).expose(),
+            r#"{"requestDestination":"convexCloud"}"#
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod instance;
 pub mod origins;
 pub mod postgres;
 pub mod process_env;
+pub mod reach;
 pub mod secret;
 
 pub use admin_key::{Access, AdminKey};
@@ -22,4 +23,5 @@ pub use auth_keys::AuthKeys;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret};
 pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
 pub use postgres::PostgresUrl;
+pub use reach::Reach;
 pub use secret::Secret;

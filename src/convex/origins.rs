@@ -224,6 +224,18 @@ pub struct Origins {
     pub dashboard: DashboardOrigin,
 }
 
+impl Origins {
+    /// The ports the backend listens on, as it reaches them itself.
+    #[must_use]
+    pub fn internal(dashboard: DashboardOrigin) -> Self {
+        Self {
+            api: ApiOrigin("http://127.0.0.1:3210".to_owned()),
+            site: SiteOrigin("http://127.0.0.1:3211".to_owned()),
+            dashboard,
+        }
+    }
+}
+
 impl Default for Origins {
     /// The ports the images listen on, on this very host.
     fn default() -> Self {

@@ -61,7 +61,7 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
                 )
                 .with(
                     "admin_key",
-                    string("The key.").computed(OnUpdate::Keep).sensitive(),
+                    string("The key. Null while the deployment is stopped, if its secret is not in the state.").computed(OnUpdate::Keep).sensitive(),
                 ),
         )
     }
@@ -84,7 +84,13 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
     async fn open(&self, cx: &mut Cx<Session>, config: Model) -> Result<Known<Model>, Diagnostics> {
         let (name, secret) = match &config.deployment {
             Some(deployment) => match find_instance(cx, deployment).await? {
-                Known::Known(found) => found,
+                Known::Known((name, Some(secret))) => (name, secret),
+                Known::Known((name, None)) => {
+                    return Ok(Known::Known(Model {
+                        instance_name: Some(name.to_string()),
+                        ..config
+                    }));
+                }
                 Known::Unknown => return Ok(Known::Unknown),
             },
             None => {

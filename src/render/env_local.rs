@@ -12,8 +12,8 @@ pub struct ProjectEnv<'a> {
     pub origins: &'a Origins,
     /// Where it answers tools that run beside it, such as the `convex` command line.
     pub self_hosted_url: &'a ApiOrigin,
-    /// Its admin key.
-    pub admin_key: &'a AdminKey,
+    /// Its admin key, where it may be told.
+    pub admin_key: Option<&'a AdminKey>,
     /// Its database server, where it has one.
     pub database: Option<&'a PostgresUrl>,
 }
@@ -60,7 +60,7 @@ impl ProjectEnv<'_> {
             .collect()
     }
 
-    fn entries(&self) -> [Entry; 8] {
+    fn entries(&self) -> Vec<Entry> {
         let api = || Secret::from(self.origins.api.as_str());
         let site = || Secret::from(self.origins.site.as_str());
         let entry = |name, comment, value| Entry {
@@ -68,7 +68,7 @@ impl ProjectEnv<'_> {
             comment,
             value,
         };
-        [
+        let mut entries = vec![
             entry(
                 "CONVEX_CLOUD_ORIGIN",
                 "Where browsers reach the API.",
@@ -100,12 +100,15 @@ impl ProjectEnv<'_> {
                 "Where the convex command line reaches the deployment.",
                 Secret::from(self.self_hosted_url.as_str()),
             ),
+        ];
+        entries.extend(self.admin_key.map(|key| {
             entry(
                 "CONVEX_SELF_HOSTED_ADMIN_KEY",
                 "Its admin key: full control over the deployment. Keep it secret.",
-                self.admin_key.as_secret().clone(),
-            ),
-        ]
+                key.as_secret().clone(),
+            )
+        }));
+        entries
     }
 }
 
@@ -126,7 +129,7 @@ mod tests {
         check(ProjectEnv {
             origins: &origins,
             self_hosted_url: &self_hosted_url,
-            admin_key: &admin_key,
+            admin_key: Some(&admin_key),
             database: database.as_ref(),
         })
     }

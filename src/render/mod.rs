@@ -2,5 +2,6 @@
 //!
 //! Pure, as the domain is: what is rendered here is written by others.
 
+pub mod backend_entrypoint;
 pub mod dotenv;
 pub mod env_local;

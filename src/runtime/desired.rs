@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::convex::DeploymentName;
+use crate::convex::{DeploymentName, Secret};
 
 /// Where the backend serves its API inside the container. Fixed by the image.
 pub const BACKEND_PORT: u16 = 3210;
@@ -23,6 +23,8 @@ pub const CREDENTIALS_DIRECTORY: &str = "credentials";
 
 /// Labels by which the objects of a deployment are known, whatever their names.
 pub mod labels {
+    /// What all of them begin with.
+    pub const PREFIX: &str = "io.github.coder-convex.";
     /// The deployment an object belongs to.
     pub const DEPLOYMENT: &str = "io.github.coder-convex.deployment";
     /// What the object is to it; see [`Role`](super::Role).
@@ -31,8 +33,9 @@ pub mod labels {
     pub const ENV: &str = "io.github.coder-convex.env";
     /// The names of the user's own labels, with commas between.
     pub const LABELS: &str = "io.github.coder-convex.labels";
-    /// The dashboard's origin, which no environment variable carries.
-    pub const DASHBOARD_ORIGIN: &str = "io.github.coder-convex.origin.dashboard";
+    /// What the backend is started by, where that is not the image's own start
+    /// script.
+    pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
 }
 
 /// What a container is to its deployment.
@@ -137,6 +140,26 @@ pub struct Publish {
     pub dashboard: Option<u16>,
 }
 
+/// What is started in a container in place of the image's own program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrypoint {
+    /// The program, which is among the files that are put into the container.
+    pub command: String,
+    /// Tells it from another one at the same path. Not a secret.
+    pub version: String,
+}
+
+/// A file to be put into a container before it starts. It belongs to root.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// The absolute path.
+    pub path: &'static str,
+    /// Permission bits.
+    pub mode: u32,
+    /// What is in it.
+    pub content: Secret,
+}
+
 /// A deployment as it should be.
 #[derive(Clone, Debug)]
 pub struct Desired {
@@ -151,8 +174,8 @@ pub struct Desired {
     pub backend: Program,
     /// The dashboard, if there is one.
     pub dashboard: Option<Program>,
-    /// The dashboard's origin, for the record.
-    pub dashboard_origin: String,
+    /// What the backend is started by, if not by the image's own script.
+    pub entrypoint: Option<Entrypoint>,
     /// Where it can be reached from the host.
     pub publish: Publish,
     /// The user's own labels.
@@ -178,6 +201,8 @@ pub struct ContainerSpec {
     pub aliases: Vec<String>,
     /// Ports of the container, and those of the host that lead to them.
     pub ports: BTreeMap<u16, u16>,
+    /// What is started in place of the image's own program.
+    pub entrypoint: Option<String>,
     /// The port and path that answer once it is ready.
     pub ready: (u16, &'static str),
 }
@@ -213,10 +238,11 @@ impl Desired {
             ready: (BACKEND_PORT, "/version"),
             ..self.container(Role::Backend, &self.backend, &ports)
         };
-        spec.labels.insert(
-            labels::DASHBOARD_ORIGIN.to_owned(),
-            self.dashboard_origin.clone(),
-        );
+        if let Some(entrypoint) = &self.entrypoint {
+            let version = (labels::ENTRYPOINT.to_owned(), entrypoint.version.clone());
+            spec.labels.extend([version]);
+            spec.entrypoint = Some(entrypoint.command.clone());
+        }
         spec
     }
 
@@ -251,6 +277,7 @@ impl Desired {
                 .iter()
                 .filter_map(|(inside, outside)| Some((*inside, (*outside)?)))
                 .collect(),
+            entrypoint: None,
             ready: (DASHBOARD_PORT, "/"),
         }
     }

@@ -12,7 +12,7 @@ mod steps;
 pub use self::{
     desired::{
         BACKEND_PORT, CREDENTIALS_DIRECTORY, ContainerSpec, DASHBOARD_PORT, DATA_DIRECTORY,
-        Desired, Names, Program, Publish, Role, SITE_PORT, labels,
+        Desired, Entrypoint, File, Names, Program, Publish, Role, SITE_PORT, labels,
     },
     observed::{Existing, Observed, ObservedContainer, State},
     steps::{Conflict, Difference, Kind, Step, differences, steps},

@@ -18,8 +18,10 @@ pub enum Step {
     RemoveContainer(Role),
     /// Makes a container, without starting it.
     CreateContainer(Role),
-    /// Puts the instance secret where the backend will look for it.
-    StoreSecret,
+    /// Puts secrets where the backend will look for them.
+    StoreSecrets,
+    /// Puts the files into the container that it is started with.
+    PutFiles,
     /// Starts a container.
     Start(Role),
     /// Waits until what runs in the container answers.
@@ -147,10 +149,20 @@ fn env_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
 }
 
 fn label_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Difference> {
-    spec.labels
+    let wrong = spec
+        .labels
         .iter()
         .filter(|(name, value)| observed.labels.get(*name) != Some(value))
-        .map(|(name, _)| Difference::Label(name.clone()))
+        .map(|(name, _)| name);
+    // Of all other labels nobody can tell who wants them.
+    let too_many = observed
+        .labels
+        .keys()
+        .filter(|name| name.starts_with(labels::PREFIX) && !spec.labels.contains_key(*name));
+    wrong
+        .chain(too_many)
+        .cloned()
+        .map(Difference::Label)
         .collect()
 }
 
@@ -274,7 +286,10 @@ impl<'a> Container<'a> {
         }
         if !existing.is_some_and(ObservedContainer::is_running) {
             if role == Role::Backend {
-                steps.push(Step::StoreSecret);
+                steps.push(Step::StoreSecrets);
+                if self.spec.entrypoint.is_some() {
+                    steps.push(Step::PutFiles);
+                }
             }
             steps.push(Step::Start(role));
         }
@@ -294,8 +309,8 @@ mod tests {
     use crate::{
         convex::DeploymentName,
         runtime::{
-            ContainerSpec, Desired, Existing, Observed, ObservedContainer, Program, Publish, Role,
-            State, labels,
+            ContainerSpec, Desired, Entrypoint, Existing, Observed, ObservedContainer, Program,
+            Publish, Role, State, labels,
         },
     };
 
@@ -315,7 +330,7 @@ mod tests {
             renew_backend: false,
             backend: program("backend:1"),
             dashboard: Some(program("dashboard:1")),
-            dashboard_origin: "http://d".to_owned(),
+            entrypoint: None,
             publish: Publish::default(),
             labels: BTreeMap::new(),
         }
@@ -365,7 +380,7 @@ mod tests {
                 Step::CreateNetwork,
                 Step::CreateVolume,
                 Step::CreateContainer(Backend),
-                Step::StoreSecret,
+                Step::StoreSecrets,
                 Step::Start(Backend),
                 Step::AwaitReady(Backend),
                 Step::KeepRunning(Backend),
@@ -546,7 +561,30 @@ mod tests {
         desired.renew_backend = true;
         let todo = steps(&desired, &observed).unwrap();
         assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
-        assert!(todo.contains(&Step::StoreSecret));
+        assert!(todo.contains(&Step::StoreSecrets));
+    }
+
+    #[test]
+    fn an_entrypoint_of_our_own_needs_its_files_before_each_start() {
+        let mut desired = desired();
+        let plain = all_there(&desired);
+        desired.entrypoint = Some(Entrypoint {
+            command: "/start".to_owned(),
+            version: "1".to_owned(),
+        });
+        let todo = steps(&desired, &plain).unwrap();
+        assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+        let at = |step: &Step| todo.iter().position(|it| it == step).unwrap();
+        assert!(at(&Step::PutFiles) < at(&Step::Start(Role::Backend)));
+        assert_eq!(steps(&desired, &all_there(&desired)).unwrap(), []);
+
+        // Another key or script at the same path.
+        let before = all_there(&desired);
+        desired.entrypoint.as_mut().unwrap().version = "2".to_owned();
+        assert!(!steps(&desired, &before).unwrap().is_empty());
+        // And without it, the image's own again.
+        desired.entrypoint = None;
+        assert!(!steps(&desired, &before).unwrap().is_empty());
     }
 
     #[test]

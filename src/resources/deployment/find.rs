@@ -1,8 +1,8 @@
 //! Finding a deployment from what only knows its name.
 
-use super::{lifecycle::object, model::OriginsModel, read};
+use super::{model::OriginsModel, read, record::Record, work::object};
 use crate::{
-    convex::{DeploymentName, InstanceName, InstanceSecret, Origins},
+    convex::{DeploymentName, InstanceName, InstanceSecret, Origins, Reach},
     plugin::{Cx, Diagnostic, Diagnostics, Known, Timeouts, redact},
     resources::docker_error,
     runtime::{Names, ObservedContainer, Role, docker::Patience},
@@ -29,17 +29,15 @@ pub async fn find(cx: &mut Cx<Session>, name: &str) -> Result<super::model::Mode
 /// Where a deployment is. Taken from what this run knows already, else from
 /// Docker.
 pub async fn locate(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
-    if let Some(live) = cx.session.deployment(deployment).live {
-        return Ok(if live.running {
-            Found::Running(live)
-        } else {
-            Found::Stopped(Some(live))
-        });
+    match cx.session.deployment(deployment).live {
+        Some(live) if !live.running => Ok(Found::Stopped(Some(live))),
+        Some(live) if live.secret.is_some() => Ok(Found::Running(live)),
+        _ => look(cx, deployment).await,
     }
-    look(cx, deployment).await
 }
 
-async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
+/// Where a deployment is, by what Docker shows.
+pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
     let name = DeploymentName::parse(deployment).map_err(|error| {
         Diagnostic::error("Invalid value for deployment", error.to_string()).at("deployment")
     })?;
@@ -80,6 +78,7 @@ async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
             ),
         )
     };
+    let record = Record::read(&stored);
     let secret = stored
         .secret
         .and_then(|hex| InstanceSecret::parse(hex.expose()).ok())
@@ -89,15 +88,20 @@ async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
     let instance_name = env("INSTANCE_NAME")
         .and_then(|name| InstanceName::parse(&name).ok())
         .ok_or_else(|| unusable("instance name"))?;
-    let origins = OriginsModel {
+    let process = OriginsModel {
         api: env("CONVEX_CLOUD_ORIGIN"),
         site: env("CONVEX_SITE_ORIGIN"),
         dashboard: Some(Origins::default().dashboard.to_string()),
     };
+    let reach = match record.as_ref().and_then(Record::reach) {
+        Some(reach) => reach,
+        None => Reach::public(process.parse().ok_or_else(|| unusable("origins"))?),
+    };
     let live = Live {
         instance_name,
-        secret,
-        origins: origins.parse().ok_or_else(|| unusable("origins"))?,
+        secret: Some(secret),
+        reach,
+        keeps_secrets: record.is_none_or(|record| record.keeps_secrets()),
         running: true,
     };
     cx.session
@@ -106,17 +110,20 @@ async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
 }
 
 /// The name and the secret of a deployment's instance. Unknown while this run
-/// has only planned to make it.
+/// has only planned to make or to change them. The secret is absent where it is
+/// kept in the volume alone and nothing runs that could be asked.
 pub async fn find_instance(
     cx: &Cx<Session>,
     deployment: &str,
-) -> Result<Known<(InstanceName, InstanceSecret)>, Diagnostic> {
+) -> Result<Known<(InstanceName, Option<InstanceSecret>)>, Diagnostic> {
     let known = cx.session.deployment(deployment);
-    if let Some(live) = known.live {
-        return Ok(Known::Known((live.instance_name, live.secret)));
-    }
-    if known.planned.is_some_and(|planned| planned.creates) {
+    if known.awaits_keys() {
         return Ok(Known::Unknown);
+    }
+    if let Some(live) = known.live
+        && (live.secret.is_some() || !live.running)
+    {
+        return Ok(Known::Known((live.instance_name, live.secret)));
     }
     match look(cx, deployment).await? {
         Found::Running(live) => Ok(Known::Known((live.instance_name, live.secret))),

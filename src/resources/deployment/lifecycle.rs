@@ -5,29 +5,20 @@
 //! names and labels follow from the deployment's name, and the secret is in
 //! the volume before the backend first starts, so the next run finds all.
 
-use std::sync::Arc;
-
 use super::{
     model::{Model, VolumeModel},
+    secrets::Secrets,
     settings::Settings,
+    work::{Work, object},
 };
 use crate::{
-    backend::{BackendError, Client, api},
-    convex::{AdminKey, InstanceSecret, Secret, env_var::Changes},
+    backend::{BackendError, api},
+    convex::{AdminKey, InstanceSecret, env_var::Changes},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
     resources::{backend_error, docker_error},
-    runtime::{
-        Conflict, DATA_DIRECTORY, Desired, Observed, Role,
-        docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
-        steps,
-    },
+    runtime::{Role, docker::Patience},
     session::{Live, Session},
 };
-
-/// How a deployment is called in messages.
-pub(super) fn object(name: &str) -> String {
-    format!("deployment {name:?}")
-}
 
 fn timeouts(model: &Model) -> Timeouts {
     model.timeouts.clone().unwrap_or_default()
@@ -53,25 +44,38 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     }
     work.check_ports(&desired, &observed).await?;
     let stored = work.stored_credentials(&observed).await?;
-    work.check_instance_name(&stored)?;
-    let secret = choose_secret(planned.instance_secret.as_ref(), &stored)?;
+    check_instance_name(&work, stored.name.as_deref())?;
+    let given = planned.instance_secret.as_ref();
+    let secrets = Secrets::for_create(&work.settings, given, &stored).await?;
     // A container that runs with another secret than the one asked for.
-    desired.renew_backend = stored
-        .secret
-        .as_ref()
-        .is_some_and(|stored| stored.expose() != secret.to_hex().expose());
+    desired.renew_backend = stored.secret.is_some() && stored.secret != secrets.to_store().secret;
 
     // From here on something exists, which must not be forgotten.
     work.settings.fill(&mut planned);
-    fill_keys(&work.settings, &secret, &mut planned)?;
+    fill_keys(&work.settings, secrets.instance.as_ref(), &mut planned)?;
     planned.container_ids.get_or_insert_default();
     planned.image_digests.get_or_insert_default();
     cx.checkpoint(&unfinished(&planned, adopted));
 
-    work.carry_out(&desired, &secret.to_hex(), &observed)
-        .await?;
-    work.finish(cx, &mut planned, &secret).await?;
+    work.carry_out(&desired, &secrets, &observed).await?;
+    finish(cx, &work, &mut planned, &secrets, adopted).await?;
     Ok(planned)
+}
+
+/// The data is bound to the name of its instance.
+fn check_instance_name(work: &Work, stored: Option<&str>) -> Result<(), Diagnostic> {
+    let wanted = work.settings.instance_name.as_str();
+    match stored {
+        Some(name) if name != wanted => Err(Diagnostic::error(
+            "The data belongs to another instance",
+            format!(
+                "The volume {} was made by instance {name:?}, and {wanted:?} is configured. Set instance_name to {name:?}, or choose another name for the deployment.",
+                work.settings.names().volume(),
+            ),
+        )
+        .at("instance_name")),
+        _ => Ok(()),
+    }
 }
 
 /// The state of a deployment whose create has not come to its end. Terraform
@@ -101,27 +105,37 @@ pub(super) async fn update(
     let mut desired = work.settings.desired();
     work.check(&desired, &observed)?;
     work.check_ports(&desired, &observed).await?;
-    let given = planned.instance_secret.clone();
-    let secret = match given {
-        Some(given) => choose_secret(Some(&given), &Credentials::default())?,
-        // Imported while it was stopped.
-        None => choose_secret(None, &work.stored_credentials(&observed).await?)?,
+    let secrets = Secrets::for_update(&work, &prior, &planned, &observed).await?;
+    let rotates = prior.rotate_trigger != planned.rotate_trigger;
+    let replaced = match (&prior.instance_secret, &secrets.instance) {
+        (Some(prior), Some(new)) => prior.expose() != new.to_hex().expose(),
+        _ => false,
     };
-    desired.renew_backend = prior
-        .instance_secret
-        .as_ref()
-        .is_some_and(|prior| prior.expose() != secret.to_hex().expose());
+    desired.renew_backend = rotates || replaced;
     work.settings.fill(&mut planned);
-    fill_keys(&work.settings, &secret, &mut planned)?;
-    work.carry_out(&desired, &secret.to_hex(), &observed)
-        .await?;
-    work.finish(cx, &mut planned, &secret).await?;
-    let new_origins = prior.origins != planned.origins;
-    if work.settings.running && new_origins {
-        let keys = work.settings.keys(&secret)?;
-        work.evaluate_auth_anew(cx, keys.admin_key).await;
+    fill_keys(&work.settings, secrets.instance.as_ref(), &mut planned)?;
+    if !work.settings.running && !work.settings.keeps_secrets && secrets.instance.is_some() {
+        // Nothing but the volume will know it.
+        work.store_while_stopped(&secrets.to_store()).await?;
+    }
+    work.carry_out(&desired, &secrets, &observed).await?;
+    let was = Settings::of(&prior)?.reach;
+    finish(cx, &work, &mut planned, &secrets, was.internal).await?;
+    if work.settings.running
+        && was.process() != work.settings.reach.process()
+        && let Some(secret) = running_secret(cx, &work)
+    {
+        evaluate_auth_anew(cx, &work, work.settings.admin_key(&secret)?).await;
     }
     Ok(planned)
+}
+
+fn running_secret(cx: &Cx<Session>, work: &Work) -> Option<InstanceSecret> {
+    let name = work.settings.name.as_str();
+    cx.session
+        .deployment(name)
+        .live
+        .and_then(|live| live.secret)
 }
 
 /// Removes a deployment. What is gone already, or was never made, is fine.
@@ -175,294 +189,146 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     Ok(())
 }
 
-/// The secret to use: the one given, else the one the data was made with, else
-/// a new one.
-fn choose_secret(
-    given: Option<&Secret>,
-    stored: &Credentials,
-) -> Result<InstanceSecret, Diagnostic> {
-    let chosen = given.or(stored.secret.as_ref());
-    let secret = match chosen {
-        Some(hex) => InstanceSecret::parse(hex.expose()).map_err(|error| {
-            let remedy = if given.is_some() {
-                String::new()
-            } else {
-                format!(
-                    " It was found in the volume ({DATA_DIRECTORY}/credentials/instance_secret). Give instance_secret to replace it; keys made with the old one then end."
-                )
-            };
-            Diagnostic::error("Invalid instance secret", format!("{error}{remedy}"))
-                .at("instance_secret")
-        })?,
-        None => InstanceSecret::generate().map_err(|error| {
-            Diagnostic::error("Cannot make an instance secret", error.to_string())
-        })?,
-    };
-    redact::remember(secret.to_hex().expose());
-    Ok(secret)
-}
-
+/// Fills in everything that follows from the secret and may be kept.
 pub(super) fn fill_keys(
     settings: &Settings,
-    secret: &InstanceSecret,
+    secret: Option<&InstanceSecret>,
     model: &mut Model,
 ) -> Result<(), Diagnostic> {
-    let keys = settings.keys(secret)?;
-    redact::remember(keys.admin_key.expose());
-    model.instance_secret = Some(secret.to_hex());
-    model.admin_key = Some(keys.admin_key.as_secret().clone());
-    model.env_local = Some(keys.env_local);
-    model.agent_env = Some(keys.agent_env);
+    let secret = secret.filter(|_| settings.keeps_secrets);
+    let admin_key = secret
+        .map(|secret| settings.admin_key(secret))
+        .transpose()?;
+    if let Some(key) = &admin_key {
+        redact::remember(key.expose());
+    }
+    let told = settings.for_projects(admin_key.as_ref())?;
+    model.instance_secret = secret.map(InstanceSecret::to_hex);
+    model.admin_key = admin_key.map(|key| key.as_secret().clone());
+    model.env_local = Some(told.env_local);
+    model.agent_env = Some(told.agent_env);
     Ok(())
 }
 
-/// What an operation on a deployment has at hand.
-struct Work {
-    settings: Settings,
-    docker: Arc<Docker>,
-    patience: Patience,
-    object: String,
+/// Fills in what is only known at the end, and tells the rest of this run.
+/// What the plan has promised stays as it is, even if something else was
+/// made meanwhile: the next look puts it right.
+///
+/// `was_published` says whether an API origin may have been published before.
+async fn finish(
+    cx: &Cx<Session>,
+    work: &Work,
+    model: &mut Model,
+    secrets: &Secrets,
+    was_published: bool,
+) -> Result<(), Diagnostic> {
+    let settings = &work.settings;
+    let mut ids = model.container_ids.take().unwrap_or_default();
+    let mut digests = model.image_digests.take().unwrap_or_default();
+    let mut secret = secrets.instance.clone();
+    if settings.running {
+        let in_use = match secret {
+            Some(secret) => secret,
+            None => work.secret_in_use().await?,
+        };
+        let key = settings.admin_key(&in_use)?;
+        redact::remember(key.expose());
+        secret = Some(in_use);
+        if ids.backend.is_none() {
+            work.check_key(key.clone()).await?;
+        }
+        publish(work, key.clone(), was_published).await?;
+        let backend = Some(settings.backend_image.as_str());
+        work.identify(
+            Role::Backend,
+            backend,
+            &mut ids.backend,
+            &mut digests.backend,
+        )
+        .await?;
+        let dashboard = settings.dashboard_image.as_deref();
+        work.identify(
+            Role::Dashboard,
+            dashboard,
+            &mut ids.dashboard,
+            &mut digests.dashboard,
+        )
+        .await?;
+        if model.version.is_none() {
+            let version = work.client(key).call(&api::version()).await;
+            let version =
+                version.map_err(|error| backend_error(&work.object, "read the version", &error))?;
+            model.version = Some(version);
+        }
+    }
+    model.container_ids = Some(ids);
+    model.image_digests = Some(digests);
+    let live = Live {
+        instance_name: settings.instance_name.clone(),
+        secret,
+        reach: settings.reach.clone(),
+        keeps_secrets: settings.keeps_secrets,
+        running: settings.running,
+    };
+    cx.session.note(settings.name.as_str(), |deployment| {
+        deployment.live = Some(live);
+        deployment.applied = true;
+    });
+    Ok(())
 }
 
-impl Work {
-    fn new(cx: &Cx<Session>, settings: Settings, patience: Patience) -> Result<Self, Diagnostic> {
-        Ok(Self {
-            object: object(settings.name.as_str()),
-            settings,
-            docker: cx.session.docker()?,
-            patience,
-        })
+/// Publishes the API's public origin where the backend runs on another one, and
+/// takes back one that was published before.
+async fn publish(work: &Work, key: AdminKey, was_published: bool) -> Result<(), Diagnostic> {
+    let wanted = work.settings.reach.canonical_api();
+    if wanted.is_none() && !was_published {
+        return Ok(());
     }
-
-    fn failed(&self, error: DockerError) -> Diagnostic {
-        docker_error(&self.object, error)
-    }
-
-    async fn observe(&self, known: &[String]) -> Result<Observed, Diagnostic> {
-        self.docker
-            .observe(&self.patience, &self.settings.names(), known)
-            .await
-            .map_err(|error| self.failed(error))
-    }
-
-    fn conflict(&self, conflict: Conflict) -> Diagnostic {
-        self.failed(DockerError::Conflict(conflict))
-    }
-
-    /// Refuses, before anything is done, what would end in a conflict.
-    fn check(&self, desired: &Desired, observed: &Observed) -> Result<(), Diagnostic> {
-        steps(desired, observed)
-            .map(|_| ())
-            .map_err(|conflict| self.conflict(conflict))
-    }
-
-    /// Refuses, before anything is done, a port that another container has.
-    /// Programs outside Docker show only when the port is taken.
-    async fn check_ports(&self, desired: &Desired, observed: &Observed) -> Result<(), Diagnostic> {
-        if !desired.running {
-            return Ok(());
-        }
-        let ours = |port| {
-            [&observed.backend, &observed.dashboard]
-                .into_iter()
-                .flatten()
-                .any(|container| container.ports.values().any(|it| *it == port))
-        };
-        let publish = &desired.publish;
-        let wanted = [
-            ("api", publish.api),
-            ("site", publish.site),
-            ("dashboard", publish.dashboard),
-        ];
-        for (key, port) in wanted {
-            let Some(port) = port.filter(|port| !ours(*port)) else {
-                continue;
-            };
-            if let Some(holder) = self.docker.holder_of(&self.patience, port).await {
-                let error = DockerError::PortTaken {
-                    port,
-                    holder: Some(holder),
-                };
-                return Err(self
-                    .failed(error)
-                    .at(format!("network.publish.{key}").as_str()));
-            }
-        }
-        Ok(())
-    }
-
-    /// What the volume, if there is one, says of its backend.
-    async fn stored_credentials(&self, observed: &Observed) -> Result<Credentials, Diagnostic> {
-        if observed.volume.is_none() {
-            return Ok(Credentials::default());
-        }
-        let names = self.settings.names();
-        let read = async {
-            if observed.backend.is_some() {
-                let container = names.container(Role::Backend);
-                return self.docker.credentials(&self.patience, &container).await;
-            }
-            let image = &self.settings.backend_image;
-            let probe = self
-                .docker
-                .make_probe(&self.patience, &names, image)
-                .await?;
-            let credentials = self.docker.credentials(&self.patience, &probe).await;
-            self.docker.remove_container(&self.patience, &probe).await?;
-            credentials
-        };
-        read.await.map_err(|error| self.failed(error))
-    }
-
-    /// The data is bound to the name of its instance.
-    fn check_instance_name(&self, stored: &Credentials) -> Result<(), Diagnostic> {
-        match &stored.name {
-            Some(name) if name != self.settings.instance_name.as_str() => Err(Diagnostic::error(
-                "The data belongs to another instance",
+    let client = work.client(key);
+    let in_force = match client.call(&api::canonical_urls()).await {
+        Ok(urls) => urls.convex_cloud_url,
+        // Too old to have published anything.
+        Err(BackendError::NotFound) if wanted.is_none() => return Ok(()),
+        Err(BackendError::NotFound) => {
+            return Err(Diagnostic::error(
+                "The backend is too old for internal origins",
                 format!(
-                    "The volume {} was made by instance {name:?}, and {:?} is configured. Set instance_name to {name:?}, or choose another name for the deployment.",
-                    self.settings.names().volume(),
-                    self.settings.instance_name.as_str()
+                    "The backend of {} cannot publish an origin, which those of October 2025 and newer can. Use a newer image, or set internal_origins to false.",
+                    work.object
                 ),
             )
-            .at("instance_name")),
-            _ => Ok(()),
+            .at("internal_origins"));
         }
-    }
-
-    async fn carry_out(
-        &self,
-        desired: &Desired,
-        secret: &Secret,
-        observed: &Observed,
-    ) -> Result<(), Diagnostic> {
-        let todo = steps(desired, observed).map_err(|conflict| self.conflict(conflict))?;
-        let job = Job { desired, secret };
-        for step in todo {
-            self.docker
-                .carry_out(&self.patience, &job, &step)
-                .await
-                .map_err(|error| self.failed(error))?;
-        }
-        Ok(())
-    }
-
-    fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {
-        let container = self.settings.names().container(Role::Backend);
-        let transport =
-            ExecTransport::new(Arc::clone(&self.docker), container, self.patience.clone());
-        Client::new(transport, key)
-    }
-
-    /// Fills in what is only known at the end, and tells the rest of this run.
-    /// What the plan has promised stays as it is, even if something else was
-    /// made meanwhile: the next look puts it right.
-    async fn finish(
-        &self,
-        cx: &Cx<Session>,
-        model: &mut Model,
-        secret: &InstanceSecret,
-    ) -> Result<(), Diagnostic> {
-        let keys = self.settings.keys(secret)?;
-        let mut ids = model.container_ids.take().unwrap_or_default();
-        let mut digests = model.image_digests.take().unwrap_or_default();
-        if self.settings.running {
-            if ids.backend.is_none() {
-                self.check_key(keys.admin_key.clone()).await?;
-            }
-            let backend = Some(self.settings.backend_image.as_str());
-            self.identify(
-                Role::Backend,
-                backend,
-                &mut ids.backend,
-                &mut digests.backend,
-            )
-            .await?;
-            let dashboard = self.settings.dashboard_image.as_deref();
-            self.identify(
-                Role::Dashboard,
-                dashboard,
-                &mut ids.dashboard,
-                &mut digests.dashboard,
-            )
-            .await?;
-            if model.version.is_none() {
-                let version = self
-                    .client(keys.admin_key.clone())
-                    .call(&api::version())
-                    .await;
-                model.version =
-                    Some(version.map_err(|error| {
-                        backend_error(&self.object, "read the version", &error)
-                    })?);
-            }
-        }
-        model.container_ids = Some(ids);
-        model.image_digests = Some(digests);
-        let live = Live {
-            instance_name: self.settings.instance_name.clone(),
-            secret: secret.clone(),
-            origins: self.settings.origins.clone(),
-            running: self.settings.running,
-        };
-        cx.session.note(self.settings.name.as_str(), |deployment| {
-            deployment.live = Some(live);
-        });
-        Ok(())
-    }
-
-    /// Fills in the IDs of a container and of what runs in it.
-    async fn identify(
-        &self,
-        role: Role,
-        image: Option<&str>,
-        id: &mut Option<String>,
-        digest: &mut Option<String>,
-    ) -> Result<(), Diagnostic> {
-        let Some(image) = image else {
-            return Ok(());
-        };
-        if id.is_none() {
-            let name = self.settings.names().container(role);
-            let found = self.docker.container_id(&self.patience, &name).await;
-            *id = found.map_err(|error| self.failed(error))?;
-        }
-        if digest.is_none() {
-            let found = self.docker.image_digest(&self.patience, image).await;
-            *digest = found.map_err(|error| self.failed(error))?;
-        }
-        Ok(())
-    }
-
-    /// Shows a backend that has just started the key that was computed for it.
-    async fn check_key(&self, key: AdminKey) -> Result<(), Diagnostic> {
-        match self.client(key).call(&api::check_admin_key()).await {
-            Ok(()) => Ok(()),
-            Err(BackendError::KeyRefused) => Err(Diagnostic::error(
-                "The backend does not accept its admin key",
-                format!(
-                    "The key was computed from the instance name and secret of {}, and its backend refuses it. Either its image makes keys in another way (images from before June 2025 do; use a newer one), or its volume holds other credentials than these.",
-                    self.object
-                ),
-            )
-            .at("backend.image")),
-            Err(error) => Err(backend_error(&self.object, "check the admin key", &error)),
-        }
-    }
-
-    /// A backend evaluates the app's auth config when variables change, but not
-    /// when it starts with another issuer. An empty batch makes it do so.
-    async fn evaluate_auth_anew(&self, cx: &mut Cx<Session>, key: AdminKey) {
-        let client = self.client(key);
-        let call = api::update_variables(&Changes::default());
-        if let Err(error) = client.call(&call).await {
-            cx.warn(Diagnostic::warning(
-                "Sign-in may fail until the next deploy of functions",
-                format!(
-                    "The origins of {} have changed, but its backend did not evaluate the auth config anew: {error}. Deploy the functions again, or apply a change of a variable.",
-                    self.object
-                ),
+        Err(error) => {
+            return Err(backend_error(
+                &work.object,
+                "read the published origins",
+                &error,
             ));
         }
+    };
+    let process = work.settings.reach.process().api;
+    let target = wanted.unwrap_or(&process);
+    if in_force == target.as_str() {
+        return Ok(());
+    }
+    let call = api::update_canonical_api(wanted);
+    let outcome = client.call(&call).await;
+    outcome.map_err(|error| backend_error(&work.object, "publish the API origin", &error))
+}
+
+/// A backend evaluates the app's auth config when variables change, but not
+/// when it starts with another issuer. An empty batch makes it do so.
+async fn evaluate_auth_anew(cx: &mut Cx<Session>, work: &Work, key: AdminKey) {
+    let client = work.client(key);
+    let call = api::update_variables(&Changes::default());
+    if let Err(error) = client.call(&call).await {
+        cx.warn(Diagnostic::warning(
+            "Sign-in may fail until the next deploy of functions",
+            format!(
+                "The origins of {} have changed, but its backend did not evaluate the auth config anew: {error}. Deploy the functions again, or apply a change of a variable.",
+                work.object
+            ),
+        ));
     }
 }

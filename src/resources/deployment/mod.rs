@@ -5,9 +5,12 @@ mod lifecycle;
 pub(crate) mod model;
 mod plan;
 mod read;
+mod record;
+mod secrets;
 pub(crate) mod settings;
+mod work;
 
-pub use self::find::{Found, find, find_instance, locate, no_such};
+pub use self::find::{Found, find, find_instance, locate, look, no_such};
 use self::model::Model;
 pub use self::model::{default_backend_image, default_dashboard_image};
 use crate::{

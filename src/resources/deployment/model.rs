@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     convex::{
-        ApiOrigin, DashboardOrigin, DeploymentName, InstanceName, InstanceSecret, Origins, Secret,
-        SiteOrigin,
+        ApiOrigin, AuthKeys, DashboardOrigin, DeploymentName, InstanceName, InstanceSecret,
+        Origins, Secret, SiteOrigin,
         process_env::{ExtraEnv, ExtraEnvError},
     },
     plugin::{
@@ -18,6 +18,7 @@ use crate::{
         },
         value::{Path, Value},
     },
+    runtime::labels,
 };
 
 /// The release that is run when none is given: of 2026-06-26, with every
@@ -49,8 +50,11 @@ pub struct Model {
     pub name: String,
     pub running: Option<bool>,
     pub origins: Option<OriginsModel>,
+    pub internal_origins: Option<bool>,
     pub instance_name: Option<String>,
     pub instance_secret: Option<Secret>,
+    pub secrets_in_state: Option<bool>,
+    pub rotate_trigger: Option<String>,
     pub backend: Option<BackendModel>,
     pub dashboard: Option<DashboardModel>,
     pub network: Option<NetworkModel>,
@@ -79,6 +83,8 @@ pub struct BackendModel {
     pub image: Option<String>,
     pub env: Option<BTreeMap<String, String>>,
     pub memory_mb: Option<u64>,
+    pub jwt_entrypoint: Option<bool>,
+    pub jwt_private_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -122,6 +128,13 @@ pub struct UrlsModel {
 pub struct PerContainer {
     pub backend: Option<String>,
     pub dashboard: Option<String>,
+}
+
+impl Model {
+    /// Whether its secrets may be kept in the state.
+    pub fn keeps_secrets(&self) -> bool {
+        self.secrets_in_state != Some(false)
+    }
 }
 
 impl From<&Origins> for OriginsModel {
@@ -234,6 +247,19 @@ fn backend() -> Attr<Planned, Group> {
                 number("Most memory the backend may use, in MiB. Changed while it runs.")
                     .optional()
                     .within(64..=16_777_216),
+            )
+            .with(
+                "jwt_entrypoint",
+                boolean("Whether the backend is started by a script that puts the key for sign-in tokens into the environment of its process, as `JWT_PRIVATE_KEY`, and into `/convex/jwt_env.sh`. Functions do not see it there, only variables set by `convex_env`. Without a key given it takes `JWT_PRIVATE_KEY_BASE64` of `env`, else one that is made once and kept in the volume. Default `false`.")
+                    .optional()
+                    .default(false),
+            )
+            .with(
+                "jwt_private_key",
+                string("Key for `jwt_entrypoint`, as PKCS#8 PEM. It is in the state.")
+                    .optional()
+                    .parsed_with(AuthKeys::parse)
+                    .sensitive(),
             ),
         "The backend: the program that keeps the data and runs the functions.",
     )
@@ -303,6 +329,12 @@ pub fn schema() -> Schema {
             )
             .with("origins", origins())
             .with(
+                "internal_origins",
+                boolean("Whether the backend runs on the ports of its own container, `http://127.0.0.1:3210` and `:3211`, and `origins` are only published: the API's as canonical URL, the site's as `CUSTOM_AUTH_SITE_URL` of `convex_env`. For origins that ask for a login, as private Coder apps do, since a backend calls its own origins. The issuer of tokens is then `http://127.0.0.1:3211`. Needs a backend of October 2025 or newer. Default `false`.")
+                    .optional()
+                    .default(false),
+            )
+            .with(
                 "instance_name",
                 string("Name of the instance, part of every admin key and, with `-` as `_`, the name of its database. Default: the name. Cannot be changed once there is data.")
                     .optional()
@@ -316,6 +348,17 @@ pub fn schema() -> Schema {
                     .parsed_with(InstanceSecret::parse)
                     .inferred(OnUpdate::Keep)
                     .sensitive(),
+            )
+            .with(
+                "secrets_in_state",
+                boolean("Whether secrets may be kept in the state. When `false`, the instance secret is made in the volume and kept there alone, `admin_key` is null, and `env_local` and `agent_env` are without it: take the key from the ephemeral resource `convex_admin_key`, or have it written to a file by `convex_admin_key_file`. Can be switched in place. Default `true`.")
+                    .optional()
+                    .default(true),
+            )
+            .with(
+                "rotate_trigger",
+                string("Any text. When it changes, the instance gets a new secret and its backend starts anew: all admin keys made before end. Everything that depends on `admin_key` follows in the same apply.")
+                    .optional(),
             )
             .with("backend", backend())
             .with("dashboard", dashboard())
@@ -426,15 +469,15 @@ impl std::str::FromStr for LabelName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const OURS: &str = "io.github.coder-convex.";
         if text.is_empty() || text.contains(',') {
             return Err(format!(
                 "{text:?} is no usable label: it is empty or has a comma. Write one such as \"coder.workspace_id\"."
             ));
         }
-        if text.starts_with(OURS) {
+        if text.starts_with(labels::PREFIX) {
             return Err(format!(
-                "Labels that begin with {OURS} are the provider's own. Choose another one."
+                "Labels that begin with {} are the provider's own. Choose another one.",
+                labels::PREFIX
             ));
         }
         Ok(Self)

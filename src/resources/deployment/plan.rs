@@ -8,7 +8,7 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    convex::{InstanceName, InstanceSecret, Secret},
+    convex::{AdminKey, InstanceName, InstanceSecret, Secret},
     plugin::{Cx, Diagnostic, Known, Plan, value::Path},
     runtime::{ContainerSpec, Role},
     session::{Planned, Session},
@@ -22,6 +22,8 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     }
     defaults(plan);
     refuse_new_instance_name(plan);
+    warn_of_rotation(plan);
+    check_secrecy(plan);
     warn_of_new_volume(plan);
     let settings = planned_settings(plan);
     if let Some(settings) = &settings {
@@ -136,6 +138,8 @@ fn planned_settings(plan: &Plan<'_>) -> Option<Settings> {
         "name",
         "running",
         "origins",
+        "internal_origins",
+        "secrets_in_state",
         "instance_name",
         "backend",
         "dashboard",
@@ -177,10 +181,21 @@ fn derived(plan: &mut Plan<'_>, settings: &Settings) {
     plan.set("id", settings.name.as_str());
     plan.set("database_name", &settings.instance_name.database_name());
     plan.set("urls", &settings.urls());
-    let keys = match plan.planned::<Option<Secret>>("instance_secret") {
+    if !settings.keeps_secrets {
+        for path in ["instance_secret", "admin_key"] {
+            plan.set(path, &None::<String>);
+        }
+        tell_projects(plan, settings, None);
+        return;
+    }
+    let key = match plan.planned::<Option<Secret>>("instance_secret") {
+        _ if rotates(plan) => {
+            plan.set_unknown("instance_secret");
+            None
+        }
         Known::Known(Some(secret)) => InstanceSecret::parse(secret.expose())
             .ok()
-            .and_then(|secret| settings.keys(&secret).ok()),
+            .and_then(|secret| settings.admin_key(&secret).ok()),
         Known::Known(None) => {
             // A deployment that was imported while it was stopped: its volume
             // has the secret.
@@ -189,17 +204,97 @@ fn derived(plan: &mut Plan<'_>, settings: &Settings) {
         }
         Known::Unknown => None,
     };
-    match keys {
-        Some(keys) => {
-            plan.set("admin_key", keys.admin_key.as_secret());
-            plan.set("env_local", &keys.env_local);
-            plan.set("agent_env", &keys.agent_env);
+    match key {
+        Some(key) => {
+            plan.set("admin_key", key.as_secret());
+            tell_projects(plan, settings, Some(&key));
         }
         None => {
             for path in ["admin_key", "env_local", "agent_env"] {
                 plan.set_unknown(path);
             }
         }
+    }
+}
+
+fn tell_projects(plan: &mut Plan<'_>, settings: &Settings, key: Option<&AdminKey>) {
+    match settings.for_projects(key) {
+        Ok(told) => {
+            plan.set("env_local", &told.env_local);
+            plan.set("agent_env", &told.agent_env);
+        }
+        Err(problem) => plan.report(problem),
+    }
+}
+
+/// Whether the instance gets a new secret because that was asked for.
+fn rotates(plan: &Plan<'_>) -> bool {
+    !plan.creates() && !plan.changes("name") && plan.changes("rotate_trigger")
+}
+
+/// Says in words what a new secret ends.
+fn warn_of_rotation(plan: &mut Plan<'_>) {
+    if !rotates(plan) {
+        return;
+    }
+    if plan.config().has("instance_secret") {
+        plan.report(
+            Diagnostic::error(
+                "A given secret is not rotated",
+                "rotate_trigger replaces a secret that was generated, and instance_secret gives one. Remove one of the two; a given secret is replaced by giving another.",
+            )
+            .at("rotate_trigger"),
+        );
+        return;
+    }
+    let name = plan.prior::<String>("name").unwrap_or_default();
+    plan.report(
+        Diagnostic::warning(
+            "All admin keys end",
+            format!(
+                "rotate_trigger has changed: the instance of deployment {name:?} gets a new secret and its backend starts anew. Every admin key made before is refused from then on: those that people have pasted into the dashboard, those in .env files, and those of the convex command line. What takes the key from this resource follows in this apply. Data, variables and the sign-in of the app's own users stay."
+            ),
+        )
+        .at("rotate_trigger"),
+    );
+}
+
+/// What may not be given when secrets are to stay out of the state, and what
+/// older states still have.
+fn check_secrecy(plan: &mut Plan<'_>) {
+    if plan.planned::<Option<bool>>("secrets_in_state") != Known::Known(Some(false)) {
+        return;
+    }
+    for (path, instead) in [
+        (
+            "instance_secret",
+            "Leave it out: the secret is made in the volume",
+        ),
+        (
+            "backend.jwt_private_key",
+            "Leave it out: the key is made in the volume",
+        ),
+    ] {
+        if plan.config().has(path) {
+            plan.report(
+                Diagnostic::error(
+                    "A secret that would be in the state",
+                    format!(
+                        "{path} is kept in the state, and secrets_in_state is false. {instead}."
+                    ),
+                )
+                .at(path),
+            );
+        }
+    }
+    if plan.prior::<Secret>("instance_secret").is_some() && !rotates(plan) {
+        plan.report(
+            Diagnostic::warning(
+                "Earlier states still have the secret",
+                "From now on the state has no secret of the deployment, but its earlier versions and their backups do, and the secret stays the same. Change rotate_trigger in the same apply to end the keys in them.",
+            )
+            .at("secrets_in_state"),
+        );
     }
 }
 
@@ -219,7 +314,10 @@ fn containers(plan: &mut Plan<'_>, settings: Option<&Settings>) {
         .unwrap_or_default();
     plan.set("container_ids", &ids);
     plan.set("image_digests", &digests);
-    let new_secret = plan.changes("instance_secret");
+    let new_secret = rotates(plan)
+        || (settings.keeps_secrets
+            && plan.prior::<Secret>("instance_secret").is_some()
+            && plan.changes("instance_secret"));
     let was = plan
         .prior::<Model>(Path::root())
         .and_then(|model| Settings::of(&model).ok());
@@ -295,9 +393,16 @@ fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
     }
     let planned = Planned {
         creates: plan.creates(),
-        origins: settings.map_or(Known::Unknown, |settings| {
-            Known::Known(settings.origins.clone())
+        renews_secret: plan.prior::<Secret>("instance_secret").is_some()
+            && plan.changes("instance_secret")
+            || rotates(plan),
+        reach: settings.map_or(Known::Unknown, |settings| {
+            Known::Known(settings.reach.clone())
         }),
+        keeps_secrets: match plan.planned::<Option<bool>>("secrets_in_state") {
+            Known::Known(keeps) => Known::Known(keeps != Some(false)),
+            Known::Unknown => Known::Unknown,
+        },
         running: match plan.planned::<Option<bool>>("running") {
             Known::Known(running) => Known::Known(running.unwrap_or(true)),
             Known::Unknown => Known::Unknown,

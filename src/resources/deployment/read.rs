@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::{
-    lifecycle::{fill_keys, object},
+    lifecycle::fill_keys,
     model::{
         BackendModel, DashboardModel, Model, NetworkModel, OriginsModel, PerContainer,
         PublishModel, VolumeModel, default_backend_image, default_dashboard_image,
     },
+    record::Record,
+    secrets::stored_secret,
     settings::Settings,
+    work::{Work, object},
 };
 use crate::{
+    backend::{BackendError, TransportError, api},
     convex::{DeploymentName, InstanceSecret, Origins, process_env::ExtraEnv},
-    plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
-    resources::docker_error,
+    plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
+    resources::{backend_error, docker_error},
     runtime::{
         BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names, ObservedContainer, Role,
         SITE_PORT, differences,
@@ -33,7 +37,8 @@ pub(super) async fn refresh(
     let patience = Patience::new(limit, cx.cancellation());
     let docker = cx.session.docker()?;
     let names = settings.names();
-    let failed = |error| docker_error(&object(&model.name), error);
+    let object = object(&model.name);
+    let failed = |error| docker_error(&object, error);
     let ids = model.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = ids.backend.iter().chain(&ids.dashboard).cloned().collect();
 
@@ -93,8 +98,47 @@ pub(super) async fn refresh(
     }
     model.running = Some(running);
     model.container_ids = Some(ids);
-    note(cx, &model, running);
+    let secret = match &model.instance_secret {
+        Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
+        None if running => {
+            let backend = names.container(Role::Backend);
+            let stored = docker.credentials(&patience, &backend).await;
+            stored_secret(&stored.map_err(failed)?)?
+        }
+        None => None,
+    };
+    if let Some(secret) = secret.as_ref().filter(|_| running) {
+        let work = Work::new(cx, settings, patience)?;
+        find_published(&mut model, &work, secret).await?;
+    }
+    note(cx, &model, secret, running);
     Ok(Some(model))
+}
+
+/// Takes over the API origin that is published, where one is to be.
+async fn find_published(
+    model: &mut Model,
+    work: &Work,
+    secret: &InstanceSecret,
+) -> Result<(), Diagnostics> {
+    let Some(published) = work.settings.reach.canonical_api() else {
+        return Ok(());
+    };
+    redact::remember(secret.to_hex().expose());
+    let client = work.client(work.settings.admin_key(secret)?);
+    let in_force = match client.call(&api::canonical_urls()).await {
+        Ok(urls) => urls.convex_cloud_url,
+        Err(BackendError::Transport(TransportError::NotRunning)) => return Ok(()),
+        Err(error) => {
+            return Err(backend_error(&work.object, "read the published origins", &error).into());
+        }
+    };
+    if in_force != published.as_str()
+        && let Some(origins) = &mut model.origins
+    {
+        origins.api = Some(in_force);
+    }
+    Ok(())
 }
 
 /// How a container compares to the one that was made.
@@ -162,7 +206,8 @@ fn take_env(
         return false;
     }
     let found = container.env.get(name);
-    let origins = model.origins.as_mut();
+    let internal = model.internal_origins == Some(true);
+    let origins = model.origins.as_mut().filter(|_| !internal);
     match (name, origins, found) {
         ("CONVEX_CLOUD_ORIGIN", Some(origins), Some(value)) => {
             origins.api = Some(value.clone());
@@ -204,18 +249,14 @@ fn report(cx: &mut Cx<Session>, name: &str, odd: &[(Role, Difference)]) {
     ));
 }
 
-fn note(cx: &Cx<Session>, model: &Model, running: bool) {
-    let live = || {
-        let settings = Settings::of(model).ok()?;
-        let secret = model.instance_secret.as_ref()?;
-        Some(Live {
-            instance_name: settings.instance_name,
-            secret: InstanceSecret::parse(secret.expose()).ok()?,
-            origins: settings.origins,
-            running,
-        })
-    };
-    let live = live();
+fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running: bool) {
+    let live = Settings::of(model).ok().map(|settings| Live {
+        instance_name: settings.instance_name,
+        secret,
+        reach: settings.reach,
+        keeps_secrets: settings.keeps_secrets,
+        running,
+    });
     cx.session
         .note(&model.name, |deployment| deployment.live = live);
 }
@@ -254,13 +295,20 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
         )
         .into());
     }
-    let mut model = describe(&name, backend.as_ref(), dashboard.as_ref());
-    if backend.is_some() {
-        let stored = docker
-            .credentials(&patience, &names.container(Role::Backend))
+    let stored = match &backend {
+        Some(backend) => docker
+            .credentials(&patience, &backend.id)
             .await
-            .map_err(failed)?;
-        take_keys(&mut model, &stored)?;
+            .map_err(failed)?,
+        None => Credentials::default(),
+    };
+    let mut model = describe(&name, backend.as_ref(), dashboard.as_ref(), &stored);
+    if let Ok(settings) = Settings::of(&model) {
+        settings.fill(&mut model);
+        let secret = stored_secret(&stored).ok().flatten();
+        if secret.is_some() || !settings.keeps_secrets {
+            fill_keys(&settings, secret.as_ref(), &mut model)?;
+        }
     }
     let digest = async |container: Option<&ObservedContainer>| match container {
         Some(container) => docker
@@ -279,35 +327,26 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     Ok(model)
 }
 
-/// Takes over the keys that are in a volume.
-pub(crate) fn take_keys(model: &mut Model, stored: &Credentials) -> Result<(), Diagnostic> {
-    let secret = stored
-        .secret
-        .as_ref()
-        .and_then(|hex| InstanceSecret::parse(hex.expose()).ok());
-    match secret {
-        Some(secret) => fill_keys(&Settings::of(model)?, &secret, model),
-        None => Ok(()),
-    }
-}
-
 /// The configuration that would make these containers.
 fn describe(
     name: &DeploymentName,
     backend: Option<&ObservedContainer>,
     dashboard: Option<&ObservedContainer>,
+    stored: &Credentials,
 ) -> Model {
     let env = |key: &str| backend.and_then(|it| it.env.get(key).cloned());
     let default = Origins::default();
-    let origins = OriginsModel {
+    let process = OriginsModel {
         api: Some(env("CONVEX_CLOUD_ORIGIN").unwrap_or_else(|| default.api.to_string())),
         site: Some(env("CONVEX_SITE_ORIGIN").unwrap_or_else(|| default.site.to_string())),
-        dashboard: Some(
-            dashboard
-                .and_then(|it| it.labels.get(labels::DASHBOARD_ORIGIN).cloned())
-                .unwrap_or_else(|| default.dashboard.to_string()),
-        ),
+        dashboard: Some(default.dashboard.to_string()),
     };
+    let record = Record::read(stored);
+    let reach = record.as_ref().and_then(Record::reach);
+    let origins = reach
+        .as_ref()
+        .map_or(process, |reach| OriginsModel::from(&reach.public));
+    let keeps_secrets = record.is_none_or(|record| record.keeps_secrets());
     let port = |container: Option<&ObservedContainer>, port| {
         container.and_then(|it| it.ports.get(&port).copied())
     };
@@ -320,17 +359,24 @@ fn describe(
         publish: Some(publish),
     });
     let running = backend.is_some_and(|it| it.is_running() && it.restarts);
-    let mut model = Model {
+    Model {
         id: None,
         name: name.to_string(),
         running: Some(running),
         origins: Some(origins),
+        internal_origins: Some(reach.is_some_and(|reach| reach.internal)),
         instance_name: env("INSTANCE_NAME").or_else(|| Some(name.to_string())),
         instance_secret: None,
+        secrets_in_state: Some(keeps_secrets),
+        rotate_trigger: None,
         backend: Some(BackendModel {
             image: Some(backend.map_or_else(default_backend_image, |it| it.image.clone())),
             env: backend.and_then(user_env),
             memory_mb: backend.and_then(|it| it.memory).map(|bytes| bytes >> 20),
+            jwt_entrypoint: Some(
+                backend.is_some_and(|it| it.labels.contains_key(labels::ENTRYPOINT)),
+            ),
+            jwt_private_key: None,
         }),
         dashboard: Some(DashboardModel {
             enabled: Some(dashboard.is_some() || !running),
@@ -353,11 +399,7 @@ fn describe(
         version: None,
         env_local: None,
         agent_env: None,
-    };
-    if let Ok(settings) = Settings::of(&model) {
-        settings.fill(&mut model);
     }
-    model
 }
 
 /// The variables that the user gave, by the record on the container.

@@ -7,12 +7,15 @@ use super::model::{
 };
 use crate::{
     convex::{
-        Access, AdminKey, ApiOrigin, DeploymentName, InstanceName, InstanceSecret, Origins, Secret,
+        Access, AdminKey, ApiOrigin, AuthKeys, DeploymentName, InstanceName, InstanceSecret,
+        Origins, Reach, Secret,
         process_env::{BackendEnv, ExtraEnv, dashboard_env},
     },
     plugin::Diagnostic,
-    render::env_local::ProjectEnv,
-    runtime::{BACKEND_PORT, DASHBOARD_PORT, Desired, Names, Program, Publish, SITE_PORT},
+    render::{backend_entrypoint, env_local::ProjectEnv},
+    runtime::{
+        self, BACKEND_PORT, DASHBOARD_PORT, Desired, File, Names, Program, Publish, SITE_PORT,
+    },
 };
 
 /// What a deployment is to be, apart from its secret.
@@ -20,20 +23,28 @@ use crate::{
 pub struct Settings {
     pub name: DeploymentName,
     pub running: bool,
-    pub origins: Origins,
+    pub keeps_secrets: bool,
+    pub reach: Reach,
     pub instance_name: InstanceName,
     pub backend_image: String,
     pub backend_env: ExtraEnv,
     pub backend_memory_mb: Option<u64>,
+    pub entrypoint: Option<Entrypoint>,
     pub dashboard_image: Option<String>,
     pub publish: PublishModel,
     pub labels: BTreeMap<String, String>,
 }
 
-/// What follows from the settings and the secret, for the state.
+/// A backend that has the signing key in its own environment.
+#[derive(Clone, Debug)]
+pub struct Entrypoint {
+    /// The key, where one is given; else one is made, and kept in the volume.
+    pub key: Option<Secret>,
+}
+
+/// What a project is told, for the state.
 #[derive(Debug)]
-pub struct Keys {
-    pub admin_key: AdminKey,
+pub struct ForProjects {
     pub env_local: Secret,
     pub agent_env: BTreeMap<String, Secret>,
 }
@@ -71,13 +82,22 @@ impl Settings {
         let dashboard_enabled = dashboard.and_then(|it| it.enabled).unwrap_or(true);
         Ok(Self {
             running: model.running.unwrap_or(true),
-            origins,
+            keeps_secrets: model.keeps_secrets(),
+            reach: Reach {
+                public: origins,
+                internal: model.internal_origins.unwrap_or(false),
+            },
             instance_name,
             backend_image: backend
                 .and_then(|backend| backend.image.clone())
                 .unwrap_or_else(default_backend_image),
             backend_env,
             backend_memory_mb: backend.and_then(|backend| backend.memory_mb),
+            entrypoint: backend
+                .filter(|backend| backend.jwt_entrypoint == Some(true))
+                .map(|backend| Entrypoint {
+                    key: backend.jwt_private_key.clone(),
+                }),
             dashboard_image: dashboard_enabled.then(|| {
                 dashboard
                     .and_then(|dashboard| dashboard.image.clone())
@@ -100,16 +120,17 @@ impl Settings {
 
     /// What there should be on Docker.
     pub fn desired(&self) -> Desired {
+        let origins = self.reach.process();
         let backend = BackendEnv {
             instance_name: &self.instance_name,
-            origins: &self.origins,
+            origins: &origins,
             release: tag(&self.backend_image),
             database: None,
             extra: &self.backend_env,
         };
         let dashboard = |image: &String| Program {
             image: image.clone(),
-            env: dashboard_env(&self.origins.api, &ExtraEnv::default()).into_map(),
+            env: dashboard_env(&self.reach.public.api, &ExtraEnv::default()).into_map(),
             user_env: Vec::new(),
             memory: None,
         };
@@ -124,7 +145,7 @@ impl Settings {
                 memory: self.backend_memory_mb.map(|megabytes| megabytes << 20),
             },
             dashboard: self.dashboard_image.as_ref().map(dashboard),
-            dashboard_origin: self.origins.dashboard.to_string(),
+            entrypoint: self.entrypoint.as_ref().map(Entrypoint::program),
             publish: Publish {
                 api: self.publish.api,
                 site: self.publish.site,
@@ -141,7 +162,7 @@ impl Settings {
             Some(port) => format!("http://127.0.0.1:{port}"),
             None => format!("http://{host}:{port}"),
         };
-        let dashboard_host = names.container(crate::runtime::Role::Dashboard);
+        let dashboard_host = names.container(runtime::Role::Dashboard);
         UrlsModel {
             api: Some(url(self.publish.api, names.backend_host(), BACKEND_PORT)),
             site: Some(url(self.publish.site, names.backend_host(), SITE_PORT)),
@@ -152,29 +173,33 @@ impl Settings {
         }
     }
 
-    /// What is made from the secret.
-    pub fn keys(&self, secret: &InstanceSecret) -> Result<Keys, Diagnostic> {
+    /// The key that the secret makes.
+    pub fn admin_key(&self, secret: &InstanceSecret) -> Result<AdminKey, Diagnostic> {
+        AdminKey::issue(&self.instance_name, secret, Access::Full)
+            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))
+    }
+
+    /// What a project is told: with the key, if it may be kept.
+    pub fn for_projects(&self, admin_key: Option<&AdminKey>) -> Result<ForProjects, Diagnostic> {
         let failed = |error: &dyn std::fmt::Display| {
-            Diagnostic::error("Cannot make the admin key", error.to_string())
+            Diagnostic::error("Cannot write the environment", error.to_string())
         };
-        let admin_key = AdminKey::issue(&self.instance_name, secret, Access::Full)
-            .map_err(|error| failed(&error))?;
         let url = self.urls().api.unwrap_or_default();
         let self_hosted_url = ApiOrigin::parse(&url).map_err(|error| failed(&error))?;
+        let origins = self.reach.project();
         let env = ProjectEnv {
-            origins: &self.origins,
+            origins: &origins,
             self_hosted_url: &self_hosted_url,
-            admin_key: &admin_key,
+            admin_key: admin_key.filter(|_| self.keeps_secrets),
             database: None,
         };
-        Ok(Keys {
+        Ok(ForProjects {
             env_local: env.env_local().map_err(|error| failed(&error))?,
             agent_env: env
                 .agent_env()
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            admin_key,
         })
     }
 
@@ -182,10 +207,45 @@ impl Settings {
     pub fn fill(&self, model: &mut Model) {
         model.id = Some(self.name.to_string());
         model.running = Some(self.running);
-        model.origins = Some(OriginsModel::from(&self.origins));
+        model.origins = Some(OriginsModel::from(&self.reach.public));
         model.instance_name = Some(self.instance_name.to_string());
         model.database_name = Some(self.instance_name.database_name());
         model.urls = Some(self.urls());
+    }
+}
+
+impl Entrypoint {
+    /// What is started in place of the image's own start script. It tells one
+    /// key from another by the public half.
+    fn program(&self) -> runtime::Entrypoint {
+        let thumbprint = self
+            .key
+            .as_ref()
+            .and_then(|pem| AuthKeys::parse(pem.expose()).ok())
+            .map(|keys| keys.thumbprint());
+        runtime::Entrypoint {
+            command: backend_entrypoint::SCRIPT_PATH.to_owned(),
+            version: format!(
+                "{}:{}",
+                backend_entrypoint::VERSION,
+                thumbprint.unwrap_or_default()
+            ),
+        }
+    }
+
+    /// The files it needs in the container.
+    pub fn files(key: Option<&AuthKeys>) -> Vec<File> {
+        let script = File {
+            path: backend_entrypoint::SCRIPT_PATH,
+            mode: 0o755,
+            content: backend_entrypoint::SCRIPT.into(),
+        };
+        let key = key.map(|key| File {
+            path: backend_entrypoint::KEY_PATH,
+            mode: 0o600,
+            content: key.private_key_pem(),
+        });
+        [script].into_iter().chain(key).collect()
     }
 }
 

@@ -45,11 +45,13 @@ fn site_origin(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) {
     if plan.config().has("auth.site_origin") {
         return;
     }
-    let before = prior.and_then(|it| it.site_origin.as_ref());
-    match (&seen.site_origin, before) {
-        (Some(Known::Known(origin)), _) => plan.set("auth.site_origin", origin),
+    let before = prior.map(|it| it.site_origin.as_ref());
+    match (&seen.traits, before) {
+        // Nobody could find it out, and nothing has changed since.
+        (_, Some(None)) if seen.is_stopped() => plan.set("auth.site_origin", &None::<String>),
+        (Some(Known::Known(traits)), _) => plan.set("auth.site_origin", &traits.site_origin),
         // A deployment at a URL, which told it when it was first asked.
-        (None, Some(before)) => plan.set("auth.site_origin", before),
+        (None, Some(Some(before))) => plan.set("auth.site_origin", before),
         _ => plan.set_unknown("auth.site_origin"),
     }
 }
@@ -58,11 +60,11 @@ fn custom_site_url(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) 
     if plan.config().has("auth.custom_site_url") {
         return;
     }
-    match &seen.public_site {
-        Some(Known::Known(url)) => plan.set("auth.custom_site_url", url),
+    let before = prior.and_then(|it| it.custom_site_url.clone());
+    match &seen.traits {
+        Some(Known::Known(traits)) => plan.set("auth.custom_site_url", &traits.custom_site),
         // Nobody here knows: it stays as it was found out, or is not set.
         None if plan.config().has("url") || prior.is_some() => {
-            let before = prior.and_then(|it| it.custom_site_url.clone());
             plan.set("auth.custom_site_url", &before);
         }
         Some(Known::Unknown) | None => plan.set_unknown("auth.custom_site_url"),
@@ -92,7 +94,7 @@ fn warn_of_rotation(plan: &mut Plan<'_>) {
 }
 
 fn keys(plan: &mut Plan<'_>, seen: &Seen, prior: Option<AuthModel>, rotates: bool) {
-    let stopped = seen.running == Known::Known(false);
+    let stopped = seen.is_stopped();
     if plan.config().has("auth.private_key") {
         let key = plan.planned::<Option<Secret>>("auth.private_key");
         return public_half(plan, key, None);
@@ -118,6 +120,11 @@ fn keys(plan: &mut Plan<'_>, seen: &Seen, prior: Option<AuthModel>, rotates: boo
                 _ if stopped => plan.set("auth.jwks", &None::<String>),
                 _ => plan.set_unknown("auth.jwks"),
             }
+        }
+        // Nobody knows whether it may be kept before the backend starts.
+        Known::Known(None) if stopped => {
+            plan.set("auth.private_key", &None::<String>);
+            plan.set("auth.jwks", &None::<String>);
         }
         Known::Known(_) => match prior.and_then(|prior| prior.private_key) {
             Some(key) if !rotates => {

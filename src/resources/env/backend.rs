@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::Model;
 use crate::{
     backend::{BackendError, Client, HttpTransport, Request, Response, Transport, TransportError},
-    convex::{Access, AdminKey, ApiOrigin, DeploymentName, Secret},
+    convex::{Access, AdminKey, ApiOrigin, DeploymentName, Reach, Secret},
     plugin::{Cx, Diagnostic, redact},
     resources::deployment::{Found, locate},
     runtime::{
@@ -38,16 +40,31 @@ impl Transport for Way {
 }
 
 /// What this provider knows of a deployment that it runs itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits {
-    /// Where its HTTP actions answer.
+    /// Where its HTTP actions answer, and who issues tokens.
     pub site_origin: String,
+    /// Where browsers reach its HTTP actions, if elsewhere.
+    pub custom_site: Option<String>,
+    /// Whether secrets may be kept in the state.
+    pub keeps_secrets: bool,
 }
 
 impl Traits {
-    fn of(live: &Live) -> Self {
+    /// Those of a deployment that was seen.
+    pub fn of(live: &Live) -> Self {
         Self {
-            site_origin: live.origins.site.to_string(),
+            keeps_secrets: live.keeps_secrets,
+            ..Self::of_reach(&live.reach)
+        }
+    }
+
+    /// Those of a deployment with secrets in the state.
+    pub fn of_reach(reach: &Reach) -> Self {
+        Self {
+            keeps_secrets: true,
+            site_origin: reach.issuer().to_string(),
+            custom_site: reach.custom_site().map(ToString::to_string),
         }
     }
 }
@@ -69,6 +86,16 @@ pub enum Backend {
     },
     /// There is nothing.
     Gone,
+}
+
+impl Backend {
+    /// What is known of it, when this provider runs it.
+    pub fn traits(&self) -> Option<&Traits> {
+        match self {
+            Self::Running { traits, .. } | Self::Stopped { traits } => traits.as_ref(),
+            Self::Gone => None,
+        }
+    }
 }
 
 /// Which backend, and how to get in.
@@ -146,7 +173,14 @@ async fn by_deployment(
         Found::Gone => return Ok(Backend::Gone),
     };
     let name = DeploymentName::parse(deployment).map_err(|error| invalid("deployment", &error))?;
-    let key = AdminKey::issue(&live.instance_name, &live.secret, Access::Full)
+    let secret = live.secret.as_ref().ok_or_else(|| {
+        Diagnostic::error(
+            "The instance secret is gone",
+            format!("The volume of deployment {deployment:?} has no instance secret, so its backend cannot be spoken to. Apply the configuration that manages it."),
+        )
+        .at("deployment")
+    })?;
+    let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
     let container = Names::of(&name).container(Role::Backend);
     let transport = ExecTransport::new(cx.session.docker()?, container, patience.clone());

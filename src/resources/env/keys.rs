@@ -1,7 +1,7 @@
 //! The pair of keys that `auth` stands for.
 
 use super::{
-    backend::{Backend, Traits},
+    backend::Backend,
     model::{AuthModel, Model, auth_names},
     seen,
 };
@@ -30,7 +30,10 @@ pub async fn complete(
         return Ok(None);
     };
     if auth.site_origin.is_none() {
-        auth.site_origin = Some(site_origin(object, backend).await?);
+        auth.site_origin = site_origin(object, backend).await?;
+    }
+    if auth.custom_site_url.is_none() {
+        auth.custom_site_url = backend.traits().and_then(|it| it.custom_site.clone());
     }
     if auth.issuer.is_none() {
         auth.issuer.clone_from(&auth.site_origin);
@@ -108,33 +111,24 @@ pub fn same_private_key(auth: &AuthModel, private: &Private, live: &Listing) -> 
         .is_some_and(|keys| keys.jwks() == own)
 }
 
-async fn site_origin(object: &str, backend: &Backend) -> Result<String, Diagnostic> {
-    match backend {
-        Backend::Running {
-            traits: Some(Traits { site_origin, .. }),
-            ..
-        }
-        | Backend::Stopped {
-            traits: Some(Traits { site_origin, .. }),
-        } => Ok(site_origin.clone()),
-        Backend::Running { client, .. } => match client.call(&api::canonical_urls()).await {
-            Ok(urls) => Ok(urls.convex_site_url),
-            Err(BackendError::NotFound) => Err(unknown_site_origin(
-                object,
-                "its backend is too old to tell it",
-            )),
-            Err(error) => Err(backend_error(object, "read the site origin", &error)),
-        },
-        Backend::Stopped { traits: None } | Backend::Gone => {
-            Err(unknown_site_origin(object, "its backend does not run"))
-        }
+/// Where HTTP actions answer. That of a stopped backend that nobody here runs
+/// is found out when it starts.
+async fn site_origin(object: &str, backend: &Backend) -> Result<Option<String>, Diagnostic> {
+    if let Some(traits) = backend.traits() {
+        return Ok(Some(traits.site_origin.clone()));
     }
-}
-
-fn unknown_site_origin(object: &str, why: &str) -> Diagnostic {
-    Diagnostic::error(
-        "Site origin not known",
-        format!("The site origin of {object} cannot be found out: {why}. Give auth.site_origin."),
-    )
-    .at("auth.site_origin")
+    let Backend::Running { client, .. } = backend else {
+        return Ok(None);
+    };
+    match client.call(&api::canonical_urls()).await {
+        Ok(urls) => Ok(Some(urls.convex_site_url)),
+        Err(BackendError::NotFound) => Err(Diagnostic::error(
+            "Site origin not known",
+            format!(
+                "The backend of {object} is too old to tell its site origin. Give auth.site_origin."
+            ),
+        )
+        .at("auth.site_origin")),
+        Err(error) => Err(backend_error(object, "read the site origin", &error)),
+    }
 }

@@ -64,12 +64,16 @@ async fn apply(
     let object = target.object();
     let id = target.id().unwrap_or_default().to_owned();
     planned.id = Some(id.clone());
-    planned.secrets_in_state.get_or_insert(true);
     let backend = find(cx, &target, patience).await?;
     if matches!(backend, Backend::Gone) {
         return Err(no_such(&id).into());
     }
     seen::note(&mut cx.private, &backend);
+    if planned.secrets_in_state.is_none() {
+        let by_url = target.url.is_some().then_some(true);
+        let of_deployment = backend.traits().map(|it| it.keeps_secrets);
+        planned.secrets_in_state = of_deployment.or(by_url);
+    }
     let session = Arc::clone(&cx.session);
     let alone = session.exclusively(&id).await;
     let live = match &backend {

@@ -135,9 +135,9 @@ impl Model {
         self.exclusive == Some(true)
     }
 
-    /// Whether secrets may be kept in the state.
+    /// Whether secrets may be kept in the state. Not as long as nobody knows.
     pub fn keeps_secrets(&self) -> bool {
-        self.secrets_in_state != Some(false)
+        self.secrets_in_state == Some(true)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     convex::Secret,
     plugin::{Config, Cx, Diagnostic, Known, Plan, value::Path},
-    resources::deployment::locate,
+    resources::deployment::{Found, look},
     session::{Claim, Deployment, Session},
 };
 
@@ -80,22 +80,28 @@ fn target(plan: &Plan<'_>) -> Option<Target> {
     })
 }
 
-/// What this run knows of the deployment. For a new resource nothing may be
-/// known yet; then, and only then, the deployment itself is looked at.
+/// What this run knows of the deployment. For a new resource that is what it
+/// plans for it, or else what Docker shows: the plan during apply comes from a
+/// process that has no other way to know.
 async fn deployment(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<Deployment> {
     let name = plan
         .planned::<Option<String>>("deployment")
         .known()
         .flatten()?;
     let known = cx.session.deployment(&name);
-    let nothing = known.planned.is_none() && known.live.is_none();
-    if plan.creates() && nothing && cx.session.knows_docker() {
-        // What cannot be found out now is left open until apply, which will
-        // say what is wrong.
-        let _ = locate(cx, &name).await;
-        return Some(cx.session.deployment(&name));
+    if !plan.creates() || known.planned.is_some() || !cx.session.knows_docker() {
+        return Some(known);
     }
-    Some(known)
+    // What cannot be found out now is left open until apply, which will say
+    // what is wrong.
+    match look(cx, &name).await.ok()? {
+        Found::Running(live) => Some(Deployment {
+            live: Some(live),
+            ..Deployment::default()
+        }),
+        Found::Stopped(_) => Some(Deployment::default()),
+        Found::Gone => None,
+    }
 }
 
 /// Two resources must not declare the same variable of one backend: each would
@@ -161,11 +167,15 @@ pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
 fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
     if !plan.config().has("secrets_in_state") {
         let prior = plan.prior::<bool>("secrets_in_state");
-        match seen.secrets_in_state {
-            Known::Known(Some(kept)) => plan.set("secrets_in_state", &kept),
-            Known::Known(None) if by_url => plan.set("secrets_in_state", &true),
-            Known::Known(None) if prior.is_some() => plan.set("secrets_in_state", &prior),
-            Known::Known(None) | Known::Unknown => plan.set_unknown("secrets_in_state"),
+        match &seen.traits {
+            // Found out when the backend starts.
+            _ if seen.is_stopped() && !plan.creates() && prior.is_none() => {
+                plan.set("secrets_in_state", &None::<bool>);
+            }
+            Some(Known::Known(traits)) => plan.set("secrets_in_state", &traits.keeps_secrets),
+            None if by_url => plan.set("secrets_in_state", &true),
+            None if prior.is_some() => plan.set("secrets_in_state", &prior),
+            Some(Known::Unknown) | None => plan.set_unknown("secrets_in_state"),
         }
     }
     if plan.planned::<Option<bool>>("secrets_in_state") != Known::Known(Some(false)) {
@@ -261,7 +271,7 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
         }
     }
     let sends = plan.changes_anything() || comparison.differs || made_anew;
-    let stopped = seen.running == Known::Known(false);
+    let stopped = seen.is_stopped();
     if plan.creates() {
         if stopped {
             plan.set("revision", &0);

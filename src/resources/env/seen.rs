@@ -14,21 +14,21 @@ use crate::{
 };
 
 const RUNNING: &str = "running";
-const SITE_ORIGIN: &str = "site_origin";
+const TRAITS: &str = "traits";
 const SEALS: &str = "seals";
 const JWKS: &str = "jwks";
 const IDENTITY: &str = "identity";
 
 /// Keeps what was seen.
 pub fn note(private: &mut Private, backend: &Backend) {
-    let (running, traits) = match backend {
-        Backend::Running { traits, .. } => (true, traits),
-        Backend::Stopped { traits } => (false, traits),
+    let running = match backend {
+        Backend::Running { .. } => true,
+        Backend::Stopped { .. } => false,
         Backend::Gone => return,
     };
     private.set(RUNNING, &running);
-    if let Some(Traits { site_origin }) = traits {
-        private.set(SITE_ORIGIN, site_origin);
+    if let Some(traits) = backend.traits() {
+        private.set(TRAITS, traits);
     }
 }
 
@@ -84,14 +84,8 @@ pub fn identify(private: &mut Private) {
 pub struct Seen {
     /// Whether the backend will run.
     pub running: Known<bool>,
-    /// Where its HTTP actions will answer; `None` when nobody here knows.
-    pub site_origin: Option<Known<String>>,
-    /// Where browsers reach its HTTP actions, if elsewhere; `None` when nobody
-    /// here knows.
-    pub public_site: Option<Known<Option<String>>>,
-    /// Whether the deployment lets secrets be kept in the state; `None` when
-    /// nobody here knows.
-    pub secrets_in_state: Known<Option<bool>>,
+    /// What its deployment is like; `None` when nobody here knows.
+    pub traits: Option<Known<Traits>>,
     /// Whether the backend is made anew, and has none of the variables.
     pub made_anew: bool,
 }
@@ -101,32 +95,35 @@ impl Seen {
     /// of it, else from what was seen last.
     pub fn of(deployment: Option<&Deployment>, private: &Private) -> Self {
         if let Some(planned) = deployment.and_then(|it| it.planned.as_ref()) {
+            let traits = match (&planned.reach, planned.keeps_secrets) {
+                (Known::Known(reach), Known::Known(keeps_secrets)) => Known::Known(Traits {
+                    keeps_secrets,
+                    ..Traits::of_reach(reach)
+                }),
+                _ => Known::Unknown,
+            };
             return Self {
                 running: planned.running,
-                site_origin: Some(match &planned.origins {
-                    Known::Known(origins) => Known::Known(origins.site.to_string()),
-                    Known::Unknown => Known::Unknown,
-                }),
-                public_site: Some(Known::Known(None)),
-                secrets_in_state: Known::Known(Some(true)),
+                traits: Some(traits),
                 made_anew: planned.creates,
             };
         }
         if let Some(live) = deployment.and_then(|it| it.live.as_ref()) {
             return Self {
                 running: Known::Known(live.running),
-                site_origin: Some(Known::Known(live.origins.site.to_string())),
-                public_site: Some(Known::Known(None)),
-                secrets_in_state: Known::Known(Some(true)),
+                traits: Some(Known::Known(Traits::of(live))),
                 made_anew: false,
             };
         }
         Self {
             running: private.get(RUNNING).map_or(Known::Unknown, Known::Known),
-            site_origin: private.get(SITE_ORIGIN).map(Known::Known),
-            public_site: None,
-            secrets_in_state: Known::Known(None),
+            traits: private.get(TRAITS).map(Known::Known),
             made_anew: false,
         }
+    }
+
+    /// Whether it is known that the backend will not run.
+    pub fn is_stopped(&self) -> bool {
+        self.running == Known::Known(false)
     }
 }

@@ -12,7 +12,10 @@ use tar::{Archive, Builder, EntryType, Header};
 use super::{Credentials, Docker, DockerError, Patience, found};
 use crate::{
     convex::Secret,
-    runtime::desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
+    runtime::{
+        File,
+        desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
+    },
 };
 
 /// The file the image's start script reads the instance secret from.
@@ -21,26 +24,69 @@ const SECRET_FILE: &str = "instance_secret";
 /// The file the image's start script leaves the instance name in.
 const NAME_FILE: &str = "instance_name";
 
+/// The file with the key for sign-in tokens, for our own start script alone.
+const KEY_FILE: &str = "jwt_private_key.pem";
+
+/// The file with what this provider notes of a deployment.
+const RECORD_FILE: &str = "deployment.json";
+
 /// Longest credentials file that makes sense, in bytes.
 const MAX_FILE: u64 = 4096;
 
 impl Docker {
-    /// Puts the instance secret into the volume of a container that exists,
-    /// readable by its owner alone. There it is seen neither in the container's
-    /// configuration nor in its labels.
-    pub(super) async fn store_secret(
+    /// Puts credentials into the volume of a container that exists, readable by
+    /// their owner alone. There they are seen neither in the container's
+    /// configuration nor in its labels. What is absent stays as it is.
+    pub async fn store_credentials(
         &self,
         patience: &Patience,
         container: &str,
-        secret: &Secret,
+        credentials: &Credentials,
     ) -> Result<(), DockerError> {
-        let doing = "store the instance secret in the volume";
-        let packed = pack(secret).map_err(|error| DockerError::Failed {
+        let files = [
+            (SECRET_FILE, &credentials.secret),
+            (KEY_FILE, &credentials.jwt_key),
+            (RECORD_FILE, &credentials.record),
+        ];
+        let files: Vec<_> = files
+            .into_iter()
+            .filter_map(|(name, content)| Some((name, content.as_ref()?)))
+            .collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        let doing = "store the credentials in the volume";
+        let packed = pack_credentials(&files);
+        self.upload(patience, container, DATA_DIRECTORY, doing, packed)
+            .await
+    }
+
+    /// Puts files into a container that exists. They belong to root.
+    pub(super) async fn put_files(
+        &self,
+        patience: &Patience,
+        container: &str,
+        files: &[File],
+    ) -> Result<(), DockerError> {
+        let doing = "put files into the container";
+        let packed = pack_files(files);
+        self.upload(patience, container, "/", doing, packed).await
+    }
+
+    async fn upload(
+        &self,
+        patience: &Patience,
+        container: &str,
+        directory: &str,
+        doing: &str,
+        packed: io::Result<Vec<u8>>,
+    ) -> Result<(), DockerError> {
+        let packed = packed.map_err(|error| DockerError::Failed {
             doing: doing.to_owned(),
             reason: error.to_string(),
         })?;
         let options = UploadToContainerOptionsBuilder::new()
-            .path(DATA_DIRECTORY)
+            .path(directory)
             .build();
         let request =
             self.client
@@ -70,24 +116,41 @@ impl Docker {
     }
 }
 
-fn pack(secret: &Secret) -> io::Result<Vec<u8>> {
+fn pack_credentials(files: &[(&str, &Secret)]) -> io::Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     let mut directory = Header::new_gnu();
     directory.set_entry_type(EntryType::Directory);
     directory.set_mode(0o700);
     directory.set_size(0);
-    builder.append_data(
-        &mut directory,
-        format!("{CREDENTIALS_DIRECTORY}/"),
-        io::empty(),
-    )?;
-    let content = secret.expose().as_bytes();
-    let mut file = Header::new_gnu();
-    file.set_mode(0o600);
-    file.set_size(content.len() as u64);
-    let path = format!("{CREDENTIALS_DIRECTORY}/{SECRET_FILE}");
-    builder.append_data(&mut file, path, content)?;
+    let path = format!("{CREDENTIALS_DIRECTORY}/");
+    builder.append_data(&mut directory, path, io::empty())?;
+    for (name, content) in files {
+        let path = format!("{CREDENTIALS_DIRECTORY}/{name}");
+        append(&mut builder, &path, 0o600, content)?;
+    }
     builder.into_inner()
+}
+
+fn pack_files(files: &[File]) -> io::Result<Vec<u8>> {
+    let mut builder = Builder::new(Vec::new());
+    for file in files {
+        let path = file.path.trim_start_matches('/');
+        append(&mut builder, path, file.mode, &file.content)?;
+    }
+    builder.into_inner()
+}
+
+fn append(
+    builder: &mut Builder<Vec<u8>>,
+    path: &str,
+    mode: u32,
+    content: &Secret,
+) -> io::Result<()> {
+    let content = content.expose().as_bytes();
+    let mut file = Header::new_gnu();
+    file.set_mode(mode);
+    file.set_size(content.len() as u64);
+    builder.append_data(&mut file, path, content)
 }
 
 /// Reads the archive of the credentials' directory.
@@ -109,6 +172,10 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
             found.secret = Some(text.into());
         } else if path.ends_with(NAME_FILE) {
             found.name = Some(text);
+        } else if path.ends_with(KEY_FILE) {
+            found.jwt_key = Some(text.into());
+        } else if path.ends_with(RECORD_FILE) {
+            found.record = Some(text.into());
         }
     }
     Ok(found)
@@ -116,12 +183,10 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
 
 #[cfg(test)]
 mod tests {
-    use super::{credentials, pack};
+    use super::{File, credentials, pack_credentials, pack_files};
 
-    #[test]
-    fn what_is_packed_is_private_and_read_back() {
-        let packed = pack(&"00ff".into()).unwrap();
-        let modes: Vec<_> = tar::Archive::new(&packed[..])
+    fn modes(packed: &[u8]) -> Vec<(String, u32)> {
+        tar::Archive::new(packed)
             .entries()
             .unwrap()
             .map(|entry| {
@@ -129,16 +194,38 @@ mod tests {
                 let path = entry.path().unwrap().display().to_string();
                 (path, entry.header().mode().unwrap())
             })
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn what_is_packed_is_private_and_read_back() {
+        let files = [
+            ("instance_secret", &"00ff".into()),
+            ("jwt_private_key.pem", &"pem".into()),
+        ];
+        let packed = pack_credentials(&files).unwrap();
         assert_eq!(
-            modes,
+            modes(&packed),
             [
                 ("credentials/".to_owned(), 0o700),
-                ("credentials/instance_secret".to_owned(), 0o600)
+                ("credentials/instance_secret".to_owned(), 0o600),
+                ("credentials/jwt_private_key.pem".to_owned(), 0o600),
             ]
         );
         let read = credentials(&packed).unwrap();
         assert_eq!(read.secret.unwrap().expose(), "00ff");
+        assert_eq!(read.jwt_key.unwrap().expose(), "pem");
         assert_eq!(read.name, None);
+    }
+
+    #[test]
+    fn files_have_the_mode_they_are_given() {
+        let file = File {
+            path: "/start.sh",
+            mode: 0o755,
+            content: "#!/bin/sh".into(),
+        };
+        let packed = pack_files(&[file]).unwrap();
+        assert_eq!(modes(&packed), [("start.sh".to_owned(), 0o755)]);
     }
 }

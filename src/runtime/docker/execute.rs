@@ -15,13 +15,10 @@ use bollard::{
 };
 use tokio::time::Instant;
 
-use super::{Docker, DockerError, Patience, exec::missing_program, found};
-use crate::{
-    convex::Secret,
-    runtime::{
-        Conflict, ContainerSpec, Desired, Existing, Kind, Names, Role, Step,
-        desired::{DATA_DIRECTORY, labels},
-    },
+use super::{Credentials, Docker, DockerError, Patience, exec::missing_program, found};
+use crate::runtime::{
+    Conflict, ContainerSpec, Desired, Existing, File, Kind, Names, Role, Step,
+    desired::{DATA_DIRECTORY, labels},
 };
 
 /// The signal that ends a backend in good order; it knows no other.
@@ -43,8 +40,10 @@ const ENDING: Duration = Duration::from_secs(2);
 pub struct Job<'a> {
     /// The deployment as it should be.
     pub desired: &'a Desired,
-    /// The instance secret it should have, in hex.
-    pub secret: &'a Secret,
+    /// What is to be kept in the volume; what is absent stays as it is.
+    pub credentials: &'a Credentials,
+    /// What the backend is started with, where that is not in its image.
+    pub files: &'a [File],
 }
 
 impl Job<'_> {
@@ -78,9 +77,14 @@ impl Docker {
                 Some(spec) => self.create_container(patience, &spec).await,
                 None => Ok(()),
             },
-            Step::StoreSecret => {
+            Step::StoreSecrets => {
                 let container = names.container(Role::Backend);
-                self.store_secret(patience, &container, job.secret).await
+                self.store_credentials(patience, &container, job.credentials)
+                    .await
+            }
+            Step::PutFiles => {
+                let container = names.container(Role::Backend);
+                self.put_files(patience, &container, job.files).await
             }
             Step::Start(role) => self.start(patience, &names.container(*role)).await,
             Step::AwaitReady(role) => match job.spec(*role) {
@@ -393,6 +397,7 @@ impl Docker {
             network: "none".to_owned(),
             aliases: Vec::new(),
             ports: std::collections::BTreeMap::new(),
+            entrypoint: None,
             ready: (0, ""),
         };
         self.create_container(patience, &spec).await?;
@@ -474,6 +479,7 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
         ),
+        entrypoint: spec.entrypoint.clone().map(|program| vec![program]),
         labels: Some(spec.labels.clone().into_iter().collect()),
         healthcheck: (spec.role != Role::Probe).then_some(health),
         stop_signal: Some(STOP_SIGNAL.to_owned()),

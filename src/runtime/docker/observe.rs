@@ -28,8 +28,13 @@ const LOG_LINE: usize = 400;
 pub struct Credentials {
     /// The instance secret.
     pub secret: Option<Secret>,
-    /// The instance name.
+    /// The instance name, which the backend's start script leaves there.
     pub name: Option<String>,
+    /// The key for sign-in tokens of a backend that has it in its own
+    /// environment, as PKCS#8 PEM.
+    pub jwt_key: Option<Secret>,
+    /// What this provider notes of a deployment for those who only find it.
+    pub record: Option<Secret>,
 }
 
 impl Docker {

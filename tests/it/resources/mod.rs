@@ -5,6 +5,7 @@ mod deployment;
 mod drift;
 mod env;
 mod interrupted;
+mod modes;
 mod refusals;
 mod secrecy;
 

@@ -1,0 +1,247 @@
+//! What the operations on a deployment share: looking, checking, carrying out.
+
+use std::sync::Arc;
+
+use super::{record::Record, secrets::Secrets, settings::Settings};
+use crate::{
+    backend::{BackendError, Client, api},
+    convex::{AdminKey, InstanceSecret},
+    plugin::{Cx, Diagnostic},
+    resources::{backend_error, docker_error},
+    runtime::{
+        Conflict, Desired, Observed, Role, Step,
+        docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
+        steps,
+    },
+    session::Session,
+};
+
+/// How a deployment is called in messages.
+pub fn object(name: &str) -> String {
+    format!("deployment {name:?}")
+}
+
+/// What an operation on a deployment has at hand.
+pub struct Work {
+    pub settings: Settings,
+    pub docker: Arc<Docker>,
+    pub patience: Patience,
+    pub object: String,
+}
+
+impl Work {
+    pub fn new(
+        cx: &Cx<Session>,
+        settings: Settings,
+        patience: Patience,
+    ) -> Result<Self, Diagnostic> {
+        Ok(Self {
+            object: object(settings.name.as_str()),
+            settings,
+            docker: cx.session.docker()?,
+            patience,
+        })
+    }
+
+    pub fn failed(&self, error: DockerError) -> Diagnostic {
+        docker_error(&self.object, error)
+    }
+
+    pub async fn observe(&self, known: &[String]) -> Result<Observed, Diagnostic> {
+        self.docker
+            .observe(&self.patience, &self.settings.names(), known)
+            .await
+            .map_err(|error| self.failed(error))
+    }
+
+    fn conflict(&self, conflict: Conflict) -> Diagnostic {
+        self.failed(DockerError::Conflict(conflict))
+    }
+
+    /// Refuses, before anything is done, what would end in a conflict.
+    pub fn check(&self, desired: &Desired, observed: &Observed) -> Result<(), Diagnostic> {
+        steps(desired, observed)
+            .map(|_| ())
+            .map_err(|conflict| self.conflict(conflict))
+    }
+
+    /// Refuses, before anything is done, a port that another container has.
+    /// Programs outside Docker show only when the port is taken.
+    pub async fn check_ports(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+    ) -> Result<(), Diagnostic> {
+        if !desired.running {
+            return Ok(());
+        }
+        let ours = |port| {
+            [&observed.backend, &observed.dashboard]
+                .into_iter()
+                .flatten()
+                .any(|container| container.ports.values().any(|it| *it == port))
+        };
+        let publish = &desired.publish;
+        let wanted = [
+            ("api", publish.api),
+            ("site", publish.site),
+            ("dashboard", publish.dashboard),
+        ];
+        for (key, port) in wanted {
+            let Some(port) = port.filter(|port| !ours(*port)) else {
+                continue;
+            };
+            if let Some(holder) = self.docker.holder_of(&self.patience, port).await {
+                let error = DockerError::PortTaken {
+                    port,
+                    holder: Some(holder),
+                };
+                return Err(self
+                    .failed(error)
+                    .at(format!("network.publish.{key}").as_str()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the volume, if there is one, says of its backend.
+    pub async fn stored_credentials(&self, observed: &Observed) -> Result<Credentials, Diagnostic> {
+        if observed.volume.is_none() {
+            return Ok(Credentials::default());
+        }
+        let read = async {
+            if observed.backend.is_some() {
+                let container = self.settings.names().container(Role::Backend);
+                return self.docker.credentials(&self.patience, &container).await;
+            }
+            let probe = self.probe().await?;
+            let credentials = self.docker.credentials(&self.patience, &probe).await;
+            self.docker.remove_container(&self.patience, &probe).await?;
+            credentials
+        };
+        read.await.map_err(|error| self.failed(error))
+    }
+
+    /// A container that never runs, through which the volume can be reached.
+    async fn probe(&self) -> Result<String, DockerError> {
+        let image = &self.settings.backend_image;
+        let names = self.settings.names();
+        self.docker.make_probe(&self.patience, &names, image).await
+    }
+
+    /// Puts credentials into the volume of a deployment that does not run.
+    pub async fn store_while_stopped(&self, credentials: &Credentials) -> Result<(), Diagnostic> {
+        let store = async {
+            let probe = self.probe().await?;
+            let stored = self
+                .docker
+                .store_credentials(&self.patience, &probe, credentials)
+                .await;
+            self.docker.remove_container(&self.patience, &probe).await?;
+            stored
+        };
+        store.await.map_err(|error| self.failed(error))
+    }
+
+    /// Does what is to be done. What is noted of the deployment goes into its
+    /// volume, with the secrets or, where nothing is started, alone.
+    pub async fn carry_out(
+        &self,
+        desired: &Desired,
+        secrets: &Secrets,
+        observed: &Observed,
+    ) -> Result<(), Diagnostic> {
+        let todo = steps(desired, observed).map_err(|conflict| self.conflict(conflict))?;
+        let record = Some(Record::of(&self.settings).text());
+        let credentials = Credentials {
+            record: record.clone(),
+            ..secrets.to_store()
+        };
+        let job = Job {
+            desired,
+            credentials: &credentials,
+            files: &secrets.files,
+        };
+        for step in &todo {
+            self.docker
+                .carry_out(&self.patience, &job, step)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        if desired.running && !todo.contains(&Step::StoreSecrets) {
+            let record = Credentials {
+                record,
+                ..Credentials::default()
+            };
+            let backend = self.settings.names().container(Role::Backend);
+            self.docker
+                .store_credentials(&self.patience, &backend, &record)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    pub fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {
+        let container = self.settings.names().container(Role::Backend);
+        let transport =
+            ExecTransport::new(Arc::clone(&self.docker), container, self.patience.clone());
+        Client::new(transport, key)
+    }
+
+    /// The secret a running backend has, by its volume.
+    pub async fn secret_in_use(&self) -> Result<InstanceSecret, Diagnostic> {
+        let backend = self.settings.names().container(Role::Backend);
+        let stored = self.docker.credentials(&self.patience, &backend).await;
+        let stored = stored.map_err(|error| self.failed(error))?;
+        super::secrets::stored_secret(&stored)?.ok_or_else(|| {
+            Diagnostic::error(
+                "The instance secret is gone",
+                format!(
+                    "The backend of {} runs, and its volume has no instance secret. Set rotate_trigger to another text to give it a new one.",
+                    self.object
+                ),
+            )
+            .at("secrets_in_state")
+        })
+    }
+
+    /// Fills in the IDs of a container and of what runs in it.
+    pub async fn identify(
+        &self,
+        role: Role,
+        image: Option<&str>,
+        id: &mut Option<String>,
+        digest: &mut Option<String>,
+    ) -> Result<(), Diagnostic> {
+        let Some(image) = image else {
+            return Ok(());
+        };
+        if id.is_none() {
+            let name = self.settings.names().container(role);
+            let found = self.docker.container_id(&self.patience, &name).await;
+            *id = found.map_err(|error| self.failed(error))?;
+        }
+        if digest.is_none() {
+            let found = self.docker.image_digest(&self.patience, image).await;
+            *digest = found.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Shows a backend that has just started the key that was computed for it.
+    pub async fn check_key(&self, key: AdminKey) -> Result<(), Diagnostic> {
+        match self.client(key).call(&api::check_admin_key()).await {
+            Ok(()) => Ok(()),
+            Err(BackendError::KeyRefused) => Err(Diagnostic::error(
+                "The backend does not accept its admin key",
+                format!(
+                    "The key was computed from the instance name and secret of {}, and its backend refuses it. Either its image makes keys in another way (images from before June 2025 do; use a newer one), or its volume holds other credentials than these.",
+                    self.object
+                ),
+            )
+            .at("backend.image")),
+            Err(error) => Err(backend_error(&self.object, "check the admin key", &error)),
+        }
+    }
+}
