@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::dotenv::{self, EncodeError};
+use super::dotenv::{EncodeError, Entry};
 use crate::convex::{AdminKey, ApiOrigin, Origins, PostgresUrl, Secret};
 
 /// What a project needs to know of its deployment.
@@ -18,12 +18,6 @@ pub struct ProjectEnv<'a> {
     pub database: Option<&'a PostgresUrl>,
 }
 
-struct Entry {
-    name: &'static str,
-    comment: &'static str,
-    value: Secret,
-}
-
 impl ProjectEnv<'_> {
     /// The file `.env.convex.local`: each variable below a comment of one line.
     ///
@@ -32,21 +26,9 @@ impl ProjectEnv<'_> {
         let mut file = String::from(
             "# The Convex deployment of this workspace. Written anew by each build; changes here are lost.\n",
         );
-        let database = self.database.map(|database| Entry {
-            name: "POSTGRES_URL",
-            comment: "The database server, without a database name: Convex appends its own.",
-            value: database.cluster_url().clone(),
-        });
-        for Entry {
-            name,
-            comment,
-            value,
-        } in database.into_iter().chain(self.entries())
-        {
-            let line = dotenv::encode_line(name, value.expose())?;
-            for part in ["\n# ", comment, "\n", &line, "\n"] {
-                file.push_str(part);
-            }
+        for entry in self.entries() {
+            file.push('\n');
+            file.push_str(&entry.lines()?);
         }
         Ok(Secret::from(file))
     }
@@ -54,68 +36,114 @@ impl ProjectEnv<'_> {
     /// The same variables for the environment of an agent, without the database.
     #[must_use]
     pub fn agent_env(&self) -> BTreeMap<&'static str, Secret> {
-        self.entries()
+        NAMES
             .into_iter()
-            .map(|entry| (entry.name, entry.value))
+            .filter_map(|name| {
+                let entry = self.entries().into_iter().find(|it| it.name == name)?;
+                Some((name, entry.value))
+            })
             .collect()
     }
 
     fn entries(&self) -> Vec<Entry> {
-        let api = || Secret::from(self.origins.api.as_str());
-        let site = || Secret::from(self.origins.site.as_str());
-        let entry = |name, comment, value| Entry {
-            name,
-            comment,
-            value,
-        };
-        let mut entries = vec![
-            entry(
-                "CONVEX_CLOUD_ORIGIN",
-                "Where browsers reach the API.",
-                api(),
-            ),
-            entry("CONVEX_SITE_ORIGIN", "Where HTTP actions answer.", site()),
-            entry(
-                "CONVEX_SITE_URL",
-                "The same address, as authentication code reads it.",
-                site(),
-            ),
-            entry(
-                "CONVEX_DEPLOYMENT_URL",
-                "The address of the deployment: its API.",
-                api(),
-            ),
-            entry(
-                "VITE_CONVEX_URL",
-                "The same address, as a Vite frontend reads it.",
-                api(),
-            ),
-            entry(
-                "JWT_ISSUER",
-                "The issuer of sign-in tokens: the site origin.",
-                site(),
-            ),
-            entry(
-                "CONVEX_SELF_HOSTED_URL",
-                "Where the convex command line reaches the deployment.",
-                Secret::from(self.self_hosted_url.as_str()),
-            ),
-        ];
-        entries.extend(self.admin_key.map(|key| {
-            entry(
-                "CONVEX_SELF_HOSTED_ADMIN_KEY",
-                "Its admin key: full control over the deployment. Keep it secret.",
-                key.as_secret().clone(),
-            )
-        }));
-        entries
+        entries(
+            self.origins,
+            Some(self.self_hosted_url),
+            self.admin_key,
+            self.database,
+        )
     }
+}
+
+/// The names of the variables that are not about the database.
+const NAMES: [&str; 8] = [
+    "CONVEX_CLOUD_ORIGIN",
+    "CONVEX_SITE_ORIGIN",
+    "CONVEX_SITE_URL",
+    "CONVEX_DEPLOYMENT_URL",
+    "VITE_CONVEX_URL",
+    "JWT_ISSUER",
+    SELF_HOSTED_URL,
+    ADMIN_KEY,
+];
+
+/// The variable with the address for the `convex` command line.
+pub const SELF_HOSTED_URL: &str = "CONVEX_SELF_HOSTED_URL";
+
+/// The variable with the admin key for the `convex` command line.
+pub const ADMIN_KEY: &str = "CONVEX_SELF_HOSTED_ADMIN_KEY";
+
+/// The variables of `.env.convex.local` in their order. What is not given is left out.
+#[must_use]
+pub fn entries(
+    origins: &Origins,
+    self_hosted_url: Option<&ApiOrigin>,
+    admin_key: Option<&AdminKey>,
+    database: Option<&PostgresUrl>,
+) -> Vec<Entry> {
+    let database = database.map(|database| {
+        Entry::new(
+            "POSTGRES_URL",
+            "The database server, without a database name: Convex appends its own.",
+            database.cluster_url().clone(),
+        )
+    });
+    let api = origins.api.as_str();
+    let site = origins.site.as_str();
+    let addresses = [
+        ("CONVEX_CLOUD_ORIGIN", "Where browsers reach the API.", api),
+        ("CONVEX_SITE_ORIGIN", "Where HTTP actions answer.", site),
+        (
+            "CONVEX_SITE_URL",
+            "The same address, as authentication code reads it.",
+            site,
+        ),
+        (
+            "CONVEX_DEPLOYMENT_URL",
+            "The address of the deployment: its API.",
+            api,
+        ),
+        (
+            "VITE_CONVEX_URL",
+            "The same address, as a Vite frontend reads it.",
+            api,
+        ),
+        (
+            "JWT_ISSUER",
+            "The issuer of sign-in tokens: the site origin.",
+            site,
+        ),
+    ]
+    .map(|(name, comment, value)| Entry::new(name, comment, value));
+    let url = self_hosted_url.map(|url| {
+        Entry::new(
+            SELF_HOSTED_URL,
+            "Where the convex command line reaches the deployment.",
+            url.as_str(),
+        )
+    });
+    let key = admin_key.map(|key| {
+        Entry::new(
+            ADMIN_KEY,
+            "Its admin key: full control over the deployment. Keep it secret.",
+            key.as_secret().clone(),
+        )
+    });
+    database
+        .into_iter()
+        .chain(addresses)
+        .chain(url)
+        .chain(key)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convex::{DashboardOrigin, SiteOrigin};
+    use crate::{
+        convex::{DashboardOrigin, SiteOrigin},
+        render::dotenv,
+    };
 
     fn with<T>(database: Option<&str>, check: impl FnOnce(ProjectEnv<'_>) -> T) -> T {
         let origins = Origins {

@@ -4,4 +4,6 @@
 
 pub mod backend_entrypoint;
 pub mod dotenv;
+pub mod env_deployment;
 pub mod env_local;
+pub mod gitignore;

@@ -1,6 +1,6 @@
 //! Reading env files: the dialect that is written here, and what people write.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Why a text is not an env file. Lines count from 1. No variant holds any part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,21 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// The same fault in a text that has so many more lines above.
+    pub(crate) fn below(self, above: usize) -> Self {
+        match self {
+            Self::NoEquals { line } => Self::NoEquals { line: line + above },
+            Self::Name { line } => Self::Name { line: line + above },
+            Self::Unterminated { line, quote } => Self::Unterminated {
+                line: line + above,
+                quote,
+            },
+            Self::AfterQuote { line } => Self::AfterQuote { line: line + above },
+        }
+    }
+}
+
 /// The variables of an env file. Where a name comes twice, the last one counts.
 ///
 /// Understood are comments, empty lines, `export`, blanks around `=`, comments behind values, and
@@ -53,8 +68,28 @@ pub enum DecodeError {
 pub fn decode(text: &str) -> Result<BTreeMap<String, String>, DecodeError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut variables = BTreeMap::new();
-    let mut rest = text.as_str();
+    Ok(assignments(&text)?
+        .into_iter()
+        .map(|it| (it.name.to_owned(), it.value))
+        .collect())
+}
+
+/// One assignment of an env file, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Assignment<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The value.
+    pub value: String,
+    /// The bytes of its lines, without the line break at the end.
+    pub place: Range<usize>,
+}
+
+/// The assignments of an env file in their order, as [`decode`] reads them. Lines end with a line
+/// feed, with or without a carriage return before it.
+pub(super) fn assignments(text: &str) -> Result<Vec<Assignment<'_>>, DecodeError> {
+    let mut found = Vec::new();
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut line = 1;
     while !rest.is_empty() {
         let (current, below) = rest.split_once('\n').unwrap_or((rest, ""));
@@ -78,10 +113,18 @@ pub fn decode(text: &str) -> Result<BTreeMap<String, String>, DecodeError> {
         }
         let (_, after_equals) = rest.split_once('=').unwrap_or_default();
         let (value, after) = take_value(after_equals, &mut line)?;
-        variables.insert(name.to_owned(), value);
+        let start = text.len() - rest.len();
+        let lines = &text[start..text.len() - after.len()];
+        let lines = lines.strip_suffix('\n').unwrap_or(lines);
+        let lines = lines.strip_suffix('\r').unwrap_or(lines);
+        found.push(Assignment {
+            name,
+            value: value.replace("\r\n", "\n"),
+            place: start..start + lines.len(),
+        });
         rest = after;
     }
-    Ok(variables)
+    Ok(found)
 }
 
 /// The value at the beginning of `text`, and what comes after its line.

@@ -20,9 +20,11 @@
 
 mod decode;
 mod encode;
+mod merge;
 
 pub use decode::{DecodeError, decode};
 pub use encode::{EncodeError, encode, encode_line};
+pub use merge::{Entry, MergeError, Merged, merge};
 
 /// Whether a text is a name that every reader takes: letters, digits and underscores, not
 /// beginning with a digit.
