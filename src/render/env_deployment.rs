@@ -67,6 +67,11 @@ fn boundary(text: &str) -> Option<usize> {
     None
 }
 
+/// The upper part of a text: all of it without a marker.
+pub(crate) fn generated(text: &str) -> &str {
+    &text[..boundary(text).unwrap_or(text.len())]
+}
+
 /// Brings a file up to date: the upper part as any env file, the lower part not at all. A file
 /// without the marker was written by a person, and becomes the lower part of the new one.
 pub fn update(

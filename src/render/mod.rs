@@ -6,4 +6,6 @@ pub mod backend_entrypoint;
 pub mod dotenv;
 pub mod env_deployment;
 pub mod env_local;
+pub mod files;
 pub mod gitignore;
+pub mod package_json;
