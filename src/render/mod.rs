@@ -9,3 +9,4 @@ pub mod env_local;
 pub mod files;
 pub mod gitignore;
 pub mod package_json;
+pub mod project;

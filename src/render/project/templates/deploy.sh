@@ -1,0 +1,23 @@
+
+begin "deploy functions"
+# The variables of the deployment are set by now: the first deploy reads them.
+target=()
+if [ -z "${CONVEX_SELF_HOSTED_ADMIN_KEY:-}" ]; then
+    [ -n "$(value CONVEX_SELF_HOSTED_ADMIN_KEY "$env_file")" ] ||
+        fail "CONVEX_SELF_HOSTED_ADMIN_KEY is not set" "give it to the agent (coder_env), or add it to $directory/$env_file"
+    target=(--env-file "$env_file")
+fi
+log=$(mktemp)
+if ! npx convex deploy --yes "${target[@]}" >"$log" 2>&1 </dev/null; then
+    tail -n 30 "$log" >&2
+    problem=$(cat "$log")
+    rm -f "$log"
+    case $problem in
+        *AuthConfigMissingEnvironmentVariable* | *"not set"*)
+            fail "a variable of the deployment is missing" "set it with convex_env, or run scripts/init-convex-env.sh, and then this again" ;;
+        *BadAdminKey* | *401*)
+            fail "the admin key is not of this deployment" "see CONVEX_SELF_HOSTED_ADMIN_KEY in the environment and in $env_file" ;;
+        *) fail "npx convex deploy failed" "see above; then run it in $directory: npx convex deploy --yes ${target[*]}" ;;
+    esac
+fi
+rm -f "$log"
