@@ -6,6 +6,7 @@ pub mod data_sources;
 pub mod ephemeral_resources;
 pub mod functions;
 pub mod plugin;
+pub mod project;
 pub mod provider;
 pub mod render;
 pub mod resources;

@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 
 use crate::{
-    data_sources::DeploymentDataSource,
+    data_sources::{DeploymentDataSource, ProjectDataSource},
     ephemeral_resources::AdminKeyEphemeral,
     functions::{AdminKeyFunction, CoderAppUrl, CoderOrigins, PostgresUrlFunction},
     plugin::{
         Config, Diagnostic, Diagnostics, Known, Members, Provider,
         schema::{Fields, Schema, object, string},
     },
-    resources::{deployment::DeploymentResource, env::EnvResource},
+    resources::{
+        deployment::DeploymentResource, env::EnvResource, project::ProjectResource,
+    },
     runtime::docker::Endpoint,
     session::Session,
 };
@@ -106,7 +108,9 @@ impl Provider for Convex {
         Members::new()
             .resource("convex_deployment", DeploymentResource)
             .resource("convex_env", EnvResource)
+            .resource("convex_project", ProjectResource)
             .data_source("convex_deployment", DeploymentDataSource)
+            .data_source("convex_project", ProjectDataSource)
             .ephemeral("convex_admin_key", AdminKeyEphemeral)
             .function("admin_key", AdminKeyFunction)
             .function("coder_app_url", CoderAppUrl)

@@ -1,5 +1,6 @@
 //! Data sources: what is read and never changed.
 
 mod deployment;
+mod project;
 
-pub use self::deployment::DeploymentDataSource;
+pub use self::{deployment::DeploymentDataSource, project::ProjectDataSource};

@@ -3,6 +3,7 @@
 pub mod deployment;
 mod diagnose;
 pub mod env;
+pub mod project;
 
 pub use self::deployment::find_instance;
 pub(crate) use self::diagnose::{backend_error, docker_error};

@@ -6,12 +6,13 @@ use std::{
 };
 
 /// The modules of `src`, from the ground up. Each may import those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "plugin",
     "convex",
     "backend",
     "runtime",
     "render",
+    "project",
     "session",
     "resources",
     "data_sources",

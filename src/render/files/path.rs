@@ -53,7 +53,7 @@ impl FilePath {
 
     /// A path beside this one, for the file as it was, by the digest of its content.
     pub(super) fn set_aside(&self, digest: &str) -> Self {
-        Self(format!("{}.set-aside-{}", self.0, &digest[..8]))
+        Self(format!("{}.set-aside-{}", self.0, &digest[..16]))
     }
 }
 

@@ -1,0 +1,75 @@
+//! Where a project is.
+
+mod local;
+
+use std::{collections::BTreeMap, future::Future};
+
+pub use local::LocalDirectory;
+
+use crate::render::files::{Edit, Existing, FilePath};
+
+/// A directory that can be looked at and changed.
+pub trait Target: Send + Sync {
+    /// What there is at each of these paths.
+    fn look(
+        &self,
+        paths: &[FilePath],
+    ) -> impl Future<Output = Result<BTreeMap<FilePath, Existing>, TargetError>> + Send;
+
+    /// Makes these changes in their order. Each file is changed as a whole or not at all, so an
+    /// interrupted run leaves nothing half written. Directories that are missing are made.
+    fn change(&self, edits: &[Edit]) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Removes a file. It having gone already is success.
+    fn remove(&self, path: &FilePath) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// What the directory and those above it have that says which package manager is used,
+    /// the nearest first: the text of `package.json`, and the names of files.
+    fn surroundings(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(Option<String>, Vec<String>)>, TargetError>> + Send;
+}
+
+/// Why a directory cannot be looked at or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// A link leads somewhere else.
+    #[error(
+        "{path} is, or is below, a link that leads out of the project's directory. Nothing was written through it. Replace the link by a file, or skip this one."
+    )]
+    LeadsOut {
+        /// Which file.
+        path: String,
+    },
+    /// There is something that is no file.
+    #[error("{path} is {what} and no file. Move it away, or skip this file.")]
+    NotFile {
+        /// Where.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The project's directory is no directory.
+    #[error("{path} is no directory. Name another one.")]
+    NotDirectory {
+        /// Where.
+        path: String,
+    },
+    /// A file is larger than files of a project are.
+    #[error("{path} has more than {} MiB. Move it away, or skip this file.", MAX_FILE >> 20)]
+    TooLarge {
+        /// Where.
+        path: String,
+    },
+    /// The system refused.
+    #[error("{path}: {reason}. Give the user that runs this the right to it, or free some space.")]
+    Failed {
+        /// Where.
+        path: String,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// The largest file that is read, in bytes. What is written here is far smaller.
+pub(crate) const MAX_FILE: u64 = 4 << 20;

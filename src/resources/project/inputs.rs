@@ -1,0 +1,437 @@
+//! What the files of a project are rendered from, for resource and data source.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    convex::{
+        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Secret,
+        SiteOrigin,
+        coder::{Slug, Slugs},
+    },
+    plugin::{
+        Diagnostic, Diagnostics,
+        schema::{
+            Attr, Element, Fields, Group, OnUpdate, Plain, Planned, boolean, invalid, map_of,
+            number, object, string,
+        },
+        value::{Path, Value},
+    },
+    render::{
+        files::{FilePath, Policy},
+        package_json::PackageManager,
+        project::{Images, Install, Pattern, Project},
+    },
+    resources::deployment::{
+        default_backend_image, default_dashboard_image, model::OriginsModel,
+    },
+};
+
+/// The images for running a deployment by hand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ImagesModel {
+    pub backend: Option<String>,
+    pub dashboard: Option<String>,
+}
+
+/// The slugs of the Coder apps.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SlugsModel {
+    pub api: Option<String>,
+    pub site: Option<String>,
+    pub dashboard: Option<String>,
+}
+
+/// How the install script goes about it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct InstallModel {
+    pub wait_s: Option<u32>,
+    pub clone_wait_s: Option<u32>,
+    pub deploy: Option<bool>,
+}
+
+/// All of it, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    pub directory: Option<String>,
+    pub name: Option<String>,
+    pub origins: Option<OriginsModel>,
+    pub url: Option<String>,
+    pub admin_key: Option<Secret>,
+    pub database_url: Option<Secret>,
+    pub instance_name: Option<String>,
+    pub images: Option<ImagesModel>,
+    pub slugs: Option<SlugsModel>,
+    pub site_url: Option<String>,
+    pub private_key: Option<Secret>,
+    pub pattern: Option<String>,
+    pub frontend: Option<bool>,
+    pub package_manager: Option<String>,
+    pub policies: Option<BTreeMap<String, String>>,
+    pub install: Option<InstallModel>,
+}
+
+/// What is rendered, for the state.
+#[derive(Debug)]
+pub struct Rendered {
+    pub files: BTreeMap<String, String>,
+    pub secret_files: BTreeMap<String, Secret>,
+    pub install_script: String,
+    pub secret_install_script: Secret,
+}
+
+/// Where the tools of a workspace reach the deployment when nothing else is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:3210";
+
+/// How long the install script waits for the backend, in seconds.
+const WAIT_S: u32 = 300;
+
+/// How long it waits for the directory, in seconds.
+const CLONE_WAIT_S: u32 = 60;
+
+impl Inputs {
+    /// The project. Its attributes were checked before, so a failure here is that of a state
+    /// edited by hand.
+    pub fn project(&self) -> Result<Project, Diagnostic> {
+        let origins = match &self.origins {
+            Some(given) => given
+                .parse()
+                .ok_or_else(|| wrong("origins", &"One of them is no origin."))?,
+            None => Origins::default(),
+        };
+        let url = self.url.as_deref().unwrap_or(DEFAULT_URL);
+        let slug = |given: Option<&String>, default: Slug, path| match given {
+            Some(given) => Slug::parse(given).map_err(|error| wrong(path, &error)),
+            None => Ok(default),
+        };
+        let given = self.slugs.clone().unwrap_or_default();
+        let default = Slugs::default();
+        let images = self.images.clone().unwrap_or_default();
+        Ok(Project {
+            name: self.project_name(),
+            origins,
+            url: Some(ApiOrigin::parse(url).map_err(|error| wrong("url", &error))?),
+            admin_key: parsed(self.admin_key.as_ref(), "admin_key", AdminKey::parse)?,
+            database: parsed(self.database_url.as_ref(), "database_url", PostgresUrl::parse)?,
+            instance_name: InstanceName::parse(self.instance_name.as_deref().unwrap_or("app"))
+                .map_err(|error| wrong("instance_name", &error))?,
+            images: Images {
+                backend: images.backend.unwrap_or_else(default_backend_image),
+                dashboard: images.dashboard.unwrap_or_else(default_dashboard_image),
+            },
+            slugs: Slugs {
+                api: slug(given.api.as_ref(), default.api, "slugs.api")?,
+                site: slug(given.site.as_ref(), default.site, "slugs.site")?,
+                dashboard: slug(given.dashboard.as_ref(), default.dashboard, "slugs.dashboard")?,
+            },
+            site_url: self.site_url.clone(),
+            auth_keys: parsed(self.private_key.as_ref(), "private_key", AuthKeys::parse)?,
+            pattern: self
+                .pattern
+                .as_deref()
+                .map_or(Ok(Pattern::default()), str::parse)
+                .map_err(|error| wrong("pattern", &error))?,
+            frontend: self.frontend.unwrap_or(true),
+            policies: self.policies()?,
+        })
+    }
+
+    fn policies(&self) -> Result<BTreeMap<FilePath, Policy>, Diagnostic> {
+        let mut policies = BTreeMap::new();
+        for (path, policy) in self.policies.iter().flatten() {
+            let at = || Path::of("policies").key(path);
+            let invalid = |error: &dyn std::fmt::Display| {
+                Diagnostic::error("Invalid policy", error.to_string()).at(at())
+            };
+            let parsed = FilePath::parse(path).map_err(|error| invalid(&error))?;
+            let policy = policy.parse().map_err(|error| invalid(&error))?;
+            policies.insert(parsed, policy);
+        }
+        Ok(policies)
+    }
+
+    /// The name, else the last part of the directory.
+    fn project_name(&self) -> String {
+        let directory = self.directory.as_deref().unwrap_or_default();
+        let last = directory.trim_end_matches('/').rsplit('/').next();
+        self.name
+            .clone()
+            .or_else(|| last.filter(|it| !matches!(*it, "" | "." | ".." | "~")).map(str::to_owned))
+            .unwrap_or_else(|| "app".to_owned())
+    }
+
+    /// Everything that is rendered.
+    pub fn rendered(&self) -> Result<Rendered, Diagnostic> {
+        let project = self.project()?;
+        let mut files = BTreeMap::new();
+        let mut secret_files = BTreeMap::new();
+        for file in project.files() {
+            if file.policy == Policy::Skip {
+                continue;
+            }
+            let content = file.body.fresh().map_err(|error| {
+                Diagnostic::error(
+                    format!("{} cannot be written", file.path),
+                    error.to_string(),
+                )
+            })?;
+            if file.body.is_secret() {
+                secret_files.insert(file.path.to_string(), content);
+            } else {
+                files.insert(file.path.to_string(), content.expose().to_owned());
+            }
+        }
+        let given = self.install.clone().unwrap_or_default();
+        let mut install = Install {
+            directory: self.directory.clone().unwrap_or_else(|| "~/app".to_owned()),
+            manager: self
+                .package_manager
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|error| wrong("package_manager", &error))?,
+            wait_s: given.wait_s.unwrap_or(WAIT_S),
+            clone_wait_s: given.clone_wait_s.unwrap_or(CLONE_WAIT_S),
+            deploy: given.deploy.unwrap_or(true),
+            secrets: false,
+        };
+        let install_script = project.install_script(&install).expose().to_owned();
+        install.secrets = true;
+        Ok(Rendered {
+            files,
+            secret_files,
+            install_script,
+            secret_install_script: project.install_script(&install),
+        })
+    }
+
+    /// What is wrong with the policies, by the files there are.
+    pub fn check_policies(&self) -> Vec<Diagnostic> {
+        let Ok(project) = self.project() else {
+            return Vec::new();
+        };
+        let files = project.files();
+        let refused = |path: &FilePath, problem: String| {
+            Diagnostic::error("Invalid policy", problem)
+                .at(Path::of("policies").key(path.as_str()))
+        };
+        project
+            .policies
+            .iter()
+            .filter_map(|(path, policy)| {
+                match files.iter().find(|file| file.path == *path) {
+                    None => Some(refused(
+                        path,
+                        format!("{path} is none of the project's files. Write one of those that `files` and `secret_files` have."),
+                    )),
+                    Some(file) if *policy == Policy::Merge && !file.body.can_be_merged() => {
+                        Some(refused(
+                            path,
+                            format!("{path} is of one piece and cannot be merged. Write managed, create or skip."),
+                        ))
+                    }
+                    Some(_) => None,
+                }
+            })
+            .collect()
+    }
+}
+
+fn wrong(attribute: &str, error: &dyn std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string()).at(attribute)
+}
+
+fn parsed<T, E: std::fmt::Display>(
+    given: Option<&Secret>,
+    attribute: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, Diagnostic> {
+    given
+        .map(|given| parse(given.expose()).map_err(|error| wrong(attribute, &error)))
+        .transpose()
+}
+
+fn check_policies(value: &Value, path: &Path, found: &mut Diagnostics) {
+    for (key, value) in value.as_map().into_iter().flatten() {
+        if let Some(Err(error)) = value.as_str().map(str::parse::<Policy>) {
+            found.push(invalid(&path.key(key), error));
+        }
+    }
+}
+
+fn origins() -> Attr<Planned, Group> {
+    let default = Origins::default();
+    object(
+        Fields::new()
+            .with(
+                "api",
+                string("Origin of the API. Default `http://localhost:3210`.")
+                    .optional()
+                    .parsed::<ApiOrigin>()
+                    .default(default.api.as_str()),
+            )
+            .with(
+                "site",
+                string("Origin of HTTP actions. Default `http://localhost:3211`.")
+                    .optional()
+                    .parsed::<SiteOrigin>()
+                    .default(default.site.as_str()),
+            )
+            .with(
+                "dashboard",
+                string("Origin of the dashboard. Default `http://localhost:6791`.")
+                    .optional()
+                    .parsed::<DashboardOrigin>()
+                    .default(default.dashboard.as_str()),
+            ),
+        "Where browsers reach the deployment: its `origins`.",
+    )
+    .optional()
+    .filled()
+}
+
+/// The attributes that are configured, and those that are rendered, put to `fields`.
+pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
+    let slug = |description| string(description).optional().parsed::<Slug>();
+    let image = |description| string(description).optional();
+    fields
+        .with(
+            "name",
+            string("What the app is called. Default: the last part of the directory.").optional(),
+        )
+        .with("origins", origins())
+        .with(
+            "url",
+            string("Where tools in the workspace reach the API, for `CONVEX_SELF_HOSTED_URL`. Default `http://127.0.0.1:3210`.")
+                .optional()
+                .parsed::<ApiOrigin>()
+                .default(DEFAULT_URL),
+        )
+        .with(
+            "admin_key",
+            string("Admin key of the deployment, to be written into `.env.convex.local`. Without it the key is expected in the environment, where `coder_env` puts it.")
+                .optional()
+                .sensitive()
+                .parsed_with(AdminKey::parse),
+        )
+        .with(
+            "database_url",
+            string("URL of the PostgreSQL server, to be written into `.env.convex.local` for running the deployment by hand.")
+                .optional()
+                .sensitive()
+                .parsed_with(PostgresUrl::parse),
+        )
+        .with(
+            "instance_name",
+            string("Name of the instance that is started by hand. Default `app`.")
+                .optional()
+                .parsed::<InstanceName>()
+                .default("app"),
+        )
+        .with(
+            "images",
+            object(
+                Fields::new()
+                    .with("backend", image("Of the backend."))
+                    .with("dashboard", image("Of the dashboard.")),
+                "Images for running the deployment by hand. Default: a release this version of the provider was made for.",
+            )
+            .optional(),
+        )
+        .with(
+            "slugs",
+            object(
+                Fields::new()
+                    .with("api", slug("Of the API. Default `convex-api`."))
+                    .with("site", slug("Of the HTTP actions. Default `convex-site`."))
+                    .with("dashboard", slug("Of the dashboard. Default `convex`.")),
+                "Slugs of the Coder apps, for setting the deployment up by hand.",
+            )
+            .optional(),
+        )
+        .with(
+            "site_url",
+            string("Where the app itself is, for redirects after signing in: `SITE_URL`, for setting the deployment up by hand.")
+                .optional(),
+        )
+        .with(
+            "private_key",
+            string("RSA key that signs sign-in tokens, as PKCS#8 PEM, such as `convex_env.app.auth.private_key`. With it `.env.convex.deployment` and `jwt_private_key.pem` are written, for setting the deployment up by hand.")
+                .optional()
+                .sensitive()
+                .parsed_with(AuthKeys::parse),
+        )
+        .with(
+            "pattern",
+            string("What the functions of a new app do: `minimal-auth` (default), tasks of users who sign in, or `ai-rag`, also documents that are found by meaning.")
+                .optional()
+                .one_of(Pattern::NAMES)
+                .default("minimal-auth"),
+        )
+        .with(
+            "frontend",
+            boolean("Whether there is a React app that Vite serves. Default `true`.")
+                .optional()
+                .default(true),
+        )
+        .with(
+            "package_manager",
+            string("npm, pnpm, yarn or bun. Default: what `package.json` or a lock file says, here or above in the repository, else npm.")
+                .optional()
+                .one_of(PackageManager::NAMES),
+        )
+        .with(
+            "policies",
+            map_of(Element::String, "What becomes of files that exist, by path, where it is not the usual. `managed`: a change is set aside beside the file and repaired. `create`: the file is yours once it exists. `merge`: what is missing is added, nothing else is touched. `skip`: neither looked at nor written. Usual are `merge` for `.gitignore`, `package.json` and env files, `managed` for `docker-compose.convex.yml` and scripts, `create` for source.")
+                .optional()
+                .keys_parsed::<FilePath>()
+                .check(check_policies),
+        )
+        .with(
+            "install",
+            object(
+                Fields::new()
+                    .with(
+                        "wait_s",
+                        number("How long to wait for the backend, in seconds. Default 300.")
+                            .optional()
+                            .within(1..=3600),
+                    )
+                    .with(
+                        "clone_wait_s",
+                        number("How long to wait for the directory, which a clone may be about to make, in seconds. Default 60.")
+                            .optional()
+                            .within(0..=3600),
+                    )
+                    .with(
+                        "deploy",
+                        boolean("Whether to deploy the functions. Default `true`.").optional(),
+                    ),
+                "How the install script goes about it.",
+            )
+            .optional(),
+        )
+        .with(
+            "files",
+            map_of(Element::String, "Each file that holds no secret, by path, as it would be in an empty directory.")
+                .computed(OnUpdate::Keep),
+        )
+        .with(
+            "secret_files",
+            map_of(Element::String, "Each file that holds secrets, by path, as it would be in an empty directory.")
+                .computed(OnUpdate::Keep)
+                .sensitive(),
+        )
+        .with(
+            "install_script",
+            string("A bash script for `coder_script` that makes the project ready at each start: it writes the files that are missing, installs packages, waits for the backend and deploys the functions. It holds no secret; the admin key is expected in the environment.")
+                .computed(OnUpdate::Keep),
+        )
+        .with(
+            "secret_install_script",
+            string("The same script with the admin key and the URL of the database in it, for where the environment does not have them.")
+                .computed(OnUpdate::Keep)
+                .sensitive(),
+        )
+}

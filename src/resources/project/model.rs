@@ -1,0 +1,114 @@
+//! The state of a project, and the schema beside it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{ImagesModel, Inputs, InstallModel, Rendered, SlugsModel, with_attributes};
+use crate::{
+    convex::Secret,
+    plugin::schema::{Element, Fields, OnUpdate, Schema, list_of, string},
+    resources::deployment::model::OriginsModel,
+};
+
+/// The attributes of `convex_project`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Model {
+    pub id: Option<String>,
+    pub directory: String,
+    pub name: Option<String>,
+    pub origins: Option<OriginsModel>,
+    pub url: Option<String>,
+    pub admin_key: Option<Secret>,
+    pub database_url: Option<Secret>,
+    pub instance_name: Option<String>,
+    pub images: Option<ImagesModel>,
+    pub slugs: Option<SlugsModel>,
+    pub site_url: Option<String>,
+    pub private_key: Option<Secret>,
+    pub pattern: Option<String>,
+    pub frontend: Option<bool>,
+    pub package_manager: Option<String>,
+    pub policies: Option<BTreeMap<String, String>>,
+    pub install: Option<InstallModel>,
+    pub on_destroy: Option<String>,
+    pub files: Option<BTreeMap<String, String>>,
+    pub secret_files: Option<BTreeMap<String, Secret>>,
+    pub install_script: Option<String>,
+    pub secret_install_script: Option<Secret>,
+    pub detected_package_manager: Option<String>,
+    pub drifted: Option<Vec<String>>,
+}
+
+/// Removes what is still as it was written when the resource is destroyed.
+pub const REMOVE: &str = "remove";
+
+/// Leaves everything when the resource is destroyed.
+pub const KEEP: &str = "keep";
+
+impl Model {
+    /// What is rendered from.
+    pub fn inputs(&self) -> Inputs {
+        let it = self.clone();
+        Inputs {
+            directory: Some(it.directory),
+            name: it.name,
+            origins: it.origins,
+            url: it.url,
+            admin_key: it.admin_key,
+            database_url: it.database_url,
+            instance_name: it.instance_name,
+            images: it.images,
+            slugs: it.slugs,
+            site_url: it.site_url,
+            private_key: it.private_key,
+            pattern: it.pattern,
+            frontend: it.frontend,
+            package_manager: it.package_manager,
+            policies: it.policies,
+            install: it.install,
+        }
+    }
+
+    /// Takes what was rendered.
+    pub fn take(&mut self, rendered: Rendered) {
+        self.files = Some(rendered.files);
+        self.secret_files = Some(rendered.secret_files);
+        self.install_script = Some(rendered.install_script);
+        self.secret_install_script = Some(rendered.secret_install_script);
+    }
+}
+
+/// The schema.
+pub fn schema() -> Schema {
+    let fields = Fields::new()
+        .with("id", string("The directory.").computed(OnUpdate::Keep))
+        .with(
+            "directory",
+            string("Directory of the app on the machine that runs Terraform. It is made if there is none. Where that machine is not the workspace, use the data source with `coder_script` instead.")
+                .required()
+                .replaces(),
+        );
+    let fields = with_attributes(fields)
+        .with(
+            "on_destroy",
+            string("What happens to the files when the resource is destroyed: `remove` (default) removes those that are still as they were written, apart from source; `keep` leaves all.")
+                .optional()
+                .one_of(&[REMOVE, KEEP])
+                .default(REMOVE),
+        )
+        .with(
+            "detected_package_manager",
+            string("What the directory says of its package manager; null when it says nothing.")
+                .computed(OnUpdate::Keep),
+        )
+        .with(
+            "drifted",
+            list_of(Element::String, "Paths of files that are missing or differ from what they should be, and that the next apply will bring in order.")
+                .computed(OnUpdate::Keep),
+        );
+    Schema::new(
+        "The files of an app that uses a deployment: env files, scripts, and the source of a new app. What a person wrote is never lost: see `policies`.",
+        fields,
+    )
+}
