@@ -6,6 +6,7 @@ mod drift;
 mod env;
 mod interrupted;
 mod modes;
+mod project;
 mod refusals;
 mod secrecy;
 

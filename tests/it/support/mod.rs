@@ -4,6 +4,7 @@
 //! A program that a test needs and that is not there fails the test, loudly.
 //! Nothing here skips.
 
+pub mod apps;
 pub mod binaries;
 pub mod docker;
 pub mod golden;
