@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use terraform_provider_convex::convex::auth_keys::{AuthKeys, KeySize};
 use terraform_provider_convex::render::dotenv::{decode, encode, encode_line};
 
-use crate::support::node;
+use crate::support::{compose::compose, node};
 
 type Variables = BTreeMap<String, String>;
 
@@ -247,6 +247,32 @@ fn vite_reads_every_value_it_shows_back() {
     assert_same("Vite 7", &read, &shown);
     let read = read_with_node(&parse("util.parseEnv"), &file, DOTENV_17);
     assert_same("Vite 8", &read, &shown);
+}
+
+/// Compose doubles each dollar sign in what it prints, since it may be read as a compose file.
+#[test]
+fn docker_compose_reads_every_value_back() {
+    let written = variables();
+    let file = write(&written, "compose.env");
+    let directory = file.parent().unwrap();
+    let text = "name: reader\nservices:\n  reader:\n    image: reader\n    env_file: compose.env\n";
+    fs::write(directory.join("compose.yml"), text).unwrap();
+    let output = compose(directory, &["-f", "compose.yml", "config", "--format", "json"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let read = printed["services"]["reader"]["environment"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap().replace("$$", "$")))
+        .collect();
+    assert_same("docker compose", &read, &written);
 }
 
 fn own((name, value): (&String, &String)) -> (String, String) {

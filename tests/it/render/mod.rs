@@ -5,4 +5,7 @@
     reason = "a helper of a test fails as the test does"
 )]
 
+mod by_hand;
 mod dotenv;
+mod project;
+mod scaffold;

@@ -6,6 +6,7 @@
 
 pub mod apps;
 pub mod binaries;
+pub mod compose;
 pub mod docker;
 pub mod golden;
 pub mod node;

@@ -1,0 +1,272 @@
+//! The files of a project, read by the programs they are for.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+use terraform_provider_convex::{
+    convex::{
+        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl,
+        SiteOrigin, auth_keys::KeySize, coder::Slugs,
+    },
+    project::{bring, target::LocalDirectory},
+    render::{
+        files::Body,
+        package_json::PackageManager,
+        project::{Images, Install, Pattern, Project},
+    },
+};
+
+use crate::support::{apps, compose::compose};
+
+/// A project with everything.
+pub fn project() -> Project {
+    Project {
+        name: "shop".to_owned(),
+        origins: Origins {
+            api: ApiOrigin::parse("https://api.example").unwrap(),
+            site: SiteOrigin::parse("https://site.example").unwrap(),
+            dashboard: DashboardOrigin::parse("https://dashboard.example").unwrap(),
+        },
+        url: Some(ApiOrigin::parse("http://127.0.0.1:3210").unwrap()),
+        admin_key: Some(AdminKey::parse("app|01ab").unwrap()),
+        database: Some(PostgresUrl::parse("postgres://u:p@db/app?sslmode=disable").unwrap()),
+        instance_name: InstanceName::parse("app").unwrap(),
+        images: Images {
+            backend: "backend:1".to_owned(),
+            dashboard: "dashboard:1".to_owned(),
+        },
+        slugs: Slugs::default(),
+        site_url: Some("http://localhost:5173".to_owned()),
+        auth_keys: Some(AuthKeys::generate(KeySize::Rsa2048).unwrap()),
+        pattern: Pattern::MinimalAuth,
+        frontend: true,
+        policies: BTreeMap::new(),
+    }
+}
+
+pub fn install(directory: &Path) -> Install {
+    Install {
+        directory: directory.display().to_string(),
+        manager: None,
+        wait_s: 10,
+        clone_wait_s: 0,
+        deploy: true,
+        secrets: true,
+    }
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stdout}{stderr}");
+    stdout
+}
+
+#[test]
+fn shellcheck_has_nothing_to_say_of_any_script() {
+    let directory = TempDir::new().unwrap();
+    let mut scripts = vec![("install.sh".to_owned(), project().install_script(&install(directory.path())))];
+    for deploy in [false] {
+        let install = Install {
+            deploy,
+            secrets: false,
+            ..install(directory.path())
+        };
+        scripts.push(("install-only.sh".to_owned(), project().install_script(&install)));
+    }
+    for file in project().files() {
+        if let Body::Text(text) = &file.body
+            && file.path.as_str().ends_with(".sh")
+        {
+            scripts.push((file.path.as_str().replace('/', "-"), text.as_str().into()));
+        }
+    }
+    assert_eq!(scripts.len(), 6);
+    for (name, text) in &scripts {
+        apps::write(directory.path(), name, text.expose());
+    }
+    let names = scripts.iter().map(|(name, _)| name);
+    run(Command::new("shellcheck").args(names).current_dir(directory.path()));
+}
+
+#[tokio::test]
+async fn docker_compose_takes_the_compose_file() {
+    let app = TempDir::new().unwrap();
+    bring(&LocalDirectory::new(app.path()), &project().files(), &BTreeMap::new())
+        .await
+        .unwrap();
+    let arguments = [
+        "--env-file",
+        ".env.convex.local",
+        "-f",
+        "docker-compose.convex.yml",
+        "config",
+        "--format",
+        "json",
+    ];
+    let printed = run(&mut compose(app.path(), &arguments));
+    let config: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(config["name"], "convex-shop");
+    let backend = &config["services"]["convex-backend"];
+    assert_eq!(backend["image"], "backend:1");
+    assert_eq!(backend["stop_signal"], "SIGINT");
+    assert_eq!(backend["environment"]["CONVEX_SITE_ORIGIN"], "https://site.example");
+    assert_eq!(backend["environment"]["POSTGRES_URL"], "postgres://u:p@db?sslmode=disable");
+    assert_eq!(backend["ports"][0]["host_ip"], "127.0.0.1");
+    let dashboard = &config["services"]["convex-dashboard"];
+    assert_eq!(dashboard["environment"]["NEXT_PUBLIC_DEPLOYMENT_URL"], "https://api.example");
+    assert_eq!(dashboard["depends_on"]["convex-backend"]["condition"], "service_healthy");
+}
+
+/// A backend that does nothing but answer.
+fn backend() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+        }
+    });
+    url
+}
+
+/// A directory of programs that note how they were called, and succeed.
+fn noting(names: &[&str]) -> (TempDir, PathBuf) {
+    let directory = TempDir::new().unwrap();
+    let log = directory.path().join("log");
+    for name in names {
+        let script = format!("#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >>{}\n", log.display());
+        apps::write(directory.path(), name, &script);
+        let file = directory.path().join(name);
+        fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    (directory, log)
+}
+
+/// Runs the install script of a project; whether it succeeded, and what it said.
+fn run_install(project: &Project, install: &Install, programs: Option<&Path>) -> (bool, String) {
+    let script = TempDir::new().unwrap();
+    apps::write(script.path(), "install.sh", project.install_script(install).expose());
+    let path = std::env::var("PATH").unwrap();
+    let path = programs.map_or(path.clone(), |it| format!("{}:{path}", it.display()));
+    let output = Command::new("bash")
+        .arg(script.path().join("install.sh"))
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", script.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), said)
+}
+
+#[tokio::test]
+async fn the_install_script_writes_what_the_provider_would_write() {
+    let starts: [(fn(&Path), &str, &str); 4] = [
+        (apps::empty, "", "npm"),
+        (apps::vite_react, "", "npm"),
+        (apps::existing_convex, "", "yarn"),
+        (apps::pnpm_monorepo, "apps/web", "pnpm"),
+    ];
+    for (lay_out, below, manager) in starts {
+        let (programs, log) = noting(&["npm", "pnpm", "yarn", "npx"]);
+        let (scripted, provided) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        lay_out(scripted.path());
+        lay_out(provided.path());
+        let mut project = project();
+        project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+        // Keys are for doing by hand what the provider has done.
+        project.auth_keys = None;
+        let app = scripted.path().join(below);
+        let install = install(&app);
+        let (ok, said) = run_install(&project, &install, Some(programs.path()));
+        assert!(ok, "{said}");
+        let called = fs::read_to_string(&log).unwrap();
+        assert_eq!(
+            called,
+            format!("{manager} install\nnpx convex deploy --yes --env-file .env.convex.local\n")
+        );
+        let first = apps::files(scripted.path());
+        let target = LocalDirectory::new(provided.path().join(below));
+        bring(&target, &project.files(), &BTreeMap::new()).await.unwrap();
+        let expected = apps::files(provided.path());
+        for (path, (content, bits)) in &expected {
+            let (scripted, scripted_bits) = first.get(path).unwrap_or_else(|| panic!("no {path}"));
+            assert_eq!(bits, scripted_bits, "{path}");
+            // Both have the same variables, in words of their own.
+            if path.ends_with(".env.convex.local") || path.ends_with(".gitignore") {
+                continue;
+            }
+            assert_eq!(
+                String::from_utf8_lossy(scripted),
+                String::from_utf8_lossy(content),
+                "{path}"
+            );
+        }
+        assert_eq!(first.len(), expected.len());
+        // Again at the next start: nothing is written, and nothing installed.
+        let (ok, said) = run_install(&project, &install, Some(programs.path()));
+        assert!(ok, "{said}");
+        assert_eq!(apps::files(scripted.path()), first);
+        let called = fs::read_to_string(&log).unwrap();
+        assert_eq!(called.matches("install").count(), 1, "{called}");
+    }
+}
+
+#[test]
+fn the_install_script_names_the_step_that_failed_and_what_to_do() {
+    let (programs, _) = noting(&["npm", "npx"]);
+    let fails = |name: &str| {
+        apps::write(programs.path(), name, "#!/bin/sh\necho the cause\nexit 1\n");
+    };
+    let app = TempDir::new().unwrap();
+    let mut project = project();
+    let mut install = install(app.path());
+    install.wait_s = 1;
+    project.url = Some(ApiOrigin::parse("http://127.0.0.1:9").unwrap());
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("FAILED at \"wait for the backend\""), "{said}");
+    assert!(said.contains("next: see whether the backend runs"), "{said}");
+    // What is there already stays as it was when it was first found.
+    fs::remove_file(app.path().join(".env.convex.local")).unwrap();
+    project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+    fails("npx");
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("FAILED at \"deploy functions\""), "{said}");
+    assert!(said.contains("the cause") && said.contains("next: see above"), "{said}");
+    fs::remove_dir_all(app.path().join("node_modules")).unwrap();
+    fails("npm");
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("FAILED at \"dependencies\": npm install failed"), "{said}");
+    install.manager = Some(PackageManager::Bun);
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("there is no bun here"), "{said}");
+    apps::write(app.path(), "package.json", "{ broken");
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("FAILED at \"package.json\""), "{said}");
+    // Without a key in script, file and environment there is nothing to deploy with.
+    let bare = TempDir::new().unwrap();
+    project.admin_key = None;
+    let (programs, _) = noting(&["npm", "npx"]);
+    let install = Install {
+        directory: bare.path().display().to_string(),
+        manager: None,
+        ..install
+    };
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(!ok && said.contains("CONVEX_SELF_HOSTED_ADMIN_KEY is not set"), "{said}");
+}
