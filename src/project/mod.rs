@@ -2,5 +2,6 @@
 
 mod bring;
 pub mod target;
+pub mod verify;
 
 pub use bring::{BringError, FileOutlook, Outlook, bring, look, remove};
