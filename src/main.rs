@@ -4,12 +4,14 @@
 
 use std::{
     env,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
 use terraform_provider_convex::{
     plugin::{self, Launch, Refusal, ServeError},
+    project::verify::{Style, verify_directory},
     provider::{Convex, Environment},
     resources::deployment::{default_backend_image, default_dashboard_image},
 };
@@ -29,6 +31,10 @@ Usage:
     terraform-provider-convex --version    print the version
     terraform-provider-convex --help       print this
     terraform-provider-convex images       print the images that are run by default
+    terraform-provider-convex verify [DIR] [--json]
+                                           check the app in DIR and its deployment,
+                                           and say what to do; ends with code 1 if
+                                           a check failed
     terraform-provider-convex --debug      serve until interrupted, and print how
                                            to point Terraform at this process
 ";
@@ -51,16 +57,49 @@ fn main() -> ExitCode {
                 default_dashboard_image()
             ),
         ),
+        ["verify", ref rest @ ..] => verify(rest),
         ["--debug"] => {
             let launch = Launch::for_debugging(|name| env::var_os(name));
             run(launch, true)
         }
-        _ => {
-            let unknown = format!("Unknown arguments: {}\n\n{HELP}", arguments.join(" "));
-            say(&mut io::stderr(), &unknown);
-            ExitCode::from(2)
-        }
+        _ => refuse(&arguments),
     }
+}
+
+fn refuse(arguments: &[&str]) -> ExitCode {
+    let unknown = format!("Unknown arguments: {}\n\n{HELP}", arguments.join(" "));
+    say(&mut io::stderr(), &unknown);
+    ExitCode::from(2)
+}
+
+/// Goes through the checklist for a directory.
+fn verify(arguments: &[&str]) -> ExitCode {
+    let (flags, directories): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| it.starts_with('-'));
+    if flags.iter().any(|flag| *flag != "--json") || directories.len() > 1 {
+        return refuse(arguments);
+    }
+    let directory = Path::new(directories.first().copied().unwrap_or("."));
+    let environment = |name: &str| env::var(name).ok();
+    let report = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(verify_directory(directory, environment)));
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            say(&mut io::stderr(), &format!("{error}\n"));
+            return ExitCode::from(2);
+        }
+    };
+    let text = if flags.is_empty() {
+        let coloured = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
+        report.table(if coloured { Style::Coloured } else { Style::Plain })
+    } else {
+        report.json()
+    };
+    let said = say(&mut io::stdout(), &text);
+    if report.passed() { said } else { ExitCode::FAILURE }
 }
 
 fn serve() -> ExitCode {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::{
-    data_sources::{DeploymentDataSource, ProjectDataSource},
+    data_sources::{DeploymentDataSource, ProjectDataSource, VerificationDataSource},
     ephemeral_resources::AdminKeyEphemeral,
     functions::{AdminKeyFunction, CoderAppUrl, CoderOrigins, PostgresUrlFunction},
     plugin::{
@@ -111,6 +111,7 @@ impl Provider for Convex {
             .resource("convex_project", ProjectResource)
             .data_source("convex_deployment", DeploymentDataSource)
             .data_source("convex_project", ProjectDataSource)
+            .data_source("convex_verification", VerificationDataSource)
             .ephemeral("convex_admin_key", AdminKeyEphemeral)
             .function("admin_key", AdminKeyFunction)
             .function("coder_app_url", CoderAppUrl)

@@ -2,5 +2,9 @@
 
 mod deployment;
 mod project;
+mod verification;
 
-pub use self::{deployment::DeploymentDataSource, project::ProjectDataSource};
+pub use self::{
+    deployment::DeploymentDataSource, project::ProjectDataSource,
+    verification::VerificationDataSource,
+};

@@ -3,6 +3,7 @@
 //! What is known goes in as [`Facts`], what is said of it comes out as [`Check`]s, without I/O.
 //! [`snapshot`] and [`probe`] find the facts out.
 
+mod directory;
 mod files;
 mod live;
 mod probe;
@@ -16,7 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use probe::{Addresses, probe, site_beside};
+pub use probe::{Addresses, ask, probe, site_beside, unasked};
+pub use directory::{addresses, verify_directory};
 pub use report::{Report, Style};
 pub use snapshot::snapshot;
 

@@ -29,35 +29,69 @@ pub fn site_beside(api: &ApiOrigin) -> Option<ApiOrigin> {
     ApiOrigin::parse(&format!("{host}:3211")).ok()
 }
 
-/// Asks a deployment for everything the checks want to know. Changes nothing.
+/// Asks a deployment at its addresses for everything the checks want to know. Changes nothing.
 pub async fn probe(addresses: &Addresses) -> Probes {
-    let nobody = |why: &str| Probes {
-        containers: Answer::NotAsked("no deployment of this provider was named".to_owned()),
-        api: Answer::Failed(why.to_owned()),
-        site: Answer::NotAsked("the API does not answer".to_owned()),
-        key: Answer::NotAsked("the API does not answer".to_owned()),
-        variables: Answer::NotAsked("the API does not answer".to_owned()),
-        urls: Answer::NotAsked("the API does not answer".to_owned()),
-        issuer: Answer::NotAsked("the API does not answer".to_owned()),
-    };
     let api = &addresses.api;
     let transport = match HttpTransport::new(api, None) {
         Ok(transport) => transport,
-        Err(error) => return nobody(&format!("{api} cannot be asked: {error}")),
+        Err(error) => return silent(&format!("{api} cannot be asked: {error}")),
     };
-    let version = get(&transport, "/version").await;
-    let mut probes = match version {
+    let site = match &addresses.site {
+        None => Err(Answer::NotAsked(
+            "it is not known where HTTP actions answer".to_owned(),
+        )),
+        Some(site) => match HttpTransport::new(site, None) {
+            Ok(transport) => Ok((site.to_string(), transport)),
+            Err(error) => Err(Answer::Failed(format!("{site} cannot be asked: {error}"))),
+        },
+    };
+    ask(api.as_str(), transport, site, addresses.key.as_ref()).await
+}
+
+/// What is known of a deployment whose API does not answer.
+fn silent(why: &str) -> Probes {
+    Probes {
+        api: Answer::Failed(why.to_owned()),
+        ..unasked("the API does not answer")
+    }
+}
+
+/// What is known of a deployment that was not asked.
+#[must_use]
+pub fn unasked(why: &str) -> Probes {
+    let why = || why.to_owned();
+    Probes {
+        containers: Answer::NotAsked("no deployment of this provider was named".to_owned()),
+        api: Answer::NotAsked(why()),
+        site: Answer::NotAsked(why()),
+        key: Answer::NotAsked(why()),
+        variables: Answer::NotAsked(why()),
+        urls: Answer::NotAsked(why()),
+        issuer: Answer::NotAsked(why()),
+    }
+}
+
+/// Asks a deployment by any way to it. The ways have names for messages.
+pub async fn ask<T: Transport>(
+    api: &str,
+    transport: T,
+    site: Result<(String, T), Answer<()>>,
+    key: Option<&AdminKey>,
+) -> Probes {
+    let mut probes = match get(&transport, "/version").await {
         Ok((200..=299, release)) => Probes {
             api: Answer::Known(format!("{api} answers, release {}", release.trim())),
-            ..nobody("")
+            ..silent("")
         },
         Ok((300..=399, _)) => {
-            return nobody(&format!("{api}/version leads to a login page; it is an address for browsers"));
+            return silent(&format!(
+                "{api}/version leads to a login page; it is an address for browsers"
+            ));
         }
-        Ok((status, _)) => return nobody(&format!("{api}/version answers with status {status}")),
-        Err(why) => return nobody(&format!("{api}/version does not answer: {why}")),
+        Ok((status, _)) => return silent(&format!("{api}/version answers with status {status}")),
+        Err(why) => return silent(&format!("{api}/version does not answer: {why}")),
     };
-    match &addresses.key {
+    match key {
         Some(key) => ask_with_key(&mut probes, Client::new(transport, key.clone())).await,
         None => {
             let why = || "there is no admin key to ask with".to_owned();
@@ -66,18 +100,17 @@ pub async fn probe(addresses: &Addresses) -> Probes {
             probes.urls = Answer::NotAsked(why());
         }
     }
-    match &addresses.site {
-        Some(site) => ask_site(&mut probes, site).await,
-        None => {
-            let why = || "it is not known where HTTP actions answer".to_owned();
-            probes.site = Answer::NotAsked(why());
-            probes.issuer = Answer::NotAsked(why());
-        }
+    probes.site = match site {
+        Ok((name, transport)) => ask_site(&mut probes, &name, &transport).await,
+        Err(why) => why,
+    };
+    if !matches!(probes.site, Answer::Known(())) {
+        probes.issuer = Answer::NotAsked("the site does not answer".to_owned());
     }
     probes
 }
 
-async fn ask_with_key(probes: &mut Probes, client: Client<HttpTransport>) {
+async fn ask_with_key<T: Transport>(probes: &mut Probes, client: Client<T>) {
     match within(client.call(&api::check_admin_key())).await {
         Ok(()) => probes.key = Answer::Known(()),
         Err(why) => {
@@ -99,31 +132,15 @@ async fn ask_with_key(probes: &mut Probes, client: Client<HttpTransport>) {
     };
 }
 
-async fn ask_site(probes: &mut Probes, site: &ApiOrigin) {
-    let transport = match HttpTransport::new(site, None) {
-        Ok(transport) => transport,
-        Err(error) => {
-            probes.site = Answer::Failed(format!("{site} cannot be asked: {error}"));
-            probes.issuer = Answer::NotAsked("the site does not answer".to_owned());
-            return;
-        }
-    };
-    match get(&transport, "/").await {
+async fn ask_site(probes: &mut Probes, site: &str, transport: &impl Transport) -> Answer<()> {
+    match get(transport, "/").await {
         // An app without an action at this path says so.
-        Ok((status, _)) if !(300..=399).contains(&status) => probes.site = Answer::Known(()),
-        Ok(_) => {
-            probes.site = Answer::Failed(format!("{site}/ leads to a login page"));
-            probes.issuer = Answer::NotAsked("the site does not answer".to_owned());
-            return;
-        }
-        Err(why) => {
-            probes.site = Answer::Failed(format!("{site}/ does not answer: {why}"));
-            probes.issuer = Answer::NotAsked("the site does not answer".to_owned());
-            return;
-        }
+        Ok((status, _)) if !(300..=399).contains(&status) => {}
+        Ok(_) => return Answer::Failed(format!("{site}/ leads to a login page")),
+        Err(why) => return Answer::Failed(format!("{site}/ does not answer: {why}")),
     }
     let path = "/.well-known/openid-configuration";
-    probes.issuer = match get(&transport, path).await {
+    probes.issuer = match get(transport, path).await {
         Ok((200, body)) => match serde_json::from_str::<serde_json::Value>(&body)
             .ok()
             .and_then(|json| Some(json["issuer"].as_str()?.to_owned()))
@@ -136,10 +153,11 @@ async fn ask_site(probes: &mut Probes, site: &ApiOrigin) {
         )),
         Err(why) => Answer::Failed(format!("{site}{path} does not answer: {why}")),
     };
+    Answer::Known(())
 }
 
 /// Status and body of a path that needs no key.
-async fn get(transport: &HttpTransport, path: &'static str) -> Result<(u16, String), String> {
+async fn get(transport: &impl Transport, path: &'static str) -> Result<(u16, String), String> {
     let request = Request {
         method: Method::Get,
         path,

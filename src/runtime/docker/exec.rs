@@ -112,6 +112,7 @@ pub(super) fn missing_program(output: &Output) -> Option<String> {
 pub struct ExecTransport<D> {
     docker: D,
     container: String,
+    port: u16,
     patience: Patience,
 }
 
@@ -121,8 +122,15 @@ impl<D: AsRef<Docker>> ExecTransport<D> {
         Self {
             docker,
             container,
+            port: BACKEND_PORT,
             patience,
         }
+    }
+
+    /// The same way to another port of the container.
+    #[must_use]
+    pub fn at(self, port: u16) -> Self {
+        Self { port, ..self }
     }
 }
 
@@ -132,7 +140,7 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
         request: &Request,
         key: Option<&AdminKey>,
     ) -> Result<Response, TransportError> {
-        let config = curl::config(request, key, BACKEND_PORT);
+        let config = curl::config(request, key, self.port);
         let output = self
             .docker
             .as_ref()

@@ -9,6 +9,7 @@ mod modes;
 mod project;
 mod refusals;
 mod secrecy;
+mod verification;
 
 use crate::support::{
     docker::{Name, images},
