@@ -94,12 +94,20 @@ fn verify(arguments: &[&str]) -> ExitCode {
     };
     let text = if flags.is_empty() {
         let coloured = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-        report.table(if coloured { Style::Coloured } else { Style::Plain })
+        report.table(if coloured {
+            Style::Coloured
+        } else {
+            Style::Plain
+        })
     } else {
         report.json()
     };
     let said = say(&mut io::stdout(), &text);
-    if report.passed() { said } else { ExitCode::FAILURE }
+    if report.passed() {
+        said
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn serve() -> ExitCode {

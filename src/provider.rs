@@ -10,9 +10,7 @@ use crate::{
         Config, Diagnostic, Diagnostics, Known, Members, Provider,
         schema::{Fields, Schema, object, string},
     },
-    resources::{
-        deployment::DeploymentResource, env::EnvResource, project::ProjectResource,
-    },
+    resources::{deployment::DeploymentResource, env::EnvResource, project::ProjectResource},
     runtime::docker::Endpoint,
     session::Session,
 };

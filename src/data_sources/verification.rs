@@ -8,9 +8,7 @@ use crate::{
     convex::{Access, AdminKey, ApiOrigin, DeploymentName, Secret},
     plugin::{
         Config, Cx, DataSource, Diagnostic, Diagnostics,
-        schema::{
-            Element, Fields, OnUpdate, Schema, boolean, list_of, map_of_objects, string,
-        },
+        schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of_objects, string},
     },
     project::verify::{
         Addresses, Answer, Check, Facts, Probes, addresses, ask, probe, site_beside, snapshot,
@@ -233,11 +231,7 @@ async fn by_deployment(cx: &Cx<Session>, deployment: &str) -> Probes {
     }
 }
 
-async fn ask_inside(
-    cx: &Cx<Session>,
-    deployment: &str,
-    live: &Live,
-) -> Result<Probes, Diagnostic> {
+async fn ask_inside(cx: &Cx<Session>, deployment: &str, live: &Live) -> Result<Probes, Diagnostic> {
     let failed = |error: &dyn std::fmt::Display| {
         Diagnostic::error("The deployment cannot be asked", error.to_string())
     };

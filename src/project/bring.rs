@@ -91,7 +91,7 @@ pub async fn look(
         .surroundings()
         .await?
         .iter()
-        .find_map(|(package, names)| PackageManager::detect(package.as_deref(), names));
+        .find_map(|it| PackageManager::detect(it.package_json.as_deref(), &it.names));
     Ok(outlook)
 }
 

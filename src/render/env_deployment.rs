@@ -129,7 +129,10 @@ mod tests {
     fn a_new_file_has_both_parts() {
         let own = BTreeMap::from([("B".to_owned(), Secret::from("x y"))]);
         let text = render(&generated("{}"), &own).unwrap();
-        assert!(text.expose().contains("# A key.\nJWKS='{}'\n\n# === USER VARIABLES\n"));
+        assert!(
+            text.expose()
+                .contains("# A key.\nJWKS='{}'\n\n# === USER VARIABLES\n")
+        );
         assert!(text.expose().ends_with("above.\nB='x y'\n"));
         assert_eq!(user_variables(text.expose()).unwrap(), own);
     }

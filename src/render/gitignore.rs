@@ -60,7 +60,10 @@ mod tests {
             merge(b"x\r\n", &["a"]).unwrap(),
             format!("x\r\n\r\n{COMMENT}\r\na\r\n").as_bytes()
         );
-        assert_eq!(merge(b"", &["a"]).unwrap(), format!("{COMMENT}\na\n").as_bytes());
+        assert_eq!(
+            merge(b"", &["a"]).unwrap(),
+            format!("{COMMENT}\na\n").as_bytes()
+        );
         assert_eq!(merge(b"a", &["a"]), None);
     }
 

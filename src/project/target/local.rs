@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{MAX_FILE, Target, TargetError};
+use super::{MAX_FILE, Surrounding, Target, TargetError};
 use crate::render::files::{Edit, Existing, FilePath};
 
 /// A directory of this machine. It is made when it is first written to.
@@ -179,10 +179,7 @@ fn failed(path: &Path, error: &io::Error) -> TargetError {
 }
 
 impl Target for LocalDirectory {
-    async fn look(
-        &self,
-        paths: &[FilePath],
-    ) -> Result<BTreeMap<FilePath, Existing>, TargetError> {
+    async fn look(&self, paths: &[FilePath]) -> Result<BTreeMap<FilePath, Existing>, TargetError> {
         let paths = paths.to_vec();
         self.off(move |own| {
             let root = own.real_root()?;
@@ -244,7 +241,7 @@ impl Target for LocalDirectory {
         .await
     }
 
-    async fn surroundings(&self) -> Result<Vec<(Option<String>, Vec<String>)>, TargetError> {
+    async fn surroundings(&self) -> Result<Vec<Surrounding>, TargetError> {
         self.off(move |own| {
             let Some(root) = own.real_root()? else {
                 return Ok(Vec::new());
@@ -263,7 +260,10 @@ impl Target for LocalDirectory {
                     .is_ok_and(|it| it.is_file() && it.len() <= MAX_FILE)
                     .then(|| fs::read_to_string(&package).ok())
                     .flatten();
-                found.push((text, names));
+                found.push(Surrounding {
+                    package_json: text,
+                    names,
+                });
                 // What is above the repository is somebody else's.
                 if is_repository {
                     break;
@@ -317,11 +317,16 @@ mod tests {
             path: path("run"),
             bits: 0o700,
         };
-        target.change(&[permit, write("a/b", "z", 0o600)]).await.unwrap();
+        target
+            .change(&[permit, write("a/b", "z", 0o600)])
+            .await
+            .unwrap();
         assert_eq!(existing(&target, "run").await, is("y", 0o700));
         assert_eq!(existing(&target, "a/b").await, is("z", 0o600));
         // Nothing of the writing is left behind.
-        let names = fs::read_dir(parent.path().join("new/app/a")).unwrap().count();
+        let names = fs::read_dir(parent.path().join("new/app/a"))
+            .unwrap()
+            .count();
         assert_eq!(names, 1);
         target.remove(&path("run")).await.unwrap();
         target.remove(&path("run")).await.unwrap();
@@ -366,12 +371,18 @@ mod tests {
         fs::create_dir(root.path().join("a")).unwrap();
         let target = LocalDirectory::new(root.path());
         let error = existing(&target, "a").await.unwrap_err();
-        assert!(error.to_string().contains("a directory and no file"), "{error}");
+        assert!(
+            error.to_string().contains("a directory and no file"),
+            "{error}"
+        );
         fs::write(root.path().join("f"), "").unwrap();
         let file = LocalDirectory::new(root.path().join("f"));
         let error = existing(&file, "a").await.unwrap_err();
         assert!(matches!(error, TargetError::NotDirectory { .. }), "{error}");
-        let error = target.change(&[write("f/g", "x", 0o644)]).await.unwrap_err();
+        let error = target
+            .change(&[write("f/g", "x", 0o644)])
+            .await
+            .unwrap_err();
         assert!(matches!(error, TargetError::Failed { .. }), "{error}");
     }
 
@@ -386,7 +397,8 @@ mod tests {
         fs::write(app.join("package.json"), "{}").unwrap();
         let found = LocalDirectory::new(&app).surroundings().await.unwrap();
         assert_eq!(found.len(), 3);
-        assert_eq!(found[0], (Some("{}".to_owned()), vec!["package.json".to_owned()]));
-        assert!(found[2].1.contains(&"pnpm-lock.yaml".to_owned()));
+        assert_eq!(found[0].package_json.as_deref(), Some("{}"));
+        assert_eq!(found[0].names, ["package.json"]);
+        assert!(found[2].names.contains(&"pnpm-lock.yaml".to_owned()));
     }
 }

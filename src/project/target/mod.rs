@@ -23,11 +23,17 @@ pub trait Target: Send + Sync {
     /// Removes a file. It having gone already is success.
     fn remove(&self, path: &FilePath) -> impl Future<Output = Result<(), TargetError>> + Send;
 
-    /// What the directory and those above it have that says which package manager is used,
-    /// the nearest first: the text of `package.json`, and the names of files.
-    fn surroundings(
-        &self,
-    ) -> impl Future<Output = Result<Vec<(Option<String>, Vec<String>)>, TargetError>> + Send;
+    /// The directory and those above it in the repository, the nearest first.
+    fn surroundings(&self) -> impl Future<Output = Result<Vec<Surrounding>, TargetError>> + Send;
+}
+
+/// What a directory has that says which package manager is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Surrounding {
+    /// The text of its `package.json`.
+    pub package_json: Option<String>,
+    /// The names of what is in it.
+    pub names: Vec<String>,
 }
 
 /// Why a directory cannot be looked at or changed.

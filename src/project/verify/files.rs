@@ -48,11 +48,13 @@ impl Snapshot {
     /// The path and the code, without comments, of a module of the functions.
     fn module(&self, name: &str) -> Option<(String, String)> {
         let directory = self.functions();
-        ["ts", "tsx", "js", "jsx", "mjs"].into_iter().find_map(|end| {
-            let path = format!("{directory}/{name}.{end}");
-            let code = code(self.text(&path)?);
-            Some((path, code))
-        })
+        ["ts", "tsx", "js", "jsx", "mjs"]
+            .into_iter()
+            .find_map(|end| {
+                let path = format!("{directory}/{name}.{end}");
+                let code = code(self.text(&path)?);
+                Some((path, code))
+            })
     }
 }
 
@@ -160,7 +162,11 @@ fn same(variables: &BTreeMap<String, String>, names: &[&str]) -> Result<String, 
 
 pub(super) fn env_urls(facts: &Facts) -> Verdict {
     with_variables(facts, |variables| {
-        let names = ["CONVEX_CLOUD_ORIGIN", "CONVEX_DEPLOYMENT_URL", "VITE_CONVEX_URL"];
+        let names = [
+            "CONVEX_CLOUD_ORIGIN",
+            "CONVEX_DEPLOYMENT_URL",
+            "VITE_CONVEX_URL",
+        ];
         let seen = match same(variables, &names) {
             Ok(seen) => seen,
             Err(seen) => {
@@ -192,7 +198,10 @@ pub(super) fn env_urls(facts: &Facts) -> Verdict {
 
 pub(super) fn env_issuer(facts: &Facts) -> Verdict {
     with_variables(facts, |variables| {
-        match same(variables, &["CONVEX_SITE_ORIGIN", "CONVEX_SITE_URL", "JWT_ISSUER"]) {
+        match same(
+            variables,
+            &["CONVEX_SITE_ORIGIN", "CONVEX_SITE_URL", "JWT_ISSUER"],
+        ) {
             Ok(seen) if variables.get("CONVEX_CLOUD_ORIGIN") == Some(&seen) => Verdict::failed(
                 format!("CONVEX_SITE_ORIGIN is {seen}, which is the origin of the API"),
                 format!(
@@ -275,9 +284,11 @@ pub(super) fn generated_code(facts: &Facts) -> Verdict {
     with(facts, |snapshot| {
         let directory = format!("{}/_generated", snapshot.functions());
         let has = |name: &str| {
-            ["d.ts", "ts", "js"]
-                .iter()
-                .any(|end| snapshot.files.contains_key(&format!("{directory}/{name}.{end}")))
+            ["d.ts", "ts", "js"].iter().any(|end| {
+                snapshot
+                    .files
+                    .contains_key(&format!("{directory}/{name}.{end}"))
+            })
         };
         let missing: Vec<&str> = ["api", "server", "dataModel"]
             .into_iter()
@@ -288,7 +299,9 @@ pub(super) fn generated_code(facts: &Facts) -> Verdict {
         } else {
             Verdict::failed(
                 format!("{directory} lacks {}", missing.join(", ")),
-                format!("Remove {directory}, and run: npm run dev:backend (or npm run deploy:functions)"),
+                format!(
+                    "Remove {directory}, and run: npm run dev:backend (or npm run deploy:functions)"
+                ),
             )
         }
     })

@@ -66,13 +66,25 @@ pub(super) fn variables(facts: &Facts) -> Verdict {
     let variables = match &facts.probes.variables {
         Answer::Known(variables) => variables,
         Answer::Failed(why) | Answer::NotAsked(why) => {
-            return Verdict::failed(why.as_str(), "Apply again, or run scripts/init-convex-env.sh.");
+            return Verdict::failed(
+                why.as_str(),
+                "Apply again, or run scripts/init-convex-env.sh.",
+            );
         }
     };
-    let missing: Vec<&str> = ["JWT_PRIVATE_KEY", "JWKS", "JWT_ISSUER", "CONVEX_SITE_ORIGIN"]
-        .into_iter()
-        .filter(|name| variables.get(*name).is_none_or(crate::convex::Secret::is_empty))
-        .collect();
+    let missing: Vec<&str> = [
+        "JWT_PRIVATE_KEY",
+        "JWKS",
+        "JWT_ISSUER",
+        "CONVEX_SITE_ORIGIN",
+    ]
+    .into_iter()
+    .filter(|name| {
+        variables
+            .get(*name)
+            .is_none_or(crate::convex::Secret::is_empty)
+    })
+    .collect();
     let remedy = "Set it with convex_env (its `auth`), or run scripts/init-convex-env.sh; then deploy the functions again: npm run deploy:functions";
     if !missing.is_empty() {
         return Verdict::failed(
@@ -80,7 +92,11 @@ pub(super) fn variables(facts: &Facts) -> Verdict {
             remedy,
         );
     }
-    let text = |name: &str| variables.get(name).map_or("", crate::convex::Secret::expose);
+    let text = |name: &str| {
+        variables
+            .get(name)
+            .map_or("", crate::convex::Secret::expose)
+    };
     match AuthKeys::parse(text("JWT_PRIVATE_KEY")) {
         Err(error) => Verdict::failed(format!("JWT_PRIVATE_KEY: {error}"), remedy),
         Ok(keys) if !same_key(&keys.jwks(), text("JWKS")) => Verdict::failed(

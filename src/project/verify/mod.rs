@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use probe::{Addresses, ask, probe, site_beside, unasked};
 pub use directory::{addresses, verify_directory};
+pub use probe::{Addresses, ask, probe, site_beside, unasked};
 pub use report::{Report, Style};
 pub use snapshot::snapshot;
 
@@ -126,8 +126,11 @@ impl Verdict {
     }
 }
 
+/// How a check is made.
+type Make = fn(&Facts) -> Verdict;
+
 /// The name of each check and how it is made, in the recipe's order.
-const CHECKS: [(&str, fn(&Facts) -> Verdict); 19] = [
+const CHECKS: [(&str, Make); 19] = [
     ("env_file", files::env_file),
     ("env_urls", files::env_urls),
     ("env_issuer", files::env_issuer),

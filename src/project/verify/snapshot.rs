@@ -63,10 +63,8 @@ fn walk(root: &Path, relative: &Path, depth: usize, found: &mut Snapshot) {
             return;
         }
         match fs::symlink_metadata(root.join(&path)) {
-            Ok(it) if it.is_dir() => {
-                if depth > 1 && !path.ends_with("node_modules") {
-                    walk(root, &path, depth - 1, found);
-                }
+            Ok(it) if it.is_dir() && depth > 1 && !path.ends_with("node_modules") => {
+                walk(root, &path, depth - 1, found);
             }
             Ok(it) if it.is_file() => read(root, &path, found),
             _ => {}

@@ -71,7 +71,13 @@ fn failed(facts: &Facts) -> Vec<&'static str> {
 }
 
 fn edit(facts: &mut Facts, path: &str, change: impl FnOnce(&str) -> String) {
-    let file = facts.snapshot.as_mut().unwrap().files.get_mut(path).unwrap();
+    let file = facts
+        .snapshot
+        .as_mut()
+        .unwrap()
+        .files
+        .get_mut(path)
+        .unwrap();
     file.text = change(file.text.expose()).into();
 }
 
@@ -104,9 +110,13 @@ fn each_fault_turns_exactly_its_check_red() {
     type Fault = fn(&mut Facts);
     let faults: [(&str, Fault); 26] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
-        ("env_file", |it| edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"))),
         ("env_file", |it| {
-            edit(it, ".env.convex.local", |text| text.replace("JWT_ISSUER=", "# "));
+            edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
+        }),
+        ("env_file", |it| {
+            edit(it, ".env.convex.local", |text| {
+                text.replace("JWT_ISSUER=", "# ")
+            });
         }),
         ("env_urls", |it| {
             edit(it, ".env.convex.local", |text| {
@@ -114,30 +124,61 @@ fn each_fault_turns_exactly_its_check_red() {
             });
         }),
         ("env_urls", |it| {
-            edit(it, ".env.convex.local", |text| text.replace(API, "https://old.example"));
+            edit(it, ".env.convex.local", |text| {
+                text.replace(API, "https://old.example")
+            });
         }),
         ("env_issuer", |it| {
             edit(it, ".env.convex.local", |text| {
-                text.replace("CONVEX_SITE_URL=https://site", "CONVEX_SITE_URL=https://api")
+                text.replace(
+                    "CONVEX_SITE_URL=https://site",
+                    "CONVEX_SITE_URL=https://api",
+                )
             });
         }),
-        ("env_issuer", |it| edit(it, ".env.convex.local", |text| text.replace(SITE, API))),
+        ("env_issuer", |it| {
+            edit(it, ".env.convex.local", |text| text.replace(SITE, API));
+        }),
         ("secrets_private", |it| {
-            it.snapshot.as_mut().unwrap().files.get_mut(".env.convex.local").unwrap().bits = 0o644;
+            it.snapshot
+                .as_mut()
+                .unwrap()
+                .files
+                .get_mut(".env.convex.local")
+                .unwrap()
+                .bits = 0o644;
         }),
         ("secrets_ignored", |it| {
-            edit(it, ".gitignore", |text| text.replace("jwt_private_key.pem", ""));
+            edit(it, ".gitignore", |text| {
+                text.replace("jwt_private_key.pem", "")
+            });
         }),
-        ("packages", |it| edit(it, "package.json", |text| text.replace("\"convex\"", "\"x\""))),
-        ("packages", |it| edit(it, "package.json", |_| "{".to_owned())),
-        ("generated_code", |it| remove(it, "convex/_generated/api.d.ts")),
+        ("packages", |it| {
+            edit(it, "package.json", |text| {
+                text.replace("\"convex\"", "\"x\"")
+            });
+        }),
+        ("packages", |it| {
+            edit(it, "package.json", |_| "{".to_owned());
+        }),
+        ("generated_code", |it| {
+            remove(it, "convex/_generated/api.d.ts");
+        }),
         ("schema_auth_tables", |it| {
-            edit(it, "convex/schema.ts", |text| text.replace("...auth", "// ...auth"));
+            edit(it, "convex/schema.ts", |text| {
+                text.replace("...auth", "// ...auth")
+            });
         }),
-        ("auth_providers", |it| edit(it, "convex/auth.ts", |_| "/* convexAuth() */".to_owned())),
+        ("auth_providers", |it| {
+            edit(it, "convex/auth.ts", |_| "/* convexAuth() */".to_owned());
+        }),
         ("auth_config", |it| remove(it, "convex/auth.config.ts")),
-        ("http_routes", |it| edit(it, "convex/http.ts", |text| format!("// {text}"))),
-        ("frontend_imports", |it| edit(it, "src/App.tsx", |_| "export {}".to_owned())),
+        ("http_routes", |it| {
+            edit(it, "convex/http.ts", |text| format!("// {text}"));
+        }),
+        ("frontend_imports", |it| {
+            edit(it, "src/App.tsx", |_| "export {}".to_owned());
+        }),
         ("containers", |it| {
             let not_asked = || "they do not run".to_owned();
             it.probes = Probes {
@@ -159,14 +200,22 @@ fn each_fault_turns_exactly_its_check_red() {
             it.probes.variables = Answer::NotAsked("no".to_owned());
         }),
         ("variables", |it| set(it, "CONVEX_SITE_ORIGIN", None)),
-        ("variables", |it| set(it, "JWT_PRIVATE_KEY", Some("nonsense"))),
-        ("variables", |it| set(it, "JWKS", Some(r#"{"keys":[{"n":"AQAB"}]}"#))),
-        ("issuer", |it| set(it, "JWT_ISSUER", Some("https://site.example/"))),
+        ("variables", |it| {
+            set(it, "JWT_PRIVATE_KEY", Some("nonsense"));
+        }),
+        ("variables", |it| {
+            set(it, "JWKS", Some(r#"{"keys":[{"n":"AQAB"}]}"#));
+        }),
+        ("issuer", |it| {
+            set(it, "JWT_ISSUER", Some("https://site.example/"));
+        }),
         ("issuer", |it| {
             set(it, "JWT_ISSUER", Some(API));
             set(it, "CONVEX_SITE_ORIGIN", Some(API));
         }),
-        ("functions_deployed", |it| it.probes.issuer = Answer::Failed("status 404".to_owned())),
+        ("functions_deployed", |it| {
+            it.probes.issuer = Answer::Failed("status 404".to_owned());
+        }),
     ];
     for (name, inject) in faults {
         let mut facts = good();
@@ -205,11 +254,20 @@ fn what_was_not_asked_is_neither_well_nor_wrong() {
     let report = verify(&facts);
     assert!(report.passed());
     let table = report.table(Style::Plain);
-    assert!(table.contains("-     containers            nobody  [31m knows\n"), "{table}");
-    assert!(table.ends_with("\n6 passed, 0 failed, 13 could not be checked\n"), "{table}");
+    assert!(
+        table.contains("-     containers            nobody  [31m knows\n"),
+        "{table}"
+    );
+    assert!(
+        table.ends_with("\n6 passed, 0 failed, 13 could not be checked\n"),
+        "{table}"
+    );
     assert!(!table.contains('\u{1b}'));
     let coloured = report.table(Style::Coloured);
-    assert!(coloured.contains("\u{1b}[32mok  \u{1b}[0m  api_answers"), "{coloured}");
+    assert!(
+        coloured.contains("\u{1b}[32mok  \u{1b}[0m  api_answers"),
+        "{coloured}"
+    );
 }
 
 #[test]
@@ -224,6 +282,9 @@ fn the_site_is_one_port_further_only_at_the_usual_port() {
         let api = crate::convex::ApiOrigin::parse(api).unwrap();
         site_beside(&api).map(|it| it.to_string())
     };
-    assert_eq!(beside("http://convex:3210").as_deref(), Some("http://convex:3211"));
+    assert_eq!(
+        beside("http://convex:3210").as_deref(),
+        Some("http://convex:3211")
+    );
     assert_eq!(beside("https://api.example"), None);
 }

@@ -166,7 +166,10 @@ mod tests {
     fn the_last_of_two_counts() {
         let it = merged("A=1\nA=2\n", &[("A", "3")], &[("A", "2")]);
         assert_eq!(it.text.expose(), "A=1\nA=3\n");
-        assert_eq!(merged("A=1\nA=2\n", &[("A", "3")], &[("A", "1")]).kept, ["A"]);
+        assert_eq!(
+            merged("A=1\nA=2\n", &[("A", "3")], &[("A", "1")]).kept,
+            ["A"]
+        );
     }
 
     #[test]

@@ -80,7 +80,9 @@ mod tests {
         for good in ["a", ".gitignore", "convex/lib/user.ts", "a b", "..a"] {
             assert_eq!(FilePath::parse(good).unwrap().as_str(), good);
         }
-        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\nb", "a\0", "a\\b"] {
+        for bad in [
+            "", "/a", "a/", "a//b", "..", "a/../b", "./a", "a\nb", "a\0", "a\\b",
+        ] {
             assert!(FilePath::parse(bad).is_err(), "{bad:?}");
         }
     }

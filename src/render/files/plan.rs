@@ -252,7 +252,11 @@ fn merged(body: &Body, content: &[u8], written: &Written) -> Result<AfterMerge, 
     let content = match body {
         Body::Variables { entries, .. } => return Ok(variables(merge(text()?, entries, is_ours)?)),
         Body::DeploymentVariables { entries, .. } => {
-            return Ok(variables(env_deployment::update(text()?, entries, is_ours)?));
+            return Ok(variables(env_deployment::update(
+                text()?,
+                entries,
+                is_ours,
+            )?));
         }
         Body::Ignored(lines) => gitignore::merge(content, lines),
         Body::Package { additions, .. } => additions.merge(text()?)?.map(String::into_bytes),
@@ -280,7 +284,10 @@ fn ours(body: &Body, content: &[u8], all: bool) -> Written {
         .entries()
         .iter()
         .filter(|entry| {
-            found.as_ref().and_then(|it| it.get(&entry.name)).map(String::as_str)
+            found
+                .as_ref()
+                .and_then(|it| it.get(&entry.name))
+                .map(String::as_str)
                 == Some(entry.value.expose())
         })
         .map(|entry| (entry.name.clone(), digest(entry.value.expose().as_bytes())))

@@ -51,7 +51,13 @@ fn apply(directory: &mut Directory, desired: &Desired, written: &mut Written) ->
     carry_out(directory, &first.edits);
     *written = first.written;
     let second = plan(desired, &existing(directory, path), written).unwrap();
-    assert_eq!(second.edits, [], "{:?} after {:?}", second.action, first.action);
+    assert_eq!(
+        second.edits,
+        [],
+        "{:?} after {:?}",
+        second.action,
+        first.action
+    );
     assert_eq!(second.written, *written);
     first.action
 }
@@ -65,10 +71,16 @@ fn file(directory: &Directory, path: &str) -> (String, u32) {
 fn a_managed_file_follows_and_a_persons_change_is_set_aside() {
     let (mut directory, mut written) = (Directory::new(), Written::default());
     let wanted = |body| text(Policy::Managed, body, Mode::Program);
-    assert_eq!(apply(&mut directory, &wanted("1"), &mut written), Action::Create);
+    assert_eq!(
+        apply(&mut directory, &wanted("1"), &mut written),
+        Action::Create
+    );
     assert_eq!(file(&directory, "f"), ("1".to_owned(), 0o755));
     // A new release of ours.
-    assert_eq!(apply(&mut directory, &wanted("2"), &mut written), Action::Repair);
+    assert_eq!(
+        apply(&mut directory, &wanted("2"), &mut written),
+        Action::Repair
+    );
     directory.get_mut("f").unwrap().0 = b"mine".to_vec();
     let to = FilePath::known("f").set_aside(&digest(b"mine"));
     let action = apply(&mut directory, &wanted("2"), &mut written);
@@ -76,7 +88,10 @@ fn a_managed_file_follows_and_a_persons_change_is_set_aside() {
     assert_eq!(file(&directory, "f").0, "2");
     assert_eq!(file(&directory, to.as_str()).0, "mine");
     directory.get_mut("f").unwrap().1 = 0o640;
-    assert_eq!(apply(&mut directory, &wanted("2"), &mut written), Action::Permit);
+    assert_eq!(
+        apply(&mut directory, &wanted("2"), &mut written),
+        Action::Permit
+    );
     assert_eq!(file(&directory, "f").1, 0o750);
 }
 
@@ -120,7 +135,10 @@ fn variables(policy: Policy, value: &str) -> Desired {
 fn a_variable_of_ours_follows_and_one_of_the_person_stays() {
     let (mut directory, mut written) = (Directory::new(), Written::default());
     apply(&mut directory, &variables(Policy::Merge, "1"), &mut written);
-    assert_eq!(file(&directory, "f"), ("# Head\n\n# It.\nA=1\n\n# It.\nB=b\n".to_owned(), 0o600));
+    assert_eq!(
+        file(&directory, "f"),
+        ("# Head\n\n# It.\nA=1\n\n# It.\nB=b\n".to_owned(), 0o600)
+    );
     apply(&mut directory, &variables(Policy::Merge, "2"), &mut written);
     assert!(file(&directory, "f").0.contains("A=2\n"));
     assert!(written.is_whole(&directory["f"].0));
@@ -145,7 +163,9 @@ fn what_cannot_be_merged_is_refused_and_left() {
             body,
             ..text(Policy::Merge, "", Mode::Plain)
         };
-        plan(&desired, &existing, &Written::default()).unwrap_err().to_string()
+        plan(&desired, &existing, &Written::default())
+            .unwrap_err()
+            .to_string()
     };
     assert!(refused(Body::Text(String::new()), b"").contains("f: The file is of one piece"));
     let body = variables(Policy::Merge, "1").body;
@@ -177,7 +197,8 @@ fn nothing_shows_a_content() {
 fn by_hand() -> impl Strategy<Value = Option<Vec<u8>>> {
     prop_oneof![
         Just(None),
-        "(A=[a-z]{0,2}\n|# [a-z]\n|a\n|\n|# === USER VARIABLES\n){0,4}".prop_map(|it| Some(it.into_bytes())),
+        "(A=[a-z]{0,2}\n|# [a-z]\n|a\n|\n|# === USER VARIABLES\n){0,4}"
+            .prop_map(|it| Some(it.into_bytes())),
         Just(Some(b"{\n  \"scripts\": { \"x\": \"y\" }\n}".to_vec())),
         proptest::collection::vec(any::<u8>(), 0..8).prop_map(Some),
     ]
@@ -227,8 +248,14 @@ fn body(kind: usize, version: u8) -> Body {
     match kind {
         0 => Body::Text(format!("text {version}")),
         1 => Body::Secret(Secret::from(format!("secret {version}"))),
-        2 => Body::Variables { head: "# Head\n", entries },
-        3 => Body::DeploymentVariables { entries, own: BTreeMap::new() },
+        2 => Body::Variables {
+            head: "# Head\n",
+            entries,
+        },
+        3 => Body::DeploymentVariables {
+            entries,
+            own: BTreeMap::new(),
+        },
         4 => Body::Ignored(&["a", "b"]),
         _ => Body::Package {
             name: "a".to_owned(),

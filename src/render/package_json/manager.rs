@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(detect(Some("{}"), both), Some(PackageManager::Pnpm));
         let named = Some(r#"{"packageManager":"yarn@4.1.0+sha224.00"}"#);
         assert_eq!(detect(named, both), Some(PackageManager::Yarn));
-        assert_eq!(detect(Some("nonsense"), &["yarn.lock"]), Some(PackageManager::Yarn));
+        assert_eq!(
+            detect(Some("nonsense"), &["yarn.lock"]),
+            Some(PackageManager::Yarn)
+        );
         for name in PackageManager::NAMES {
             assert_eq!(name.parse::<PackageManager>().unwrap().as_str(), *name);
         }

@@ -195,7 +195,11 @@ fn like<'a>(text: &'a str, object: &Object<'_>, last: &Member, one_line: bool) -
     let between = match between.rfind('\n') {
         // A blank line between two members is no habit.
         Some(at) => {
-            let start = if between[..at].ends_with('\r') { at - 1 } else { at };
+            let start = if between[..at].ends_with('\r') {
+                at - 1
+            } else {
+                at
+            };
             between[start..].to_owned()
         }
         None if object.members.len() == 1 && !one_line => " ".to_owned(),
@@ -210,13 +214,7 @@ fn like<'a>(text: &'a str, object: &Object<'_>, last: &Member, one_line: bool) -
 }
 
 /// Puts a member at the end of an object.
-fn append(
-    text: &str,
-    object: &Object<'_>,
-    layout: &Layout<'_>,
-    name: &str,
-    value: &str,
-) -> String {
+fn append(text: &str, object: &Object<'_>, layout: &Layout<'_>, name: &str, value: &str) -> String {
     let mut merged = text.to_owned();
     let member = format!("{}{}{value}", quoted(name), layout.colon);
     match object.members.last() {

@@ -69,7 +69,9 @@ impl<'a> Object<'a> {
     pub fn indent(&self, member: &Member) -> Option<&'a str> {
         let before = &self.text[..member.key.start];
         let line = &before[before.rfind('\n')? + 1..];
-        line.bytes().all(|b| b == b' ' || b == b'\t').then_some(line)
+        line.bytes()
+            .all(|b| b == b' ' || b == b'\t')
+            .then_some(line)
     }
 }
 

@@ -76,9 +76,15 @@ fn indents_order_and_line_breaks_are_those_of_the_file() {
 #[test]
 fn what_cannot_be_added_to_is_told() {
     let error = |text| additions().merge(text).unwrap_err();
-    assert_eq!(error("{\n  \"a\": 1,\n}"), PackageJsonError::NotJson { line: 3, column: 1 });
+    assert_eq!(
+        error("{\n  \"a\": 1,\n}"),
+        PackageJsonError::NotJson { line: 3, column: 1 }
+    );
     assert_eq!(error("[]"), PackageJsonError::NotObject);
-    assert_eq!(error("{\"scripts\":1}"), PackageJsonError::Section { section: "scripts" });
+    assert_eq!(
+        error("{\"scripts\":1}"),
+        PackageJsonError::Section { section: "scripts" }
+    );
 }
 
 fn json() -> impl Strategy<Value = Json> {
@@ -98,12 +104,24 @@ fn json() -> impl Strategy<Value = Json> {
 }
 
 fn section() -> impl Strategy<Value = Json> {
-    proptest::collection::hash_map("(dev|stop|convex|typescript|[a-z{\"]{1,3})", "[a-z\"},]{0,4}", 0..4)
-        .prop_map(|map| map.into_iter().map(|(name, value)| (name, Json::from(value))).collect())
+    proptest::collection::hash_map(
+        "(dev|stop|convex|typescript|[a-z{\"]{1,3})",
+        "[a-z\"},]{0,4}",
+        0..4,
+    )
+    .prop_map(|map| {
+        map.into_iter()
+            .map(|(name, value)| (name, Json::from(value)))
+            .collect()
+    })
 }
 
 fn package() -> impl Strategy<Value = (Json, usize)> {
-    let known = prop_oneof![Just("scripts"), Just("dependencies"), Just("devDependencies")];
+    let known = prop_oneof![
+        Just("scripts"),
+        Just("dependencies"),
+        Just("devDependencies")
+    ];
     (
         proptest::collection::hash_map("[a-z]{1,5}", json(), 0..4),
         proptest::collection::hash_map(known, section(), 0..3),
@@ -111,7 +129,9 @@ fn package() -> impl Strategy<Value = (Json, usize)> {
     )
         .prop_map(|(others, known, indent)| {
             let others = others.into_iter();
-            let known = known.into_iter().map(|(name, value)| (name.to_owned(), value));
+            let known = known
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value));
             (others.chain(known).collect(), indent)
         })
 }

@@ -1,6 +1,9 @@
 //! The compose file, and what it starts.
 
-use super::{Project, template::{compose, fill}};
+use super::{
+    Project,
+    template::{compose, fill},
+};
 use crate::render::files::{Body, Desired, FilePath, Mode, Policy};
 
 impl Project {

@@ -14,7 +14,10 @@ impl Project {
         let script = |path, template, holes: &[(&str, &str)]| Desired {
             path: FilePath::known(path),
             policy: Policy::Managed,
-            body: Body::Text(fill(template, &[&[("COMMON", COMMON.trim_end())], holes].concat())),
+            body: Body::Text(fill(
+                template,
+                &[&[("COMMON", COMMON.trim_end())], holes].concat(),
+            )),
             mode: Mode::Program,
         };
         let site_url = self.site_url.as_ref().map_or_else(String::new, |url| {

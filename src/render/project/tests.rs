@@ -36,7 +36,11 @@ fn install() -> Install {
 #[test]
 fn every_file_of_the_recipe_is_there() {
     let project = project();
-    let paths: Vec<String> = project.files().iter().map(|it| it.path.to_string()).collect();
+    let paths: Vec<String> = project
+        .files()
+        .iter()
+        .map(|it| it.path.to_string())
+        .collect();
     for path in [
         ".gitignore",
         ".env.convex.local",
@@ -93,7 +97,12 @@ fn what_is_secret_is_private_and_nothing_else_holds_a_secret() {
         let secrets = ["app|01ab", "hunter2", line];
         let has = secrets.iter().any(|it| text.expose().contains(it));
         assert!(!has || file.body.is_secret(), "{}", file.path);
-        assert_eq!(file.body.is_secret(), file.mode == Mode::Private, "{}", file.path);
+        assert_eq!(
+            file.body.is_secret(),
+            file.mode == Mode::Private,
+            "{}",
+            file.path
+        );
     }
 }
 
@@ -116,11 +125,17 @@ fn the_install_script_has_secrets_only_if_asked() {
 fn the_command_line_reads_the_file_only_where_it_suffices() {
     let command = |project: &Project| {
         let additions = additions::additions(project);
-        let found = additions.scripts.iter().find(|(name, _)| name == "deploy:functions");
+        let found = additions
+            .scripts
+            .iter()
+            .find(|(name, _)| name == "deploy:functions");
         found.unwrap().1.clone()
     };
     let mut project = project();
-    assert_eq!(command(&project), "npx convex deploy --yes --env-file .env.convex.local");
+    assert_eq!(
+        command(&project),
+        "npx convex deploy --yes --env-file .env.convex.local"
+    );
     project.admin_key = None;
     assert_eq!(command(&project), "npx convex deploy --yes");
 }

@@ -23,9 +23,7 @@ use crate::{
         package_json::PackageManager,
         project::{Images, Install, Pattern, Project},
     },
-    resources::deployment::{
-        default_backend_image, default_dashboard_image, model::OriginsModel,
-    },
+    resources::deployment::{default_backend_image, default_dashboard_image, model::OriginsModel},
 };
 
 /// The images for running a deployment by hand.
@@ -113,7 +111,11 @@ impl Inputs {
             origins,
             url: Some(ApiOrigin::parse(url).map_err(|error| wrong("url", &error))?),
             admin_key: parsed(self.admin_key.as_ref(), "admin_key", AdminKey::parse)?,
-            database: parsed(self.database_url.as_ref(), "database_url", PostgresUrl::parse)?,
+            database: parsed(
+                self.database_url.as_ref(),
+                "database_url",
+                PostgresUrl::parse,
+            )?,
             instance_name: InstanceName::parse(self.instance_name.as_deref().unwrap_or("app"))
                 .map_err(|error| wrong("instance_name", &error))?,
             images: Images {
@@ -123,7 +125,11 @@ impl Inputs {
             slugs: Slugs {
                 api: slug(given.api.as_ref(), default.api, "slugs.api")?,
                 site: slug(given.site.as_ref(), default.site, "slugs.site")?,
-                dashboard: slug(given.dashboard.as_ref(), default.dashboard, "slugs.dashboard")?,
+                dashboard: slug(
+                    given.dashboard.as_ref(),
+                    default.dashboard,
+                    "slugs.dashboard",
+                )?,
             },
             site_url: self.site_url.clone(),
             auth_keys: parsed(self.private_key.as_ref(), "private_key", AuthKeys::parse)?,
@@ -157,7 +163,10 @@ impl Inputs {
         let last = directory.trim_end_matches('/').rsplit('/').next();
         self.name
             .clone()
-            .or_else(|| last.filter(|it| !matches!(*it, "" | "." | ".." | "~")).map(str::to_owned))
+            .or_else(|| {
+                last.filter(|it| !matches!(*it, "" | "." | ".." | "~"))
+                    .map(str::to_owned)
+            })
             .unwrap_or_else(|| "app".to_owned())
     }
 
@@ -213,8 +222,7 @@ impl Inputs {
         };
         let files = project.files();
         let refused = |path: &FilePath, problem: String| {
-            Diagnostic::error("Invalid policy", problem)
-                .at(Path::of("policies").key(path.as_str()))
+            Diagnostic::error("Invalid policy", problem).at(Path::of("policies").key(path.as_str()))
         };
         project
             .policies

@@ -112,7 +112,10 @@ pub(super) async fn read(
         Err(error) => {
             let error = bring_error(&model.directory, error);
             for diagnostic in &error {
-                cx.warn(Diagnostic::warning(diagnostic.summary(), diagnostic.detail()));
+                cx.warn(Diagnostic::warning(
+                    diagnostic.summary(),
+                    diagnostic.detail(),
+                ));
             }
         }
     }

@@ -40,7 +40,7 @@ pub fn finish(plan: &mut Plan<'_>) {
             .iter()
             .all(|path| !plan.planned::<IgnoredAny>(*path).is_unknown())
     };
-    let plain = known(plan, &PLAIN);
+    let files_known = known(plan, &PLAIN);
     let origins = known(plan, &["origins", "install"]);
     let secret = known(plan, &SECRET);
     let outline = plan.outline::<Model>(Path::root());
@@ -52,7 +52,7 @@ pub fn finish(plan: &mut Plan<'_>) {
         plan.set_unknown("detected_package_manager");
     }
     let inputs = outline.map(|model| model.inputs());
-    let rendered = inputs.filter(|_| plain).map(|mut inputs| {
+    let rendered = inputs.filter(|_| files_known).map(|mut inputs| {
         for diagnostic in inputs.check_policies() {
             plan.report(diagnostic);
         }
@@ -97,7 +97,11 @@ fn stand_in(plan: &Plan<'_>, inputs: &mut Inputs) {
         inputs.admin_key = unknown.then(|| ANY_KEY.into());
     }
     // Unknown origins read as such with gaps.
-    if inputs.origins.as_ref().is_some_and(|it| it.parse().is_none()) {
+    if inputs
+        .origins
+        .as_ref()
+        .is_some_and(|it| it.parse().is_none())
+    {
         inputs.origins = None;
     }
 }

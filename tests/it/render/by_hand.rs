@@ -49,11 +49,17 @@ impl App {
         };
         project.auth_keys = None;
         // As the recipe begins: the scripts write the env files.
-        project.policies.insert(".env.convex.local".parse().unwrap(), Policy::Skip);
+        project
+            .policies
+            .insert(".env.convex.local".parse().unwrap(), Policy::Skip);
         change(&mut project);
-        bring(&LocalDirectory::new(app.path()), &project.files(), &BTreeMap::new())
-            .await
-            .unwrap();
+        bring(
+            &LocalDirectory::new(app.path()),
+            &project.files(),
+            &BTreeMap::new(),
+        )
+        .await
+        .unwrap();
         app
     }
 
@@ -105,7 +111,10 @@ impl App {
     fn variables(&self) -> BTreeMap<String, String> {
         let key = &self.env_local()["CONVEX_SELF_HOSTED_ADMIN_KEY"];
         let header = format!("Authorization: Convex {key}");
-        let url = format!("http://127.0.0.1:{}/api/list_environment_variables", self.ports[0]);
+        let url = format!(
+            "http://127.0.0.1:{}/api/list_environment_variables",
+            self.ports[0]
+        );
         let output = Command::new("curl")
             .args(["-fsS", "-H", &header, &url])
             .output()
@@ -119,7 +128,14 @@ impl Drop for App {
     fn drop(&mut self) {
         let _ = compose(
             self.path(),
-            &["-p", &format!("convex-{}", self.name), "down", "-v", "-t", "1"],
+            &[
+                "-p",
+                &format!("convex-{}", self.name),
+                "down",
+                "-v",
+                "-t",
+                "1",
+            ],
         )
         .output();
     }
@@ -130,9 +146,15 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     let app = App::lay_out(|_| {}).await;
     let said = app.succeeds("scripts/setup-convex.sh");
     // Backend, then variables; and it says where everything is.
-    let place = |text: &str| said.find(text).unwrap_or_else(|| panic!("no {text:?} in {said}"));
+    let place = |text: &str| {
+        said.find(text)
+            .unwrap_or_else(|| panic!("no {text:?} in {said}"))
+    };
     assert!(place("wait for the backend") < place("set 5 variables"));
-    assert!(said.contains(&format!("dashboard  http://localhost:{}", app.ports[2])), "{said}");
+    assert!(
+        said.contains(&format!("dashboard  http://localhost:{}", app.ports[2])),
+        "{said}"
+    );
     let env = app.env_local();
     let api = format!("http://localhost:{}", app.ports[0]);
     let site = format!("http://localhost:{}", app.ports[1]);
@@ -146,12 +168,18 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     ] {
         assert_eq!(&env[name], value, "{name}");
     }
-    assert!(!said.contains(&env["CONVEX_SELF_HOSTED_ADMIN_KEY"]), "the key is shown");
+    assert!(
+        !said.contains(&env["CONVEX_SELF_HOSTED_ADMIN_KEY"]),
+        "the key is shown"
+    );
     // The same variables as convex_env would set for this key.
     let keys = AuthKeys::parse(&app.read("jwt_private_key.pem")).unwrap();
     let expected = |site: &str| {
         BTreeMap::from([
-            ("JWT_PRIVATE_KEY".to_owned(), keys.private_key_single_line().expose().to_owned()),
+            (
+                "JWT_PRIVATE_KEY".to_owned(),
+                keys.private_key_single_line().expose().to_owned(),
+            ),
             ("JWKS".to_owned(), keys.jwks()),
             ("JWT_ISSUER".to_owned(), site.to_owned()),
             ("CONVEX_SITE_ORIGIN".to_owned(), site.to_owned()),
@@ -160,7 +188,11 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     };
     assert_eq!(app.variables(), expected(&site));
     let files = apps::files(app.path());
-    for path in [".env.convex.local", ".env.convex.deployment", "jwt_private_key.pem"] {
+    for path in [
+        ".env.convex.local",
+        ".env.convex.deployment",
+        "jwt_private_key.pem",
+    ] {
         assert_eq!(files[path].1, 0o600, "{path}");
     }
 
@@ -174,25 +206,52 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     let mut all = expected(&site);
     let read = user_variables(&app.read(".env.convex.deployment")).unwrap();
     assert_eq!(read.len(), 10);
-    all.extend(read.into_iter().map(|(name, value)| (name, value.expose().to_owned())));
+    all.extend(
+        read.into_iter()
+            .map(|(name, value)| (name, value.expose().to_owned())),
+    );
     assert_eq!(app.variables(), all);
 
     // And what the pieces say when something is wrong.
     let lines = app.read(".env.convex.deployment") + "nonsense\n";
     fs::write(&file, lines).unwrap();
-    assert!(app.fails("scripts/init-convex-env.sh", &[]).contains("a line in .env.convex.deployment is no variable"));
+    assert!(
+        app.fails("scripts/init-convex-env.sh", &[])
+            .contains("a line in .env.convex.deployment is no variable")
+    );
     fs::write(&file, "# === USER VARIABLES\nCONVEX_SITE_URL=x\n").unwrap();
     let said = app.fails("scripts/init-convex-env.sh", &[]);
-    assert!(said.contains("refused a variable") && said.contains("CONVEX_SITE_URL"), "{said}");
-    let said = app.fails("scripts/init-convex-env.sh", &[("CONVEX_SELF_HOSTED_ADMIN_KEY", "app|00")]);
+    assert!(
+        said.contains("refused a variable") && said.contains("CONVEX_SITE_URL"),
+        "{said}"
+    );
+    let said = app.fails(
+        "scripts/init-convex-env.sh",
+        &[("CONVEX_SELF_HOSTED_ADMIN_KEY", "app|00")],
+    );
     assert!(said.contains("does not accept the admin key"), "{said}");
     assert!(!said.contains("app|00"), "{said}");
-    let mut arguments = vec!["--env-file", ".env.convex.local", "-f", "docker-compose.convex.yml"];
+    let mut arguments = vec![
+        "--env-file",
+        ".env.convex.local",
+        "-f",
+        "docker-compose.convex.yml",
+    ];
     arguments.extend(["down", "-t", "1"]);
     let down = compose(app.path(), &arguments).output().unwrap();
-    assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
-    let said = app.fails("scripts/init-convex-env.sh", &[("CONVEX_WAIT_SECONDS", "1")]);
-    assert!(said.contains("does not answer after 1 s") && said.contains("next:"), "{said}");
+    assert!(
+        down.status.success(),
+        "{}",
+        String::from_utf8_lossy(&down.stderr)
+    );
+    let said = app.fails(
+        "scripts/init-convex-env.sh",
+        &[("CONVEX_WAIT_SECONDS", "1")],
+    );
+    assert!(
+        said.contains("does not answer after 1 s") && said.contains("next:"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -202,14 +261,20 @@ async fn a_port_in_use_and_an_image_that_ends_are_told() {
     let free = app.ports[0];
     app.ports[0] = taken.local_addr().unwrap().port();
     let said = app.fails("scripts/setup-convex.sh", &[]);
-    assert!(said.contains("FAILED at \"start the containers\": a port is in use"), "{said}");
+    assert!(
+        said.contains("FAILED at \"start the containers\": a port is in use"),
+        "{said}"
+    );
     app.ports[0] = free;
     let broken = App::lay_out(|project| {
         project.images.backend = project.images.dashboard.clone();
     })
     .await;
     let said = broken.fails("scripts/setup-convex.sh", &[]);
-    assert!(said.contains("FAILED at \"start the containers\": the backend does not start"), "{said}");
+    assert!(
+        said.contains("FAILED at \"start the containers\": the backend does not start"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -220,22 +285,40 @@ async fn in_a_workspace_the_addresses_are_those_of_its_apps() {
         ("CODER_WORKSPACE_NAME", "Dev"),
         ("CODER_WORKSPACE_OWNER_NAME", "ann"),
         ("CODER_URL", "https://coder.example/"),
-        ("DATABASE_URL", "postgres://u:p%40@db:5432/app/x?sslmode=disable&a=b"),
+        (
+            "DATABASE_URL",
+            "postgres://u:p%40@db:5432/app/x?sslmode=disable&a=b",
+        ),
         // Everything up to the start of containers.
         ("PATH", "/usr/bin:/bin"),
         ("DOCKER_HOST", "unix:///nowhere"),
     ];
     app.fails("scripts/setup-convex.sh", &workspace);
     let env = app.env_local();
-    assert_eq!(env["CONVEX_CLOUD_ORIGIN"], "https://convex-api--dev--ann.coder.example");
-    assert_eq!(env["JWT_ISSUER"], "https://convex-site--dev--ann.coder.example");
-    assert_eq!(env["POSTGRES_URL"], "postgres://u:p%40@db:5432?sslmode=disable&a=b");
+    assert_eq!(
+        env["CONVEX_CLOUD_ORIGIN"],
+        "https://convex-api--dev--ann.coder.example"
+    );
+    assert_eq!(
+        env["JWT_ISSUER"],
+        "https://convex-site--dev--ann.coder.example"
+    );
+    assert_eq!(
+        env["POSTGRES_URL"],
+        "postgres://u:p%40@db:5432?sslmode=disable&a=b"
+    );
     fs::remove_file(app.path().join(".env.convex.local")).unwrap();
     let mut with_wildcard = workspace.to_vec();
-    with_wildcard.push(("VSCODE_PROXY_URI", "https://{{port}}--main--Dev--ann-apps.example.com:8443"));
+    with_wildcard.push((
+        "VSCODE_PROXY_URI",
+        "https://{{port}}--main--Dev--ann-apps.example.com:8443",
+    ));
     app.fails("scripts/setup-convex.sh", &with_wildcard);
     let env = app.env_local();
-    assert_eq!(env["VITE_CONVEX_URL"], "https://convex-api--dev--ann-apps.example.com:8443");
+    assert_eq!(
+        env["VITE_CONVEX_URL"],
+        "https://convex-api--dev--ann-apps.example.com:8443"
+    );
 }
 
 /// The entry point, as the container has it.
@@ -252,19 +335,46 @@ async fn the_entry_point_hands_on_key_and_switches() {
     };
     let directory = TempDir::new().unwrap();
     apps::write(directory.path(), "entrypoint.sh", script);
-    apps::write(directory.path(), "run_backend.sh", "#!/bin/sh\nenv\necho \"arguments $*\"\n");
+    apps::write(
+        directory.path(),
+        "run_backend.sh",
+        "#!/bin/sh\nenv\necho \"arguments $*\"\n",
+    );
     let path = directory.path().display();
     let printed = docker(&[
-        "run", "--rm", "--entrypoint", "/bin/sh",
-        "-v", &format!("{path}/entrypoint.sh:/entrypoint.sh:ro"),
-        "-v", &format!("{path}/run_backend.sh:/work/run_backend.sh:ro"),
-        "-e", "JWT_PRIVATE_KEY_BASE64=a2V5", "-e", "DISABLE_BEACON=", "-e", "REDACT_LOGS_TO_CLIENT=false",
-        "-e", "POSTGRES_URL=postgres://u@db?a=b&sslmode=disable",
+        "run",
+        "--rm",
+        "--entrypoint",
+        "/bin/sh",
+        "-v",
+        &format!("{path}/entrypoint.sh:/entrypoint.sh:ro"),
+        "-v",
+        &format!("{path}/run_backend.sh:/work/run_backend.sh:ro"),
+        "-e",
+        "JWT_PRIVATE_KEY_BASE64=a2V5",
+        "-e",
+        "DISABLE_BEACON=",
+        "-e",
+        "REDACT_LOGS_TO_CLIENT=false",
+        "-e",
+        "POSTGRES_URL=postgres://u@db?a=b&sslmode=disable",
         &images().backend,
-        "-c", "cp /work/run_backend.sh /convex/ && chmod +x /convex/run_backend.sh && exec sh /entrypoint.sh --flag",
+        "-c",
+        "cp /work/run_backend.sh /convex/ && chmod +x /convex/run_backend.sh && exec sh /entrypoint.sh --flag",
     ]);
-    for line in ["JWT_PRIVATE_KEY=key", "DO_NOT_REQUIRE_SSL=true", "DATA_DIR=/convex/data", "arguments --flag"] {
-        assert!(printed.lines().any(|it| it == line), "no {line} in {printed}");
+    for line in [
+        "JWT_PRIVATE_KEY=key",
+        "DO_NOT_REQUIRE_SSL=true",
+        "DATA_DIR=/convex/data",
+        "arguments --flag",
+    ] {
+        assert!(
+            printed.lines().any(|it| it == line),
+            "no {line} in {printed}"
+        );
     }
-    assert!(!printed.contains("DISABLE_BEACON") && !printed.contains("REDACT"), "{printed}");
+    assert!(
+        !printed.contains("DISABLE_BEACON") && !printed.contains("REDACT"),
+        "{printed}"
+    );
 }

@@ -257,9 +257,12 @@ fn docker_compose_reads_every_value_back() {
     let directory = file.parent().unwrap();
     let text = "name: reader\nservices:\n  reader:\n    image: reader\n    env_file: compose.env\n";
     fs::write(directory.join("compose.yml"), text).unwrap();
-    let output = compose(directory, &["-f", "compose.yml", "config", "--format", "json"])
-        .output()
-        .unwrap();
+    let output = compose(
+        directory,
+        &["-f", "compose.yml", "config", "--format", "json"],
+    )
+    .output()
+    .unwrap();
     assert!(
         output.status.success(),
         "{}",

@@ -77,18 +77,22 @@ pub fn run(command: &mut Command) -> String {
 #[test]
 fn shellcheck_has_nothing_to_say_of_any_script() {
     let directory = TempDir::new().unwrap();
-    let mut scripts = vec![("install.sh".to_owned(), project().install_script(&install(directory.path())))];
-    for deploy in [false] {
-        let install = Install {
-            deploy,
-            secrets: false,
-            ..install(directory.path())
-        };
-        scripts.push(("install-only.sh".to_owned(), project().install_script(&install)));
-    }
+    let mut scripts = vec![(
+        "install.sh".to_owned(),
+        project().install_script(&install(directory.path())),
+    )];
+    let without = Install {
+        deploy: false,
+        secrets: false,
+        ..install(directory.path())
+    };
+    scripts.push((
+        "install-only.sh".to_owned(),
+        project().install_script(&without),
+    ));
     for file in project().files() {
         if let Body::Text(text) = &file.body
-            && file.path.as_str().ends_with(".sh")
+            && text.starts_with("#!")
         {
             scripts.push((file.path.as_str().replace('/', "-"), text.as_str().into()));
         }
@@ -98,15 +102,21 @@ fn shellcheck_has_nothing_to_say_of_any_script() {
         apps::write(directory.path(), name, text.expose());
     }
     let names = scripts.iter().map(|(name, _)| name);
-    run(Command::new("shellcheck").args(names).current_dir(directory.path()));
+    run(Command::new("shellcheck")
+        .args(names)
+        .current_dir(directory.path()));
 }
 
 #[tokio::test]
 async fn docker_compose_takes_the_compose_file() {
     let app = TempDir::new().unwrap();
-    bring(&LocalDirectory::new(app.path()), &project().files(), &BTreeMap::new())
-        .await
-        .unwrap();
+    bring(
+        &LocalDirectory::new(app.path()),
+        &project().files(),
+        &BTreeMap::new(),
+    )
+    .await
+    .unwrap();
     let arguments = [
         "--env-file",
         ".env.convex.local",
@@ -122,12 +132,24 @@ async fn docker_compose_takes_the_compose_file() {
     let backend = &config["services"]["convex-backend"];
     assert_eq!(backend["image"], "backend:1");
     assert_eq!(backend["stop_signal"], "SIGINT");
-    assert_eq!(backend["environment"]["CONVEX_SITE_ORIGIN"], "https://site.example");
-    assert_eq!(backend["environment"]["POSTGRES_URL"], "postgres://u:p@db?sslmode=disable");
+    assert_eq!(
+        backend["environment"]["CONVEX_SITE_ORIGIN"],
+        "https://site.example"
+    );
+    assert_eq!(
+        backend["environment"]["POSTGRES_URL"],
+        "postgres://u:p@db?sslmode=disable"
+    );
     assert_eq!(backend["ports"][0]["host_ip"], "127.0.0.1");
     let dashboard = &config["services"]["convex-dashboard"];
-    assert_eq!(dashboard["environment"]["NEXT_PUBLIC_DEPLOYMENT_URL"], "https://api.example");
-    assert_eq!(dashboard["depends_on"]["convex-backend"]["condition"], "service_healthy");
+    assert_eq!(
+        dashboard["environment"]["NEXT_PUBLIC_DEPLOYMENT_URL"],
+        "https://api.example"
+    );
+    assert_eq!(
+        dashboard["depends_on"]["convex-backend"]["condition"],
+        "service_healthy"
+    );
 }
 
 /// A backend that does nothing but answer.
@@ -138,7 +160,8 @@ fn backend() -> String {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
         }
     });
     url
@@ -149,7 +172,10 @@ fn noting(names: &[&str]) -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
     let log = directory.path().join("log");
     for name in names {
-        let script = format!("#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >>{}\n", log.display());
+        let script = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >>{}\n",
+            log.display()
+        );
         apps::write(directory.path(), name, &script);
         let file = directory.path().join(name);
         fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -160,7 +186,11 @@ fn noting(names: &[&str]) -> (TempDir, PathBuf) {
 /// Runs the install script of a project; whether it succeeded, and what it said.
 fn run_install(project: &Project, install: &Install, programs: Option<&Path>) -> (bool, String) {
     let script = TempDir::new().unwrap();
-    apps::write(script.path(), "install.sh", project.install_script(install).expose());
+    apps::write(
+        script.path(),
+        "install.sh",
+        project.install_script(install).expose(),
+    );
     let path = std::env::var("PATH").unwrap();
     let path = programs.map_or(path.clone(), |it| format!("{}:{path}", it.display()));
     let output = Command::new("bash")
@@ -176,7 +206,7 @@ fn run_install(project: &Project, install: &Install, programs: Option<&Path>) ->
 
 #[tokio::test]
 async fn the_install_script_writes_what_the_provider_would_write() {
-    let starts: [(fn(&Path), &str, &str); 4] = [
+    let starts: [(apps::LayOut, &str, &str); 4] = [
         (apps::empty, "", "npm"),
         (apps::vite_react, "", "npm"),
         (apps::existing_convex, "", "yarn"),
@@ -202,7 +232,9 @@ async fn the_install_script_writes_what_the_provider_would_write() {
         );
         let first = apps::files(scripted.path());
         let target = LocalDirectory::new(provided.path().join(below));
-        bring(&target, &project.files(), &BTreeMap::new()).await.unwrap();
+        bring(&target, &project.files(), &BTreeMap::new())
+            .await
+            .unwrap();
         let expected = apps::files(provided.path());
         for (path, (content, bits)) in &expected {
             let (scripted, scripted_bits) = first.get(path).unwrap_or_else(|| panic!("no {path}"));
@@ -239,19 +271,34 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
     install.wait_s = 1;
     project.url = Some(ApiOrigin::parse("http://127.0.0.1:9").unwrap());
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
-    assert!(!ok && said.contains("FAILED at \"wait for the backend\""), "{said}");
-    assert!(said.contains("next: see whether the backend runs"), "{said}");
+    assert!(
+        !ok && said.contains("FAILED at \"wait for the backend\""),
+        "{said}"
+    );
+    assert!(
+        said.contains("next: see whether the backend runs"),
+        "{said}"
+    );
     // What is there already stays as it was when it was first found.
     fs::remove_file(app.path().join(".env.convex.local")).unwrap();
     project.url = Some(ApiOrigin::parse(&backend()).unwrap());
     fails("npx");
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
-    assert!(!ok && said.contains("FAILED at \"deploy functions\""), "{said}");
-    assert!(said.contains("the cause") && said.contains("next: see above"), "{said}");
+    assert!(
+        !ok && said.contains("FAILED at \"deploy functions\""),
+        "{said}"
+    );
+    assert!(
+        said.contains("the cause") && said.contains("next: see above"),
+        "{said}"
+    );
     fs::remove_dir_all(app.path().join("node_modules")).unwrap();
     fails("npm");
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
-    assert!(!ok && said.contains("FAILED at \"dependencies\": npm install failed"), "{said}");
+    assert!(
+        !ok && said.contains("FAILED at \"dependencies\": npm install failed"),
+        "{said}"
+    );
     install.manager = Some(PackageManager::Bun);
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
     assert!(!ok && said.contains("there is no bun here"), "{said}");
@@ -268,5 +315,8 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
         ..install
     };
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
-    assert!(!ok && said.contains("CONVEX_SELF_HOSTED_ADMIN_KEY is not set"), "{said}");
+    assert!(
+        !ok && said.contains("CONVEX_SELF_HOSTED_ADMIN_KEY is not set"),
+        "{said}"
+    );
 }

@@ -49,21 +49,31 @@ async fn lay_out(app: &Path, pattern: Pattern, replaced: &[&str]) {
     let mut project = project();
     project.pattern = pattern;
     for path in replaced {
-        project.policies.insert(path.parse().unwrap(), Policy::Managed);
+        project
+            .policies
+            .insert(path.parse().unwrap(), Policy::Managed);
     }
-    bring(&LocalDirectory::new(app), &project.files(), &std::collections::BTreeMap::new())
-        .await
-        .unwrap();
+    bring(
+        &LocalDirectory::new(app),
+        &project.files(),
+        &std::collections::BTreeMap::new(),
+    )
+    .await
+    .unwrap();
     symlink(packages().join("node_modules"), app.join("node_modules")).unwrap();
     // The one way to generate code that asks no deployment.
-    tool(app, "convex", &["codegen", "--system-udfs", "--typecheck", "disable"]);
+    tool(
+        app,
+        "convex",
+        &["codegen", "--system-udfs", "--typecheck", "disable"],
+    );
 }
 
 /// All scripts of a built page.
 fn built(app: &Path) -> String {
     apps::files(&app.join("dist"))
         .into_iter()
-        .filter(|(path, _)| path.ends_with(".js"))
+        .filter(|(path, _)| Path::new(path).extension().is_some_and(|it| it == "js"))
         .map(|(_, (content, _))| String::from_utf8(content).unwrap())
         .collect()
 }
@@ -77,9 +87,16 @@ async fn both_patterns_are_type_checked_and_bundled() {
         tool(app.path(), "tsc", &["--noEmit", "-p", "."]);
         tool(app.path(), "vite", &["build", "--mode", "convex"]);
         // The address of the API came out of .env.convex.local.
-        assert!(built(app.path()).contains("https://api.example"), "{pattern:?}");
+        assert!(
+            built(app.path()).contains("https://api.example"),
+            "{pattern:?}"
+        );
         // It is checked at all.
-        apps::write(app.path(), "convex/wrong.ts", "export const x: number = \"no\";\n");
+        apps::write(
+            app.path(),
+            "convex/wrong.ts",
+            "export const x: number = \"no\";\n",
+        );
         let output = Command::new(app.path().join("node_modules/.bin/tsc"))
             .args(["--noEmit", "-p", "convex"])
             .current_dir(app.path())
@@ -115,7 +132,14 @@ fn chromium() -> &'static str {
 fn shown(app: &Path, arguments: &[&str]) -> String {
     let mut vite = Command::new(app.join("node_modules/.bin/vite"))
         .args(arguments)
-        .args(["--host", "127.0.0.1", "--port", "0", "--clearScreen", "false"])
+        .args([
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--clearScreen",
+            "false",
+        ])
         .current_dir(app)
         .env("NO_COLOR", "1")
         .stdout(Stdio::piped())
@@ -129,7 +153,12 @@ fn shown(app: &Path, arguments: &[&str]) -> String {
         .expect("Vite says where it serves");
     let profile = TempDir::new().unwrap();
     let dom = run(Command::new(chromium())
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=8000"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--virtual-time-budget=8000",
+        ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(["--dump-dom", &url]));
     let _ = vite.kill();
@@ -162,6 +191,14 @@ fn the_embeddings_script_is_a_script() {
         .find(|it| it.path.as_str() == "scripts/generate-embeddings.mjs")
         .unwrap();
     let directory = TempDir::new().unwrap();
-    apps::write(directory.path(), "x.mjs", script.body.fresh().unwrap().expose());
-    tools::run(Command::new("node").args(["--check", "x.mjs"]).current_dir(directory.path()));
+    apps::write(
+        directory.path(),
+        "x.mjs",
+        script.body.fresh().unwrap().expose(),
+    );
+    tools::run(
+        Command::new("node")
+            .args(["--check", "x.mjs"])
+            .current_dir(directory.path()),
+    );
 }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{config, configure};
 use crate::support::{
-    apps::{self, Files},
+    apps::{self, Files, LayOut},
     on_each_core,
     terraform::{Core, Project},
 };
@@ -16,7 +16,8 @@ const KEY: &str = "app|01hunter2";
 /// A project of an app at a directory.
 fn blocks(directory: &Path, attributes: &str) -> String {
     format!(
-        "resource \"convex_project\" \"app\" {{\n  directory = {directory:?}\n  admin_key = {KEY:?}\n{attributes}\n}}\n"
+        "resource \"convex_project\" \"app\" {{\n  directory = \"{}\"\n  admin_key = {KEY:?}\n{attributes}\n}}\n",
+        directory.display()
     )
 }
 
@@ -37,7 +38,8 @@ fn is_within(part: &[u8], whole: &[u8]) -> bool {
 fn nothing_is_lost(before: &Files, after: &Files) {
     for (path, (content, _)) in before {
         let kept = after.iter().any(|(name, (now, _))| {
-            (name == path || name.starts_with(&format!("{path}.set-aside-"))) && is_within(content, now)
+            (name == path || name.starts_with(&format!("{path}.set-aside-")))
+                && is_within(content, now)
         });
         assert!(kept, "{path} has lost something");
     }
@@ -51,7 +53,7 @@ fn text(files: &Files, path: &str) -> String {
 on_each_core! {
     fn no_byte_of_a_person_is_lost_wherever_the_app_starts(core) {
         let keys = keys();
-        let starts: [(&str, fn(&Path), &str, Option<&str>); 4] = [
+        let starts: [(&str, LayOut, &str, Option<&str>); 4] = [
             ("nothing", apps::empty, "", None),
             ("a fresh Vite app", apps::vite_react, "", None),
             ("an existing Convex app", apps::existing_convex, "", Some("yarn")),
@@ -72,7 +74,8 @@ on_each_core! {
             // A person edits every file, and takes one away.
             let written = apps::files(&app);
             for (path, (content, _)) in &written {
-                let line = if path.ends_with(".json") { "\n" } else { "\n# by hand\n" };
+                let json = Path::new(path).extension().is_some_and(|it| it == "json");
+                let line = if json { "\n" } else { "\n# by hand\n" };
                 let edited = [&content[..], line.as_bytes()].concat();
                 fs::write(app.join(path), edited).expect("the file can be written");
             }
@@ -265,7 +268,12 @@ fn a_plan_shows_what_does_not_depend_on_what_is_not_known_yet() {
         .expect("the project")["change"]
         .clone();
     let files = &change["after"]["files"];
-    assert!(files["package.json"].as_str().is_some_and(|it| it.contains("--env-file")), "{files}");
+    assert!(
+        files["package.json"]
+            .as_str()
+            .is_some_and(|it| it.contains("--env-file")),
+        "{files}"
+    );
     assert_eq!(change["after_unknown"]["secret_files"], true);
     project.apply().ok();
     project.assert_no_changes();

@@ -18,9 +18,9 @@ use tempfile::TempDir;
 
 use super::{config, configure};
 use crate::support::{
-    binaries, node,
+    binaries,
     docker::{Name, docker, images, port},
-    on_each_core,
+    node, on_each_core,
     terraform::{Core, Project},
 };
 
@@ -83,9 +83,15 @@ fn verify(app: &Path) -> (Vec<String>, Json) {
 
 fn remedy(report: &Json, name: &str) -> String {
     let checks = report["checks"].as_array().expect("checks");
-    let check = checks.iter().find(|it| it["name"] == name).expect("the check");
+    let check = checks
+        .iter()
+        .find(|it| it["name"] == name)
+        .expect("the check");
     check["remedy"].as_str().expect("text").to_owned()
 }
+
+/// Something done to a project, or to its deployment.
+type Step = fn(&Quickstart);
 
 struct Quickstart {
     terraform: Project,
@@ -111,7 +117,7 @@ impl Quickstart {
               auth       = {{ site_url = "http://localhost:5173" }}
             }}
             resource "convex_project" "app" {{
-              directory   = {app:?}
+              directory   = "{app}"
               origins     = convex_deployment.app.origins
               url         = convex_deployment.app.urls.api
               admin_key   = convex_deployment.app.admin_key
@@ -119,6 +125,7 @@ impl Quickstart {
             }}
             "#,
             name = name.as_str(),
+            app = app.display(),
             backend = images().backend,
             dashboard = images().dashboard,
             site = site.origin,
@@ -126,7 +133,11 @@ impl Quickstart {
     }
 
     fn start(core: Core) -> Self {
-        let (name, app, site) = (Name::new(), TempDir::new().expect("a directory"), Site::start());
+        let (name, app, site) = (
+            Name::new(),
+            TempDir::new().expect("a directory"),
+            Site::start(),
+        );
         let blocks = Self::blocks(&name, app.path(), &site, port());
         let terraform = Project::new(core, &config(&blocks));
         terraform.apply().ok();
@@ -136,7 +147,11 @@ impl Quickstart {
             ("@convex-dev/auth", "0.0.95"),
             ("@auth/core", "^0.41.1"),
         ]);
-        symlink(packages.join("node_modules"), app.path().join("node_modules")).expect("a link");
+        symlink(
+            packages.join("node_modules"),
+            app.path().join("node_modules"),
+        )
+        .expect("a link");
         let quickstart = Self {
             terraform,
             app,
@@ -210,7 +225,6 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
         .collect();
     assert_eq!(open, ["containers"]);
 
-    type Step = fn(&Quickstart);
     // What breaks it; which check says so; words of its remedy; what they say to do.
     let faults: [(Step, &str, &str, Step); 17] = [
         (
@@ -220,7 +234,13 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             Quickstart::apply,
         ),
         (
-            |it| it.edit(".env.convex.local", "VITE_CONVEX_URL=http", "VITE_CONVEX_URL=https"),
+            |it| {
+                it.edit(
+                    ".env.convex.local",
+                    "VITE_CONVEX_URL=http",
+                    "VITE_CONVEX_URL=https",
+                );
+            },
             "env_urls",
             "Remove those that are wrong",
             |it| {
@@ -229,7 +249,13 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             },
         ),
         (
-            |it| it.edit(".env.convex.local", "JWT_ISSUER=", "JWT_ISSUER=https://old.example#"),
+            |it| {
+                it.edit(
+                    ".env.convex.local",
+                    "JWT_ISSUER=",
+                    "JWT_ISSUER=https://old.example#",
+                );
+            },
             "env_issuer",
             "Remove those that are wrong",
             |it| {
@@ -253,7 +279,13 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             |it| it.edit(".gitignore", ".env.convex.local\n", ""),
             "secrets_ignored",
             "Add one line for each",
-            |it| it.edit(".gitignore", "jwt_private_key.pem", "jwt_private_key.pem\n.env.convex.local"),
+            |it| {
+                it.edit(
+                    ".gitignore",
+                    "jwt_private_key.pem",
+                    "jwt_private_key.pem\n.env.convex.local",
+                );
+            },
         ),
         (
             |it| it.edit("package.json", "\"convex\"", "\"konvex\""),
@@ -290,10 +322,18 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             |it| it.edit("convex/http.ts", "auth.addHttpRoutes(http);", ""),
             "http_routes",
             "Write `auth.addHttpRoutes(http);`",
-            |it| it.edit("convex/http.ts", "export default", "auth.addHttpRoutes(http);\nexport default"),
+            |it| {
+                it.edit(
+                    "convex/http.ts",
+                    "export default",
+                    "auth.addHttpRoutes(http);\nexport default",
+                );
+            },
         ),
         (
-            |it| fs::write(it.path("src/App.tsx"), "export default () => null;\n").expect("written"),
+            |it| {
+                fs::write(it.path("src/App.tsx"), "export default () => null;\n").expect("written");
+            },
             "frontend_imports",
             "move yours away and apply again",
             |it| {
@@ -345,7 +385,11 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
         assert!(remedy.contains(words), "{name}: {remedy}");
         follow(&it);
         let (failed, report) = verify(it.app.path());
-        assert_eq!(failed, Vec::<String>::new(), "after the remedy of {name}: {report:#}");
+        assert_eq!(
+            failed,
+            Vec::<String>::new(),
+            "after the remedy of {name}: {report:#}"
+        );
     }
     it.terraform.destroy().ok();
 }
@@ -430,9 +474,15 @@ fn a_person_sees_a_table_and_wrong_arguments_are_refused() {
     };
     let (code, text) = run(&[]);
     assert_eq!(code, Some(1));
-    assert!(text.contains("FAIL  env_file              there is no .env.convex.local\n"), "{text}");
+    assert!(
+        text.contains("FAIL  env_file              there is no .env.convex.local\n"),
+        "{text}"
+    );
     assert!(text.contains("-> Apply the configuration again"), "{text}");
-    assert!(text.contains("-     api_answers           CONVEX_SELF_HOSTED_URL is not set"), "{text}");
+    assert!(
+        text.contains("-     api_answers           CONVEX_SELF_HOSTED_URL is not set"),
+        "{text}"
+    );
     assert!(!text.contains('\u{1b}'), "colours without a terminal");
     for arguments in [&["--yaml"][..], &[".", "."], &["/nowhere"]] {
         let (code, text) = run(arguments);
@@ -440,7 +490,11 @@ fn a_person_sees_a_table_and_wrong_arguments_are_refused() {
     }
     // On a terminal there are colours.
     let output = Command::new("script")
-        .args(["-qec", &format!("{} verify", binaries::provider().display()), "/dev/null"])
+        .args([
+            "-qec",
+            &format!("{} verify", binaries::provider().display()),
+            "/dev/null",
+        ])
         .current_dir(app.path())
         .env_remove("NO_COLOR")
         .output()

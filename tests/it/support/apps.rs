@@ -13,6 +13,9 @@ use super::tools;
 /// Files by path, with their permission bits.
 pub type Files = BTreeMap<String, (Vec<u8>, u32)>;
 
+/// Lays out an app in a directory.
+pub type LayOut = fn(&Path);
+
 /// Nothing at all.
 pub fn empty(_: &Path) {}
 
@@ -107,7 +110,11 @@ pub fn files(root: &Path) -> Files {
             if found_here.is_dir() {
                 walk(root, &path, found);
             } else if found_here.is_file() {
-                let relative = path.strip_prefix(root).expect("below").display().to_string();
+                let relative = path
+                    .strip_prefix(root)
+                    .expect("below")
+                    .display()
+                    .to_string();
                 let bits = found_here.permissions().mode() & 0o7777;
                 found.insert(relative, (fs::read(&path).expect("a file"), bits));
             }
