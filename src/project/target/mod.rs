@@ -1,9 +1,11 @@
 //! Where a project is.
 
+mod container;
 mod local;
 
 use std::{collections::BTreeMap, future::Future};
 
+pub use container::{ContainerDirectory, ContainerError};
 pub use local::LocalDirectory;
 
 use crate::render::files::{Edit, Existing, FilePath};

@@ -1,15 +1,16 @@
 //! Writing a project's files, looking at them, and removing them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::model::{KEEP, Model};
+use super::{
+    model::{KEEP, Model},
+    place::{self, Place},
+};
 use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
-    project::{
-        BringError, bring, look, remove,
-        target::{LocalDirectory, TargetError},
-    },
+    project::{BringError, bring, look, remove, target::TargetError},
     render::files::{Action, Desired, Policy, Written},
+    runtime::docker::Patience,
     session::Session,
 };
 
@@ -40,10 +41,19 @@ pub(super) async fn apply(
     cx: &mut Cx<Session>,
     prior: Option<&Model>,
     mut planned: Model,
+    limit: Duration,
 ) -> Result<Model, Diagnostics> {
     remember_secrets(&planned);
     let files = desired(&planned)?;
-    let target = LocalDirectory::new(&planned.directory);
+    let patience = Patience::new(limit, cx.cancellation());
+    planned.id = Some(planned.directory.clone());
+    planned.drifted.get_or_insert_default();
+    let rendered = planned.inputs().rendered()?;
+    planned.take(rendered);
+    let Some(target) = place::find(cx, &planned, patience).await? else {
+        planned.pending = Some(true);
+        return Ok(planned);
+    };
     let mut before = written(cx);
     if let Some(prior) = prior {
         // What is not a file of the project any more goes, if it is still ours.
@@ -79,14 +89,12 @@ pub(super) async fn apply(
     );
     before.extend(outlook.written);
     cx.private.set(WRITTEN, &before);
-    planned.id = Some(planned.directory.clone());
+    planned.pending = Some(false);
     planned.detected_package_manager = match &planned.detected_package_manager {
         None => outlook.manager.map(|it| it.to_string()),
         known => known.clone(),
     };
     planned.drifted = Some(Vec::new());
-    let rendered = planned.inputs().rendered()?;
-    planned.take(rendered);
     Ok(planned)
 }
 
@@ -97,8 +105,15 @@ pub(super) async fn read(
     mut model: Model,
 ) -> Result<Option<Model>, Diagnostics> {
     remember_secrets(&model);
+    // After an import nothing was rendered yet.
+    if model.files.is_none() {
+        let rendered = model.inputs().rendered()?;
+        model.take(rendered);
+    }
     let files = desired(&model)?;
-    let target = LocalDirectory::new(&model.directory);
+    let Some(target) = at_rest(cx, &model).await else {
+        return Ok(Some(model));
+    };
     match look(&target, &files, &written(cx)).await {
         Ok(outlook) => {
             let drifted = outlook
@@ -119,12 +134,18 @@ pub(super) async fn read(
             }
         }
     }
-    // After an import nothing was rendered yet.
-    if model.files.is_none() {
-        let rendered = model.inputs().rendered()?;
-        model.take(rendered);
-    }
     Ok(Some(model))
+}
+
+/// The directory, if it can be had. Containers come and go, and one that has gone has taken its
+/// files along or left them on a volume; either way there is nothing to look at.
+async fn at_rest(cx: &Cx<Session>, model: &Model) -> Option<Place> {
+    if model.container.is_some() && !cx.session.knows_docker() {
+        return None;
+    }
+    let limit = model.timeouts.clone().unwrap_or_default().read();
+    let patience = Patience::new(limit, cx.cancellation());
+    place::find(cx, model, patience).await.ok().flatten()
 }
 
 /// Removes what is still as it was written.
@@ -132,7 +153,9 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
     if prior.on_destroy.as_deref() == Some(KEEP) {
         return Ok(());
     }
-    let target = LocalDirectory::new(&prior.directory);
+    let Some(target) = at_rest(cx, prior).await else {
+        return Ok(());
+    };
     // Lines of a .gitignore guard files that may still be there.
     let files: Vec<Desired> = desired(prior)?
         .into_iter()
@@ -164,12 +187,15 @@ pub(super) fn import(id: &str) -> Model {
         package_manager: None,
         policies: None,
         install: None,
+        container: None,
         on_destroy: None,
+        timeouts: None,
         files: None,
         secret_files: None,
         install_script: None,
         secret_install_script: None,
         detected_package_manager: None,
+        pending: None,
         drifted: None,
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod inputs;
 mod lifecycle;
 mod model;
+mod place;
 mod plan;
 
 use self::model::Model;
@@ -27,7 +28,8 @@ impl Resource<Session> for ProjectResource {
     }
 
     async fn create(&self, cx: &mut Cx<Session>, planned: Model) -> Result<Model, Diagnostics> {
-        lifecycle::apply(cx, None, planned).await
+        let limit = planned.timeouts.clone().unwrap_or_default().create();
+        lifecycle::apply(cx, None, planned, limit).await
     }
 
     async fn read(&self, cx: &mut Cx<Session>, prior: Model) -> Result<Option<Model>, Diagnostics> {
@@ -40,7 +42,8 @@ impl Resource<Session> for ProjectResource {
         prior: Model,
         planned: Model,
     ) -> Result<Model, Diagnostics> {
-        lifecycle::apply(cx, Some(&prior), planned).await
+        let limit = planned.timeouts.clone().unwrap_or_default().update();
+        lifecycle::apply(cx, Some(&prior), planned, limit).await
     }
 
     async fn delete(&self, cx: &mut Cx<Session>, prior: Model) -> Result<(), Diagnostics> {

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{ImagesModel, Inputs, InstallModel, Rendered, SlugsModel, with_attributes};
 use crate::{
     convex::Secret,
-    plugin::schema::{Element, Fields, OnUpdate, Schema, list_of, string},
+    plugin::{
+        Timeouts,
+        schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, object, string},
+    },
     resources::deployment::model::OriginsModel,
 };
 
@@ -31,13 +34,23 @@ pub struct Model {
     pub package_manager: Option<String>,
     pub policies: Option<BTreeMap<String, String>>,
     pub install: Option<InstallModel>,
+    pub container: Option<ContainerModel>,
     pub on_destroy: Option<String>,
+    pub timeouts: Option<Timeouts>,
     pub files: Option<BTreeMap<String, String>>,
     pub secret_files: Option<BTreeMap<String, Secret>>,
     pub install_script: Option<String>,
     pub secret_install_script: Option<Secret>,
     pub detected_package_manager: Option<String>,
+    pub pending: Option<bool>,
     pub drifted: Option<Vec<String>>,
+}
+
+/// The container that the directory is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerModel {
+    pub id: Option<String>,
+    pub user: Option<String>,
 }
 
 /// Removes what is still as it was written when the resource is destroyed.
@@ -85,11 +98,29 @@ pub fn schema() -> Schema {
         .with("id", string("The directory.").computed(OnUpdate::Keep))
         .with(
             "directory",
-            string("Directory of the app on the machine that runs Terraform. It is made if there is none. Where that machine is not the workspace, use the data source with `coder_script` instead.")
+            string("Directory of the app: on the machine that runs Terraform or, with `container`, the absolute path in there. It is made if there is none.")
                 .required()
                 .replaces(),
         );
     let fields = with_attributes(fields)
+        .with(
+            "container",
+            object(
+                Fields::new()
+                    .with(
+                        "id",
+                        string("ID or name of the container, such as `one(docker_container.workspace[*].id)`. While it is null nothing is written; see `pending`.")
+                            .optional(),
+                    )
+                    .with(
+                        "user",
+                        string("Whose new files are: a name or number, with or without a group behind a colon. Default: the one that the container's programs run as.")
+                            .optional(),
+                    ),
+                "The container that the directory is in, on the provider's Docker host. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it.",
+            )
+            .optional(),
+        )
         .with(
             "on_destroy",
             string("What happens to the files when the resource is destroyed: `remove` (default) removes those that are still as they were written, apart from source; `keep` leaves all.")
@@ -103,10 +134,16 @@ pub fn schema() -> Schema {
                 .computed(OnUpdate::Keep),
         )
         .with(
+            "pending",
+            boolean("Whether the files wait for the container to be there.")
+                .computed(OnUpdate::Keep),
+        )
+        .with(
             "drifted",
             list_of(Element::String, "Paths of files that are missing or differ from what they should be, and that the next apply will bring in order.")
                 .computed(OnUpdate::Keep),
-        );
+        )
+        .with("timeouts", Timeouts::attribute());
     Schema::new(
         "The files of an app that uses a deployment: env files, scripts, and the source of a new app. What a person wrote is never lost: see `policies`.",
         fields,

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use super::{inputs::Inputs, model::Model};
 use crate::{
     convex::Secret,
-    plugin::{Plan, value::Path},
+    plugin::{Diagnostic, Known, Plan, value::Path},
 };
 
 /// What the files without secrets depend on.
@@ -34,7 +34,7 @@ pub fn finish(plan: &mut Plan<'_>) {
     if plan.deletes() {
         return;
     }
-    plan.set("drifted", &Vec::<String>::new());
+    container(plan);
     let known = |plan: &Plan<'_>, paths: &[&str]| {
         paths
             .iter()
@@ -83,6 +83,42 @@ pub fn finish(plan: &mut Plan<'_>) {
         _ => {
             plan.set_unknown("secret_files");
             plan.set_unknown("secret_install_script");
+        }
+    }
+}
+
+/// Says whether files will be written, or wait for the container.
+fn container(plan: &mut Plan<'_>) {
+    let config = plan.config();
+    let directory = config.get::<Option<String>>("directory").known().flatten();
+    if config.has("container") && directory.is_some_and(|it| !it.starts_with('/')) {
+        plan.report(
+            Diagnostic::error(
+                "Not an absolute path",
+                "In a container the directory must be an absolute path, such as /home/coder/app.",
+            )
+            .at("directory"),
+        );
+    }
+    let waits = match config.get::<Option<String>>("container.id") {
+        _ if !config.has("container") => Known::Known(false),
+        Known::Known(id) => Known::Known(id.is_none()),
+        Known::Unknown => Known::Unknown,
+    };
+    let prior = plan.prior::<Vec<String>>("drifted").unwrap_or_default();
+    match waits {
+        Known::Known(false) => {
+            plan.set("pending", &false);
+            plan.set("drifted", &Vec::<String>::new());
+        }
+        // Nothing can be brought in order.
+        Known::Known(true) => {
+            plan.set("pending", &true);
+            plan.set("drifted", &prior);
+        }
+        Known::Unknown => {
+            plan.set_unknown("pending");
+            plan.set_unknown("drifted");
         }
     }
 }

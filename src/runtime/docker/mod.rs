@@ -8,6 +8,7 @@ mod archive;
 mod error;
 mod exec;
 mod execute;
+mod files;
 mod image;
 mod observe;
 mod transport;
@@ -21,6 +22,7 @@ pub use self::{
     error::DockerError,
     exec::ExecTransport,
     execute::Job,
+    files::{InContainer, Owner, Put},
     observe::Credentials,
     transport::{ApiVersion, Endpoint, EndpointError},
 };

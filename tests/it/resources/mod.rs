@@ -7,6 +7,7 @@ mod env;
 mod interrupted;
 mod modes;
 mod project;
+mod project_in_container;
 mod refusals;
 mod secrecy;
 mod verification;
