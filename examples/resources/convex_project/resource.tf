@@ -1,0 +1,35 @@
+# An app beside its deployment, on the machine that runs Terraform.
+
+terraform {
+  required_providers {
+    convex = {
+      source = "coder-convex/convex"
+    }
+  }
+}
+
+resource "convex_deployment" "app" {
+  name = "app"
+
+  network = {
+    publish = { api = 3210, site = 3211, dashboard = 6791 }
+  }
+}
+
+resource "convex_env" "app" {
+  deployment = convex_deployment.app.id
+  auth       = { site_url = "http://localhost:5173" }
+}
+
+resource "convex_project" "app" {
+  directory = "${path.root}/app"
+  origins   = convex_deployment.app.origins
+  url       = convex_deployment.app.urls.api
+  admin_key = convex_deployment.app.admin_key
+
+  # Managed by default, so a change of it would be set aside and repaired. Here
+  # it is written once and then left to whoever works on the app.
+  policies = {
+    "start-convex-backend.sh" = "create"
+  }
+}
