@@ -197,7 +197,7 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     }
 
     // Again, with variables of one's own, as people write them.
-    let own = "A=plain # c\nB='it is $HOME `id` \"x\" \\n'\nexport C = \"two\\nlines \\\"q\\\" \\$x\"\nD='a\nb'\nE=\nF=`b'\"c`\nG=a#b\nH= # c\nI=é{\"k\": 1}\r\nJ=x=y\nK=#k\n  L  =  l  \nM=\"\"\n";
+    let own = "A=plain # c\nB='it is $HOME `id` \"x\" \\n'\nexport C = \"two\\nlines \\\"q\\\" \\$x\"\nD='a\nb'\nE=\nF=`b'\"c`\nG=a#b\nH= # c\nI=é{\"k\": 1}\r\nJ=x=y\nK=#k\n  L  =  l  \nM=\"\"\nN=a # b # c\n";
     let file = app.path().join(".env.convex.deployment");
     fs::write(&file, app.read(".env.convex.deployment") + own).unwrap();
     let before = apps::files(app.path());
@@ -205,7 +205,7 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     assert_eq!(apps::files(app.path()), before);
     let mut all = expected(&site);
     let read = user_variables(&app.read(".env.convex.deployment")).unwrap();
-    assert_eq!(read.len(), 10);
+    assert_eq!(read.len(), 11);
     all.extend(
         read.into_iter()
             .map(|(name, value)| (name, value.expose().to_owned())),

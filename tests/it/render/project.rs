@@ -320,3 +320,43 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
         "{said}"
     );
 }
+
+/// With the real npm: what package.json declares can be had, and fits together.
+#[test]
+fn the_install_script_installs_what_package_json_declares() {
+    let app = TempDir::new().unwrap();
+    let mut project = project();
+    project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+    let install = Install {
+        deploy: false,
+        ..install(app.path())
+    };
+    let script = project.install_script(&install);
+    apps::write(app.path(), "install.sh", script.expose());
+    let output = Command::new("bash")
+        .arg("install.sh")
+        .current_dir(app.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for program in ["convex", "vite", "tsc", "npm-run-all"] {
+        let program = app.path().join("node_modules/.bin").join(program);
+        assert!(program.exists(), "{}", program.display());
+    }
+    // The scripts find each other: dev runs its two parts side by side.
+    apps::write(
+        app.path(),
+        "scripts/setup-convex.sh",
+        "#!/bin/sh\necho set up\n",
+    );
+    apps::write(
+        app.path(),
+        "vite.config.ts",
+        "console.log('served'); process.exit(0);\n",
+    );
+    let said = run(Command::new("npm")
+        .args(["run", "dev"])
+        .current_dir(app.path()));
+    assert!(said.contains("set up") && said.contains("served"), "{said}");
+}
