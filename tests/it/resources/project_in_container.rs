@@ -30,7 +30,7 @@ impl Workspace {
     /// Makes the container anew, as each start of a workspace does, and returns its ID.
     fn run(&self) -> String {
         let _ = std::process::Command::new("docker")
-            .args(["rm", "-f", &self.name])
+            .args(["rm", "-f", "-v", &self.name])
             .output();
         let id = docker(&[
             "run",
@@ -114,7 +114,7 @@ on_each_core! {
         assert_eq!(project.state("convex_project.app")["detected_package_manager"], "pnpm");
 
         // Stopped: nothing is asked, nothing fails.
-        docker(&["rm", "-f", &workspace.name]);
+        docker(&["rm", "-f", "-v", &workspace.name]);
         configure(&project, &blocks("id = null", ""));
         project.apply().ok();
         project.assert_no_changes();
@@ -135,7 +135,7 @@ on_each_core! {
         assert!(!left.lines().any(|it| it == "start-convex-backend.sh"), "{left}");
         // A container that has gone is no reason for a destroy to fail.
         project.apply().ok();
-        docker(&["rm", "-f", &workspace.name]);
+        docker(&["rm", "-f", "-v", &workspace.name]);
         project.destroy().ok();
     }
 }
