@@ -236,7 +236,11 @@ async fn ask_inside(cx: &Cx<Session>, deployment: &str, live: &Live) -> Result<P
         Diagnostic::error("The deployment cannot be asked", error.to_string())
     };
     let name = DeploymentName::parse(deployment).map_err(|error| failed(&error))?;
-    let key = AdminKey::issue(&live.instance_name, &live.secret, Access::Full)
+    let secret = live
+        .secret
+        .as_ref()
+        .ok_or_else(|| failed(&"its instance secret is not known"))?;
+    let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| failed(&error))?;
     let container = Names::of(&name).container(Role::Backend);
     let patience = Patience::new(PATIENCE, cx.cancellation());

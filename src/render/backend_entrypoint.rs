@@ -12,4 +12,4 @@ pub const VERSION: u32 = 1;
 
 /// The script. It hands over to the start script of the image, so that the backend is started as
 /// the image means it, with credentials, flags and database of its release.
-pub const SCRIPT: &str = include_str!("backend_entrypoint.sh");
+pub const SCRIPT: &str = include_str!("project/templates/convex-backend-entrypoint.sh");

@@ -4,7 +4,10 @@ use super::{
     Project,
     template::{compose, fill},
 };
-use crate::render::files::{Body, Desired, FilePath, Mode, Policy};
+use crate::render::{
+    backend_entrypoint,
+    files::{Body, Desired, FilePath, Mode, Policy},
+};
 
 impl Project {
     /// The name of the compose project, which may only have some characters.
@@ -43,7 +46,7 @@ impl Project {
             Desired {
                 path: FilePath::known("convex-backend-entrypoint.sh"),
                 policy: Policy::Managed,
-                body: Body::Text(include_str!("templates/convex-backend-entrypoint.sh").to_owned()),
+                body: Body::Text(backend_entrypoint::SCRIPT.to_owned()),
                 mode: Mode::Program,
             },
         ]

@@ -189,7 +189,6 @@ on_each_core! {
             }
         }
         assert!(places.len() > 5 && forms_tried > 30);
-        println!("searched {} places for {forms_tried} forms of secrets", places.len());
         project.destroy().ok();
     }
 }
