@@ -10,7 +10,10 @@ use crate::{
         Config, Diagnostic, Diagnostics, Known, Members, Provider,
         schema::{Fields, Schema, object, string},
     },
-    resources::{deployment::DeploymentResource, env::EnvResource, project::ProjectResource},
+    resources::{
+        admin_key_file::AdminKeyFileResource, deployment::DeploymentResource, env::EnvResource,
+        project::ProjectResource,
+    },
     runtime::docker::Endpoint,
     session::Session,
 };
@@ -104,6 +107,7 @@ impl Provider for Convex {
 
     fn members(&self) -> Members<Session> {
         Members::new()
+            .resource("convex_admin_key_file", AdminKeyFileResource)
             .resource("convex_deployment", DeploymentResource)
             .resource("convex_env", EnvResource)
             .resource("convex_project", ProjectResource)

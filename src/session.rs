@@ -70,11 +70,17 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// Whether its keys will be others than those it has, if it has any.
+    /// Whether this run gives it other keys than it had, if it had any.
+    #[must_use]
+    pub fn gets_keys(&self) -> bool {
+        let planned = self.planned.as_ref();
+        planned.is_some_and(|it| it.creates || it.renews_secret)
+    }
+
+    /// Whether it will get other keys than those it has.
     #[must_use]
     pub fn awaits_keys(&self) -> bool {
-        let planned = self.planned.as_ref();
-        planned.is_some_and(|it| it.creates || it.renews_secret) && !self.applied
+        self.gets_keys() && !self.applied
     }
 }
 

@@ -1,8 +1,10 @@
 //! Managed resources: where the domain's words and Terraform's meet.
 
+pub mod admin_key_file;
 pub mod deployment;
 mod diagnose;
 pub mod env;
+mod place;
 pub mod project;
 
 pub use self::deployment::find_instance;

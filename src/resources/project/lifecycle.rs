@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    model::{KEEP, Model},
-    place::{self, Place},
-};
+use super::model::{KEEP, Model};
 use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
     project::{BringError, bring, look, remove, target::TargetError},
     render::files::{Action, Desired, Policy, Written},
+    resources::place::{self, Place},
     runtime::docker::Patience,
     session::Session,
 };
@@ -50,7 +48,9 @@ pub(super) async fn apply(
     planned.drifted.get_or_insert_default();
     let rendered = planned.inputs().rendered()?;
     planned.take(rendered);
-    let Some(target) = place::find(cx, &planned, patience).await? else {
+    let Some(target) =
+        place::find(cx, &planned.directory, planned.container.as_ref(), patience).await?
+    else {
         planned.pending = Some(true);
         return Ok(planned);
     };
@@ -145,7 +145,10 @@ async fn at_rest(cx: &Cx<Session>, model: &Model) -> Option<Place> {
     }
     let limit = model.timeouts.clone().unwrap_or_default().read();
     let patience = Patience::new(limit, cx.cancellation());
-    place::find(cx, model, patience).await.ok().flatten()
+    place::find(cx, &model.directory, model.container.as_ref(), patience)
+        .await
+        .ok()
+        .flatten()
 }
 
 /// Removes what is still as it was written.

@@ -3,7 +3,6 @@
 pub(crate) mod inputs;
 mod lifecycle;
 mod model;
-mod place;
 mod plan;
 
 use self::model::Model;

@@ -9,9 +9,9 @@ use crate::{
     convex::Secret,
     plugin::{
         Timeouts,
-        schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, object, string},
+        schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, string},
     },
-    resources::deployment::model::OriginsModel,
+    resources::{deployment::model::OriginsModel, place::ContainerModel},
 };
 
 /// The attributes of `convex_project`.
@@ -44,13 +44,6 @@ pub struct Model {
     pub detected_package_manager: Option<String>,
     pub pending: Option<bool>,
     pub drifted: Option<Vec<String>>,
-}
-
-/// The container that the directory is in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerModel {
-    pub id: Option<String>,
-    pub user: Option<String>,
 }
 
 /// Removes what is still as it was written when the resource is destroyed.
@@ -105,21 +98,7 @@ pub fn schema() -> Schema {
     let fields = with_attributes(fields)
         .with(
             "container",
-            object(
-                Fields::new()
-                    .with(
-                        "id",
-                        string("ID or name of the container, such as `one(docker_container.workspace[*].id)`. While it is null nothing is written; see `pending`.")
-                            .optional(),
-                    )
-                    .with(
-                        "user",
-                        string("Whose new files are: a name or number, with or without a group behind a colon. Default: the one that the container's programs run as.")
-                            .optional(),
-                    ),
-                "The container that the directory is in, on the provider's Docker host. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it.",
-            )
-            .optional(),
+            ContainerModel::attribute("The container that the directory is in, on the provider's Docker host. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it."),
         )
         .with(
             "on_destroy",

@@ -1,5 +1,6 @@
 //! Resources on real Docker, run by real Terraform.
 
+mod admin_key_file;
 mod budget;
 mod deployment;
 mod drift;

@@ -1,10 +1,14 @@
-//! Where a project's files are.
+//! Where files are written: on this machine, or in a container.
 
 use std::collections::BTreeMap;
 
-use super::model::Model;
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    plugin::{Cx, Diagnostic},
+    plugin::{
+        Cx, Diagnostic,
+        schema::{Attr, Fields, Group, Optional, object, string},
+    },
     project::target::{
         ContainerDirectory, ContainerError, LocalDirectory, Surrounding, Target, TargetError,
     },
@@ -14,6 +18,36 @@ use crate::{
     session::Session,
 };
 
+/// The container that a directory is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerModel {
+    /// Its ID or name; absent while it is not there.
+    pub id: Option<String>,
+    /// Whose new files are.
+    pub user: Option<String>,
+}
+
+impl ContainerModel {
+    /// The attribute.
+    pub fn attribute(description: &'static str) -> Attr<Optional, Group> {
+        object(
+            Fields::new()
+                .with(
+                    "id",
+                    string("ID or name of the container, such as `one(docker_container.workspace[*].id)`. While it is null nothing is written; see `pending`.")
+                        .optional(),
+                )
+                .with(
+                    "user",
+                    string("Whose new files are: a name or number, with or without a group behind a colon. Default: the one that the container's programs run as.")
+                        .optional(),
+                ),
+            description,
+        )
+        .optional()
+    }
+}
+
 /// Either kind of directory.
 pub enum Place {
     /// On this machine.
@@ -22,24 +56,25 @@ pub enum Place {
     Container(Box<ContainerDirectory>),
 }
 
-/// The directory of a project; `None` while its container is not there.
+/// A directory; `None` while its container is not there.
 pub async fn find(
     cx: &Cx<Session>,
-    model: &Model,
+    directory: &str,
+    container: Option<&ContainerModel>,
     patience: Patience,
 ) -> Result<Option<Place>, Diagnostic> {
-    let Some(container) = &model.container else {
-        return Ok(Some(Place::Local(LocalDirectory::new(&model.directory))));
+    let Some(container) = container else {
+        return Ok(Some(Place::Local(LocalDirectory::new(directory))));
     };
     let Some(id) = &container.id else {
         return Ok(None);
     };
     let docker = cx.session.docker()?;
     let user = container.user.as_deref();
-    match ContainerDirectory::find(docker, id, &model.directory, user, patience).await {
+    match ContainerDirectory::find(docker, id, directory, user, patience).await {
         Ok(directory) => Ok(Some(Place::Container(Box::new(directory)))),
         Err(ContainerError::Docker(error)) => Err(docker_error(
-            &format!("the project in container {id}"),
+            &format!("{directory} in container {id}"),
             error,
         )),
         Err(error @ ContainerError::NoContainer(_)) => {

@@ -1,0 +1,305 @@
+use std::collections::BTreeMap;
+
+use super::{Conflict, Kind, Step, steps};
+use crate::{
+    convex::DeploymentName,
+    runtime::{
+        ContainerSpec, Desired, Entrypoint, Existing, Observed, ObservedContainer, Program,
+        Publish, Role, State, labels,
+    },
+};
+
+fn program(image: &str) -> Program {
+    Program {
+        image: image.to_owned(),
+        env: [("ORIGIN".to_owned(), "http://a".to_owned())].into(),
+        user_env: Vec::new(),
+        memory: None,
+    }
+}
+
+fn desired() -> Desired {
+    Desired {
+        name: DeploymentName::parse("demo").unwrap(),
+        running: true,
+        renew_backend: false,
+        backend: program("backend:1"),
+        dashboard: Some(program("dashboard:1")),
+        entrypoint: None,
+        publish: Publish::default(),
+        labels: BTreeMap::new(),
+    }
+}
+
+/// What there is once `spec` is carried out.
+fn running(spec: &ContainerSpec) -> ObservedContainer {
+    ObservedContainer {
+        id: format!("id-{}", spec.role),
+        image: spec.program.image.clone(),
+        image_id: "sha256:0".to_owned(),
+        state: State::Running,
+        env: spec.program.env.clone(),
+        labels: spec.labels.clone(),
+        volumes: spec
+            .volume
+            .iter()
+            .map(|volume| ("/convex/data".to_owned(), volume.clone()))
+            .collect(),
+        networks: [spec.network.clone()].into(),
+        ports: spec.ports.clone(),
+        memory: spec.program.memory,
+        restarts: true,
+        image_env: None,
+    }
+}
+
+fn all_there(desired: &Desired) -> Observed {
+    let labelled = |role| Existing {
+        labels: desired.object_labels(role),
+    };
+    Observed {
+        network: Some(labelled("network")),
+        volume: Some(labelled("data")),
+        backend: Some(running(&desired.backend_container())),
+        dashboard: desired.dashboard_container().as_ref().map(running),
+        probe: None,
+    }
+}
+
+#[test]
+fn from_nothing_everything_is_made_in_order() {
+    use Role::{Backend, Dashboard};
+    assert_eq!(
+        steps(&desired(), &Observed::default()).unwrap(),
+        [
+            Step::CreateNetwork,
+            Step::CreateVolume,
+            Step::CreateContainer(Backend),
+            Step::StoreSecrets,
+            Step::Start(Backend),
+            Step::AwaitReady(Backend),
+            Step::KeepRunning(Backend),
+            Step::CreateContainer(Dashboard),
+            Step::Start(Dashboard),
+            Step::AwaitReady(Dashboard),
+            Step::KeepRunning(Dashboard),
+        ]
+    );
+}
+
+#[test]
+fn when_all_is_as_it_should_be_nothing_is_done() {
+    let desired = desired();
+    assert_eq!(steps(&desired, &all_there(&desired)).unwrap(), []);
+}
+
+#[test]
+fn a_changed_origin_makes_the_containers_anew_and_nothing_else() {
+    let mut changed = desired();
+    let before = all_there(&changed);
+    for program in [Some(&mut changed.backend), changed.dashboard.as_mut()] {
+        program
+            .unwrap()
+            .env
+            .insert("ORIGIN".to_owned(), "http://b".to_owned());
+    }
+    let todo = steps(&changed, &before).unwrap();
+    assert_eq!(
+        todo[..2],
+        [
+            Step::RemoveContainer(Role::Dashboard),
+            Step::RemoveContainer(Role::Backend)
+        ]
+    );
+    assert!(!todo.contains(&Step::CreateVolume));
+    assert!(!todo.contains(&Step::RemoveNetwork));
+    assert!(todo.contains(&Step::AwaitReady(Role::Backend)));
+}
+
+#[test]
+fn each_difference_of_a_container_makes_it_anew() {
+    type Edit = fn(&mut ObservedContainer);
+    let edits: [Edit; 7] = [
+        |it| it.image = "other".to_owned(),
+        |it| it.env = [("ORIGIN".to_owned(), "x".to_owned())].into(),
+        |it| it.env.clear(),
+        |it| it.ports = [(3210, 1)].into(),
+        |it| it.volumes.clear(),
+        |it| it.networks.clear(),
+        |it| {
+            it.labels
+                .extend([(labels::ENV.to_owned(), "GONE".to_owned())]);
+        },
+    ];
+    let desired = desired();
+    for (number, edit) in edits.into_iter().enumerate() {
+        let mut observed = all_there(&desired);
+        edit(observed.backend.as_mut().unwrap());
+        let todo = steps(&desired, &observed).unwrap();
+        assert_eq!(
+            todo.first(),
+            Some(&Step::RemoveContainer(Role::Backend)),
+            "edit {number}"
+        );
+    }
+}
+
+#[test]
+fn a_variable_too_many_is_told_from_the_images_own() {
+    let desired = desired();
+    let mut observed = all_there(&desired);
+    let backend = observed.backend.as_mut().unwrap();
+    backend.env.insert("PATH".to_owned(), "/bin".to_owned());
+    backend.image_env = Some([("PATH".to_owned(), "/bin".to_owned())].into());
+    assert_eq!(steps(&desired, &observed).unwrap(), []);
+    let backend = observed.backend.as_mut().unwrap();
+    backend.env.insert("EXTRA".to_owned(), "1".to_owned());
+    assert!(!steps(&desired, &observed).unwrap().is_empty());
+}
+
+#[test]
+fn a_memory_limit_is_changed_in_place() {
+    let mut desired = desired();
+    let observed = all_there(&desired);
+    desired.backend.memory = Some(1 << 30);
+    assert_eq!(
+        steps(&desired, &observed).unwrap(),
+        [Step::LimitMemory(Role::Backend)]
+    );
+}
+
+#[test]
+fn a_missing_dashboard_is_made_again_beside_a_backend_that_runs_on() {
+    let desired = desired();
+    let mut observed = all_there(&desired);
+    observed.dashboard = None;
+    let todo = steps(&desired, &observed).unwrap();
+    assert_eq!(todo[0], Step::CreateContainer(Role::Dashboard));
+    assert!(!todo.contains(&Step::Start(Role::Backend)));
+}
+
+#[test]
+fn a_container_that_does_not_run_is_made_anew() {
+    let desired = desired();
+    let ended = State::Exited {
+        code: 0,
+        out_of_memory: false,
+    };
+    let looping = State::Restarting { code: 1 };
+    for state in [ended, looping, State::Dying, State::Paused] {
+        let mut observed = all_there(&desired);
+        observed.backend.as_mut().unwrap().state = state;
+        let todo = steps(&desired, &observed).unwrap();
+        assert_eq!(todo[0], Step::RemoveContainer(Role::Backend), "{state:?}");
+    }
+}
+
+#[test]
+fn a_create_that_died_before_the_end_is_finished() {
+    let desired = desired();
+    let mut observed = all_there(&desired);
+    observed.backend.as_mut().unwrap().restarts = false;
+    observed.dashboard.as_mut().unwrap().state = State::Created;
+    observed.probe = Some(Existing::default());
+    assert_eq!(
+        steps(&desired, &observed).unwrap(),
+        [
+            Step::RemoveContainer(Role::Probe),
+            Step::AwaitReady(Role::Backend),
+            Step::KeepRunning(Role::Backend),
+            Step::Start(Role::Dashboard),
+            Step::AwaitReady(Role::Dashboard),
+            Step::KeepRunning(Role::Dashboard),
+        ]
+    );
+}
+
+#[test]
+fn stopping_keeps_the_volume_and_a_second_stop_does_nothing() {
+    let mut desired = desired();
+    let observed = all_there(&desired);
+    desired.running = false;
+    assert_eq!(
+        steps(&desired, &observed).unwrap(),
+        [
+            Step::RemoveContainer(Role::Dashboard),
+            Step::RemoveContainer(Role::Backend),
+            Step::RemoveNetwork,
+        ]
+    );
+    let stopped = Observed {
+        volume: observed.volume,
+        ..Observed::default()
+    };
+    assert_eq!(steps(&desired, &stopped).unwrap(), []);
+    assert_eq!(
+        steps(&desired, &Observed::default()).unwrap(),
+        [Step::CreateVolume]
+    );
+}
+
+#[test]
+fn a_disabled_dashboard_goes() {
+    let mut desired = desired();
+    let observed = all_there(&desired);
+    desired.dashboard = None;
+    assert_eq!(
+        steps(&desired, &observed).unwrap(),
+        [Step::RemoveContainer(Role::Dashboard)]
+    );
+}
+
+#[test]
+fn a_new_secret_makes_a_running_backend_start_anew() {
+    let mut desired = desired();
+    let observed = all_there(&desired);
+    desired.renew_backend = true;
+    let todo = steps(&desired, &observed).unwrap();
+    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    assert!(todo.contains(&Step::StoreSecrets));
+}
+
+#[test]
+fn an_entrypoint_of_our_own_needs_its_files_before_each_start() {
+    let mut desired = desired();
+    let plain = all_there(&desired);
+    desired.entrypoint = Some(Entrypoint {
+        command: "/start".to_owned(),
+        version: "1".to_owned(),
+    });
+    let todo = steps(&desired, &plain).unwrap();
+    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    let at = |step: &Step| todo.iter().position(|it| it == step).unwrap();
+    assert!(at(&Step::PutFiles) < at(&Step::Start(Role::Backend)));
+    assert_eq!(steps(&desired, &all_there(&desired)).unwrap(), []);
+
+    // Another key or script at the same path.
+    let before = all_there(&desired);
+    desired.entrypoint.as_mut().unwrap().version = "2".to_owned();
+    assert!(!steps(&desired, &before).unwrap().is_empty());
+    // And without it, the image's own again.
+    desired.entrypoint = None;
+    assert!(!steps(&desired, &before).unwrap().is_empty());
+}
+
+#[test]
+fn what_belongs_to_others_is_a_conflict() {
+    let desired = desired();
+    let mut foreign = all_there(&desired);
+    foreign.volume = Some(Existing {
+        labels: [(labels::DEPLOYMENT.to_owned(), "other".to_owned())].into(),
+    });
+    assert_eq!(
+        steps(&desired, &foreign).unwrap_err(),
+        Conflict {
+            kind: Kind::Volume,
+            name: "demo-data".to_owned(),
+            owner: Some("other".to_owned()),
+        }
+    );
+    let mut stranger = all_there(&desired);
+    stranger.dashboard.as_mut().unwrap().labels.clear();
+    let conflict = steps(&desired, &stranger).unwrap_err();
+    assert_eq!((conflict.kind, conflict.owner), (Kind::Container, None));
+    assert_eq!(conflict.name, "demo-dashboard");
+}
