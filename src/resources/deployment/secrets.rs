@@ -59,7 +59,7 @@ impl Secrets {
         // A state without it: switched on just now, or imported when stopped.
         let asks_for_secret = keeps && !rotates && given.is_none();
         let entrypoint = work.settings.entrypoint.as_ref();
-        let asks_for_key = entrypoint.is_some_and(|it| it.key.is_none());
+        let asks_for_key = work.settings.running && entrypoint.is_some_and(|it| it.key.is_none());
         let stored = if asks_for_secret || asks_for_key {
             work.stored_credentials(observed).await?
         } else {
@@ -82,7 +82,9 @@ impl Secrets {
             instance,
             ..Self::default()
         };
-        secrets.add_application(&work.settings, &stored).await?;
+        if work.settings.running {
+            secrets.add_application(&work.settings, &stored).await?;
+        }
         Ok(secrets)
     }
 
