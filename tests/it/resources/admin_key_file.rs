@@ -66,7 +66,7 @@ on_each_core! {
         let path = directory.path().join("below/admin_key");
         let all = |attributes: &str, more: &str| format!(
             "{}\nresource \"convex_admin_key_file\" \"app\" {{\n deployment = convex_deployment.app.id\n path = {:?}\n {more}\n}}",
-            deployment(&name, &format!("secrets_in_state = false\n {attributes}")), path
+            deployment(&name, &format!("secrets_in_state = false\n {attributes}")), path.display().to_string()
         );
         let project = Project::new(core, &config(&all("", "")));
         project.apply().ok();
