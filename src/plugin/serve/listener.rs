@@ -108,9 +108,9 @@ impl Listener {
         tls: Option<TlsAcceptor>,
     ) -> (
         impl stream::Stream<Item = io::Result<Connection>>,
-        watch::Receiver<usize>,
+        watch::Receiver<Connections>,
     ) {
-        let (count, counter) = watch::channel(0);
+        let (count, counter) = watch::channel(Connections::default());
         let count = Arc::new(count);
         let (ready, incoming) = mpsc::channel(4);
         tokio::spawn(async move {
@@ -175,19 +175,32 @@ impl Socket {
     }
 }
 
+/// How many connections there were and are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Connections {
+    /// How many were accepted so far. One that is gone at once is noticed by
+    /// this number alone.
+    pub(super) accepted: usize,
+    /// How many of them are open.
+    pub(super) open: usize,
+}
+
 /// Counts as one open connection for as long as it lives.
-struct Open(Arc<watch::Sender<usize>>);
+struct Open(Arc<watch::Sender<Connections>>);
 
 impl Open {
-    fn new(count: &Arc<watch::Sender<usize>>) -> Self {
-        count.send_modify(|open| *open += 1);
+    fn new(count: &Arc<watch::Sender<Connections>>) -> Self {
+        count.send_modify(|it| {
+            it.accepted += 1;
+            it.open += 1;
+        });
         Self(Arc::clone(count))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
+        self.0.send_modify(|it| it.open -= 1);
     }
 }
 

@@ -15,7 +15,11 @@ use std::{io, io::Write, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{companions::Companions, listener::Listener, tls::Identity};
+use self::{
+    companions::Companions,
+    listener::{Connections, Listener},
+    tls::Identity,
+};
 pub use self::{
     handshake::{Launch, Refusal},
     log::{LogLevel, install as install_log},
@@ -162,16 +166,17 @@ fn watch_signals(quit: CancellationToken, debugging: bool) -> io::Result<()> {
 
 /// A Terraform that was killed says no goodbye; its connection just ends.
 async fn quit_when_orphaned(
-    mut connections: tokio::sync::watch::Receiver<usize>,
+    mut connections: tokio::sync::watch::Receiver<Connections>,
     quit: CancellationToken,
 ) {
     loop {
-        if connections.wait_for(|open| *open > 0).await.is_err()
-            || connections.wait_for(|open| *open == 0).await.is_err()
-        {
+        let alone = connections
+            .wait_for(|it| it.accepted > 0 && it.open == 0)
+            .await;
+        let Ok(before) = alone.map(|it| it.accepted) else {
             return;
-        }
-        let back = connections.wait_for(|open| *open > 0);
+        };
+        let back = connections.wait_for(|it| it.accepted > before);
         if tokio::time::timeout(ORPHANED, back).await.is_err() {
             tracing::info!("Terraform is gone; exiting");
             quit.cancel();

@@ -264,7 +264,8 @@ async fn a_plugin_whose_terraform_was_killed_goes_too() {
     let mut client = plugin.connect().await;
     thing_type(&mut client).await;
     drop(client);
-    assert!(plugin.ended_within(Duration::from_secs(15)).await.is_some());
+    // Ten seconds' patience, and a machine that has other things to do.
+    assert!(plugin.ended_within(Duration::from_secs(40)).await.is_some());
     assert_eq!(plugin.left_behind(), Vec::<std::path::PathBuf>::new());
 }
 
