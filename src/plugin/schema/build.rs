@@ -486,7 +486,7 @@ impl<C> Fields<C> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Element, Fields, map_of, number, object, string};
+    use super::{Element, Fields, OnUpdate, map_of, number, object, string};
     use crate::plugin::{
         schema::Schema,
         value::{Path, Value},
@@ -542,6 +542,23 @@ mod tests {
             culprits,
             ["inner.count", "inner.policy", "names[\"x\"]", "port"]
         );
+    }
+
+    #[test]
+    fn what_the_provider_decides_cannot_be_given() {
+        let schema = Schema::new(
+            "A test.",
+            Fields::new()
+                .with("id", string("").computed(OnUpdate::Keep))
+                .with("kept", string("").optional().inferred(OnUpdate::Keep)),
+        );
+        let config = |id: Value| Value::from([("id", id), ("kept", Value::from("x"))]);
+        assert!(schema.check(&config(Value::Null)).is_empty());
+        for given in [Value::from("x"), Value::Unknown] {
+            let found = schema.check(&config(given));
+            let culprits: Vec<_> = found.iter().filter_map(|it| it.path()).collect();
+            assert_eq!(culprits, [&Path::of("id")]);
+        }
     }
 
     #[test]

@@ -252,6 +252,16 @@ fn check_object(attributes: &Attributes, value: &Value, path: &Path, problems: &
             continue;
         };
         let path = path.attribute(name);
+        if !attribute.presence.is_configurable() {
+            problems.push(
+                Diagnostic::error(
+                    "Attribute cannot be set",
+                    format!("{path} is decided by the provider, and only read. Remove it."),
+                )
+                .at(path),
+            );
+            continue;
+        }
         if !value.is_unknown() {
             for check in &attribute.checks {
                 (check.0)(value, &path, problems);
