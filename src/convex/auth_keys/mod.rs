@@ -5,18 +5,22 @@
 //! 0.0.95, `src/cli/generateKeys.ts`).
 
 use aws_lc_rs::digest;
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::crypto::CryptoError;
 use super::secret::Secret;
 
+mod better_auth;
 mod pem;
+mod xchacha;
+
+pub use better_auth::{BetterAuthSecret, BetterAuthSecretError};
 
 /// The smallest modulus, in bits. RS256 demands it (RFC 7518, section 3.3).
 pub const MIN_BITS: usize = 2048;
@@ -48,6 +52,16 @@ impl KeySize {
             3072 => Ok(Self::Rsa3072),
             4096 => Ok(Self::Rsa4096),
             _ => Err(KeySizeError { bits }),
+        }
+    }
+
+    /// The number of bits.
+    #[must_use]
+    pub const fn bits(self) -> u64 {
+        match self {
+            Self::Rsa2048 => 2048,
+            Self::Rsa3072 => 3072,
+            Self::Rsa4096 => 4096,
         }
     }
 }
@@ -105,6 +119,7 @@ const HOW: &str = "Give an RSA key in PKCS#8 PEM form, as \
 #[derive(Clone)]
 pub struct AuthKeys {
     pkcs8: Zeroizing<Vec<u8>>,
+    spki: Vec<u8>,
     modulus: Vec<u8>,
     exponent: Vec<u8>,
 }
@@ -142,8 +157,10 @@ impl AuthKeys {
     fn new(pair: &rsa::KeyPair) -> Result<Self, Unspecified> {
         let der: Pkcs8V1Der<'_> = pair.as_der()?;
         let public = pair.public_key();
+        let spki: PublicKeyX509Der<'_> = public.as_der()?;
         Ok(Self {
             pkcs8: Zeroizing::new(der.as_ref().to_vec()),
+            spki: spki.as_ref().to_vec(),
             modulus: public.modulus().big_endian_without_leading_zero().to_vec(),
             exponent: public.exponent().big_endian_without_leading_zero().to_vec(),
         })
@@ -152,18 +169,13 @@ impl AuthKeys {
     /// The private key as PKCS#8 PEM with lines of 64 characters and a line break at the end.
     #[must_use]
     pub fn private_key_pem(&self) -> Secret {
-        let base64 = Zeroizing::new(STANDARD.encode(&self.pkcs8));
-        let mut pem = format!("{}\n", pem::BEGIN);
-        let mut rest = base64.as_str();
-        while !rest.is_empty() {
-            let (line, tail) = rest.split_at(rest.len().min(64));
-            pem.push_str(line);
-            pem.push('\n');
-            rest = tail;
-        }
-        pem.push_str(pem::END);
-        pem.push('\n');
-        Secret::from(pem)
+        Secret::from(pem::encode(pem::PRIVATE, &self.pkcs8))
+    }
+
+    /// The public key as PEM, in the form `BEGIN PUBLIC KEY` (SPKI), with a line break at the end.
+    #[must_use]
+    pub fn public_key_pem(&self) -> String {
+        pem::encode(pem::PUBLIC, &self.spki)
     }
 
     /// The private key on one line: the PEM without its last line break, and one blank for every
@@ -227,6 +239,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use aws_lc_rs::{rand, signature};
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 
@@ -304,10 +317,25 @@ mod tests {
     }
 
     #[test]
+    fn the_public_key_is_what_the_pem_says() {
+        let pem = KEYS.public_key_pem();
+        let body = pem
+            .strip_prefix("-----BEGIN PUBLIC KEY-----\n")
+            .and_then(|rest| rest.strip_suffix("-----END PUBLIC KEY-----\n"))
+            .unwrap();
+        let der = STANDARD.decode(body.replace('\n', "")).unwrap();
+        let public = rsa::PublicEncryptingKey::from_der(&der).unwrap();
+        assert_eq!(public.key_size_bits(), 2048);
+        assert!(der.windows(256).any(|window| window == KEYS.modulus));
+    }
+
+    #[test]
     fn larger_keys_can_be_made() {
         assert_eq!(KEYS.bits(), 2048);
         assert_eq!(AuthKeys::generate(KeySize::Rsa3072).unwrap().bits(), 3072);
-        assert_eq!(KeySize::from_bits(4096), Ok(KeySize::Rsa4096));
+        for size in [KeySize::Rsa2048, KeySize::Rsa3072, KeySize::Rsa4096] {
+            assert_eq!(KeySize::from_bits(size.bits()), Ok(size));
+        }
         let message = KeySize::from_bits(1024).unwrap_err().to_string();
         assert_eq!(
             message,
@@ -320,6 +348,7 @@ mod tests {
         let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let keys = AuthKeys {
             pkcs8: Zeroizing::default(),
+            spki: Vec::new(),
             modulus: URL_SAFE_NO_PAD.decode(n).unwrap(),
             exponent: vec![1, 0, 1],
         };

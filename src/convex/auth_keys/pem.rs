@@ -6,8 +6,12 @@ use zeroize::Zeroizing;
 
 use super::AuthKeyError;
 
-pub(super) const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-pub(super) const END: &str = "-----END PRIVATE KEY-----";
+/// The label of a PKCS#8 private key.
+pub(super) const PRIVATE: &str = "PRIVATE KEY";
+/// The label of a public key of any kind.
+pub(super) const PUBLIC: &str = "PUBLIC KEY";
+
+const END: &str = "-----END PRIVATE KEY-----";
 
 /// The encoded identifiers of the kinds of keys, as they stand in a PKCS#8 structure.
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
@@ -17,6 +21,27 @@ const RSA_ENCRYPTION: &[u8] = &[
 
 /// How far into a PKCS#8 structure the identifier reaches: two headers, a version and itself.
 const IDENTIFIER_WITHIN: usize = 32;
+
+/// The PEM block with this label, in lines of 64 characters and with a line break at the end.
+pub(super) fn encode(label: &str, der: &[u8]) -> String {
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    // Reserved at once, so that no copy of a private key stays behind where the text grows.
+    let mut pem = String::with_capacity(base64.len() + base64.len() / 64 + 2 * label.len() + 40);
+    pem.push_str("-----BEGIN ");
+    pem.push_str(label);
+    pem.push_str("-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at(rest.len().min(64));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = tail;
+    }
+    pem.push_str("-----END ");
+    pem.push_str(label);
+    pem.push_str("-----\n");
+    pem
+}
 
 /// The DER bytes of the one PEM block `PRIVATE KEY` the text consists of.
 pub(super) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, AuthKeyError> {

@@ -7,3 +7,4 @@
 
 mod admin_key;
 mod auth_keys;
+pub mod better_auth;
