@@ -3,16 +3,21 @@
 use std::ffi::OsString;
 
 use crate::{
-    data_sources::{DeploymentDataSource, ProjectDataSource, VerificationDataSource},
+    data_sources::{
+        DeploymentDataSource, EnvDataSource, ProjectDataSource, VerificationDataSource,
+    },
     ephemeral_resources::AdminKeyEphemeral,
-    functions::{AdminKeyFunction, CoderAppUrl, CoderOrigins, PostgresUrlFunction},
+    functions::{
+        AdminKeyFunction, CoderAppUrl, CoderOrigins, DotenvDecode, DotenvEncode, JwksFunction,
+        PostgresUrlFunction,
+    },
     plugin::{
         Config, Diagnostic, Diagnostics, Known, Members, Provider,
         schema::{Fields, Schema, object, string},
     },
     resources::{
-        admin_key_file::AdminKeyFileResource, deployment::DeploymentResource, env::EnvResource,
-        project::ProjectResource,
+        admin_key_file::AdminKeyFileResource, auth_keys::AuthKeysResource,
+        deployment::DeploymentResource, env::EnvResource, project::ProjectResource,
     },
     runtime::docker::Endpoint,
     session::Session,
@@ -108,16 +113,21 @@ impl Provider for Convex {
     fn members(&self) -> Members<Session> {
         Members::new()
             .resource("convex_admin_key_file", AdminKeyFileResource)
+            .resource("convex_auth_keys", AuthKeysResource)
             .resource("convex_deployment", DeploymentResource)
             .resource("convex_env", EnvResource)
             .resource("convex_project", ProjectResource)
             .data_source("convex_deployment", DeploymentDataSource)
+            .data_source("convex_env", EnvDataSource)
             .data_source("convex_project", ProjectDataSource)
             .data_source("convex_verification", VerificationDataSource)
             .ephemeral("convex_admin_key", AdminKeyEphemeral)
             .function("admin_key", AdminKeyFunction)
             .function("coder_app_url", CoderAppUrl)
             .function("coder_origins", CoderOrigins)
+            .function("dotenv_decode", DotenvDecode)
+            .function("dotenv_encode", DotenvEncode)
+            .function("jwks", JwksFunction)
             .function("postgres_url", PostgresUrlFunction)
     }
 }

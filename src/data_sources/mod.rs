@@ -1,10 +1,11 @@
 //! Data sources: what is read and never changed.
 
 mod deployment;
+mod env;
 mod project;
 mod verification;
 
 pub use self::{
-    deployment::DeploymentDataSource, project::ProjectDataSource,
+    deployment::DeploymentDataSource, env::EnvDataSource, project::ProjectDataSource,
     verification::VerificationDataSource,
 };

@@ -1,6 +1,7 @@
 //! Managed resources: where the domain's words and Terraform's meet.
 
 pub mod admin_key_file;
+pub mod auth_keys;
 pub mod deployment;
 mod diagnose;
 pub mod env;

@@ -1,5 +1,7 @@
 //! Provider functions, called by real Terraform.
 
+use terraform_provider_convex::convex::{AuthKeys, auth_keys::KeySize};
+
 use crate::support::{on_each_core, terraform::Project};
 
 /// A configuration whose output `x` is this expression.
@@ -108,5 +110,91 @@ on_each_core! {
         // Terraform itself shows the line of the configuration; we add nothing.
         let ours = outcome.text().lines().filter(|line| !line.contains("postgres_url(")).collect::<String>();
         assert!(!ours.contains("hunter22"), "{ours}");
+    }
+}
+
+on_each_core! {
+    fn the_key_set_of_a_private_key_is_the_one_that_goes_with_it(core) {
+        let keys = AuthKeys::generate(KeySize::Rsa2048).expect("a pair");
+        let project = Project::new(core, &config("nonsensitive(provider::convex::jwks(sensitive(file(\"key.pem\"))))"));
+        for spelling in [keys.private_key_pem(), keys.private_key_single_line()] {
+            project.write("key.pem", spelling.expose());
+            project.apply().ok();
+            project.assert_no_changes();
+            assert_eq!(project.output("x"), keys.jwks());
+        }
+    }
+}
+
+on_each_core! {
+    fn env_files_are_written_and_read_in_a_plan(core) {
+        let project = Project::new(core, &config(
+            r#"provider::convex::dotenv_encode({
+                PORT = 3000, RAG = true, EMPTY = "", NAME = "Ann's app", JSON = jsonencode({ a = "$b" }), LINES = "a\nb"
+            })"#,
+        ));
+        project.apply().ok();
+        project.assert_no_changes();
+        let written = "EMPTY=''\nJSON='{\"a\":\"$b\"}'\nLINES='a\nb'\nNAME=\"Ann's app\"\nPORT=3000\nRAG=true\n";
+        assert_eq!(project.output("x"), written);
+
+        project.write(".env", "# comment\nexport A=1\nB = 'two # words' # comment\nA=\"x\\ny\"\nC=$HOME\n");
+        project.write("main.tf", &config("provider::convex::dotenv_decode(file(\".env\"))"));
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(
+            project.output("x"),
+            serde_json::json!({ "A": "x\ny", "B": "two # words", "C": "$HOME" })
+        );
+
+        // There and back, and as secret as what goes in.
+        project.write("main.tf", &config(
+            "provider::convex::dotenv_decode(provider::convex::dotenv_encode({ A = sensitive(\"hunter2-hunter2\") }))"
+        ));
+        project.plan().fails_with(&["Output refers to sensitive values"]);
+        project.write("main.tf", &config(
+            "nonsensitive(provider::convex::dotenv_decode(provider::convex::dotenv_encode({ A = sensitive(\"it's\") }))).A"
+        ));
+        project.apply().ok();
+        assert_eq!(project.output("x"), "it's");
+
+        // What is yet to be known is waited for.
+        project.write("main.tf", &format!(
+            "resource \"terraform_data\" \"late\" {{\n  input = \"x y\"\n}}\n{}",
+            config("provider::convex::dotenv_encode({ A = terraform_data.late.output })")
+        ));
+        project.run(&["init", "-no-color"]).ok();
+        project.apply().ok();
+        assert_eq!(project.output("x"), "A='x y'\n");
+    }
+}
+
+on_each_core! {
+    fn what_no_env_file_or_key_can_be_is_named_without_its_value(core) {
+        let project = Project::new(core, "");
+        project.write("bad.env", "A=1\nhunter2-hunter2\n");
+        project.write("open.env", "A=1\n\nB='hunter2-hunter2\n");
+        project.write("bad.pem", "-----BEGIN PRIVATE KEY-----\nhunter2-hunter2\n-----END PRIVATE KEY-----\n");
+        let secret = "locals {\n  secret = sensitive(\"hunter2-hunter2\")\n}\n";
+        let cases = [
+            ("provider::convex::jwks(file(\"bad.pem\"))", vec!["private_key", "The private key is damaged"]),
+            ("provider::convex::jwks(\"\")", vec!["private_key", "The private key is empty"]),
+            ("provider::convex::jwks(null)", vec!["private_key", "must not be null"]),
+            ("provider::convex::dotenv_encode({ VITE_KEY = \"$ ${local.secret}\" })", vec!["variables", "The value of VITE_KEY contains `$`"]),
+            ("provider::convex::dotenv_encode({ A = \"${local.secret}\\\\\" })", vec!["variables", "The value of A ends with a backslash"]),
+            ("provider::convex::dotenv_encode({ A = \"it's $ ${local.secret}\" })", vec!["variables", "The value of A contains an apostrophe"]),
+            ("provider::convex::dotenv_encode({ A = \"${local.secret}\\r\" })", vec!["variables", "The value of A contains a carriage return"]),
+            ("provider::convex::dotenv_encode({ \"A-B\" = local.secret })", vec!["variables", "\"A-B\" is no name that an env file can carry"]),
+            ("provider::convex::dotenv_encode({ A = null })", vec!["variables", "[\"A\"]"]),
+            ("provider::convex::dotenv_encode(\"A=1\")", vec!["variables", "map of string required"]),
+            ("provider::convex::dotenv_decode(file(\"bad.env\"))", vec!["text", "Line 2 has no `=`"]),
+            ("provider::convex::dotenv_decode(file(\"open.env\"))", vec!["text", "The value that begins in line 3 with `'` never ends"]),
+        ];
+        for (expression, texts) in cases {
+            project.write("main.tf", &format!("{secret}{}", config(expression)));
+            project.run(&["init", "-no-color"]).ok();
+            let outcome = project.plan().fails_with(&texts);
+            assert!(!outcome.text().contains("hunter2"), "{}", outcome.text());
+        }
     }
 }

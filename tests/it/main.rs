@@ -3,6 +3,7 @@
 mod support;
 
 mod convex;
+mod data_sources;
 mod functions;
 mod layers;
 mod plugin;

@@ -9,7 +9,7 @@ use crate::{
     backend::{BackendError, api},
     convex::{AuthKeys, auth_keys::KeySize},
     plugin::{Diagnostic, Diagnostics, Private, redact},
-    resources::backend_error,
+    resources::{auth_keys::generate, backend_error},
     session::Listing,
 };
 
@@ -56,7 +56,7 @@ pub async fn complete(
         }
         None => match live.and_then(pair).filter(|_| !rotates(prior, auth)) {
             Some(keys) => keys,
-            None => generate().await?,
+            None => generate(KeySize::default()).await?,
         },
     };
     redact::remember(keys.private_key_pem().expose());
@@ -73,16 +73,6 @@ fn rotates(prior: Option<&Model>, auth: &AuthModel) -> bool {
     prior
         .and_then(|prior| prior.auth.as_ref())
         .is_some_and(|prior| prior.rotate_trigger != auth.rotate_trigger)
-}
-
-async fn generate() -> Result<AuthKeys, Diagnostic> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Diagnostic::error("Cannot make a key for sign-in tokens", error.to_string())
-    };
-    tokio::task::spawn_blocking(|| AuthKeys::generate(KeySize::Rsa2048))
-        .await
-        .map_err(|error| failed(&error))?
-        .map_err(|error| failed(&error))
 }
 
 /// The pair a backend has, if both halves of it are there and fit.

@@ -1,7 +1,7 @@
 //! `convex_env`: the variables of a deployment.
 
 mod auth;
-mod backend;
+pub(crate) mod backend;
 mod batch;
 mod compare;
 mod declared;

@@ -1,6 +1,7 @@
 //! Resources on real Docker, run by real Terraform.
 
 mod admin_key_file;
+mod auth_keys;
 mod budget;
 mod deployment;
 mod drift;
@@ -11,6 +12,7 @@ mod project;
 mod project_in_container;
 mod refusals;
 mod secrecy;
+mod sign_in;
 mod verification;
 
 use crate::support::{

@@ -1,0 +1,3 @@
+//! Data sources on real Docker, read by real Terraform.
+
+mod env;
