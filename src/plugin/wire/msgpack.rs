@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use rmpv::Value as Raw;
-use unicode_normalization::UnicodeNormalization;
 
 use super::WireError;
 use crate::plugin::value::{Number, Path, Type, Value};
@@ -41,7 +40,7 @@ fn read(raw: Raw, ty: &Type, path: &Path) -> Result<Value, WireError> {
         (Raw::Boolean(truth), Type::Bool) => Ok(Value::Bool(truth)),
         (Raw::String(text), Type::String) => text
             .into_str()
-            .map(|text| Value::String(normalize(&text)))
+            .map(Value::String)
             .ok_or_else(|| WireError::new(path, "text that is not UTF-8")),
         (raw, Type::Number) => read_number(&raw).map(Value::Number).ok_or_else(|| {
             WireError::new(path, format!("a number is expected, not {}", kind(&raw)))
@@ -79,9 +78,7 @@ fn read_entries(entries: Vec<(Raw, Raw)>, path: &Path) -> Result<Vec<(String, Ra
     entries
         .into_iter()
         .map(|(key, value)| match key {
-            Raw::String(key) if key.is_str() => {
-                Ok((normalize(key.as_str().unwrap_or_default()), value))
-            }
+            Raw::String(key) if key.is_str() => Ok((key.into_str().unwrap_or_default(), value)),
             other => Err(WireError::new(
                 path,
                 format!("a key that is {}", kind(&other)),
@@ -157,15 +154,6 @@ fn kind(raw: &Raw) -> &'static str {
     }
 }
 
-/// Terraform holds all text in NFC and compares after normalising.
-fn normalize(text: &str) -> String {
-    if text.is_ascii() {
-        text.to_owned()
-    } else {
-        text.nfc().collect()
-    }
-}
-
 /// Writes `value` as a value of type `ty`.
 pub fn encode(value: &Value, ty: &Type) -> Result<Vec<u8>, WireError> {
     let raw = write(value, ty, &Path::root())?;
@@ -185,7 +173,7 @@ fn write(value: &Value, ty: &Type, path: &Path) -> Result<Raw, WireError> {
             write(value, of, path)?,
         ])),
         (Value::Bool(truth), Type::Bool) => Ok(Raw::Boolean(*truth)),
-        (Value::String(text), Type::String) => Ok(Raw::from(normalize(text))),
+        (Value::String(text), Type::String) => Ok(Raw::from(text.as_str())),
         (Value::Number(number), Type::Number) => Ok(match (number.as_i64(), number.as_str()) {
             (Some(integer), _) => Raw::from(integer),
             (None, text) => Raw::from(text),
@@ -207,7 +195,7 @@ fn write(value: &Value, ty: &Type, path: &Path) -> Result<Raw, WireError> {
             .iter()
             .map(|(key, element)| {
                 let element = write(element, of, &path.key(key))?;
-                Ok((Raw::from(normalize(key)), element))
+                Ok((Raw::from(key.as_str()), element))
             })
             .collect::<Result<_, _>>()
             .map(Raw::Map),
@@ -338,15 +326,16 @@ mod tests {
         );
     }
 
+    /// Terraform brings all text it gets or reads into NFC itself. Doing so here
+    /// would do harm: of characters newer than its own tables it says that they
+    /// are another text than the configuration's.
     #[test]
-    fn text_is_normalised() {
-        let decomposed = Value::from("e\u{301}");
-        let bytes = encode(&decomposed, &Type::String).unwrap();
-        assert_eq!(bytes, b"\xa2\xc3\xa9");
-        assert_eq!(
-            decode(b"\xa3e\xcc\x81", &Type::String).unwrap().as_str(),
-            Some("é")
-        );
+    fn text_goes_through_as_it_is() {
+        // The two halves of a letter of Unicode 16.
+        let newer = "e\u{301}\u{113c2}\u{113c2}";
+        let bytes = encode(&Value::from(newer), &Type::String).unwrap();
+        let read = decode(&bytes, &Type::String).unwrap();
+        assert_eq!(read.as_str(), Some(newer));
     }
 
     #[test]
