@@ -41,16 +41,13 @@ impl Claim {
     /// What both claims are about: names, or nothing but that one of them
     /// wants everything.
     fn overlap(&self, other: &Self) -> Option<BTreeSet<String>> {
-        let same = match (&self.owner, &other.owner) {
-            (Some(one), Some(other)) => one == other,
-            // A resource that is replaced is planned twice, the second time as
-            // a new one.
-            (None, Some(_)) | (Some(_), None) => self.names == other.names,
-            (None, None) => false,
-        };
         let both: BTreeSet<_> = self.names.intersection(&other.names).cloned().collect();
         let overlap = !both.is_empty() || self.exclusive || other.exclusive;
-        (overlap && !same).then_some(both)
+        (overlap && !other.is_of(self.owner.as_deref())).then_some(both)
+    }
+
+    fn is_of(&self, owner: Option<&str>) -> bool {
+        self.owner.is_some() && self.owner.as_deref() == owner
     }
 }
 
@@ -199,12 +196,21 @@ impl Session {
     pub fn claim(&self, backend: &str, claim: Claim) -> Option<BTreeSet<String>> {
         let mut all = lock(&self.claims);
         let claims = all.entry(backend.to_owned()).or_default();
-        if claim.owner.is_some() {
-            claims.retain(|other| other.owner != claim.owner);
-        }
+        claims.retain(|other| !other.is_of(claim.owner.as_deref()));
         let overlap = claims.iter().find_map(|other| claim.overlap(other));
         claims.push(claim);
         overlap
+    }
+
+    /// The names that others than `owner` have claimed.
+    #[must_use]
+    pub fn claimed_by_others(&self, backend: &str, owner: Option<&str>) -> BTreeSet<String> {
+        let all = lock(&self.claims);
+        let claims = all.get(backend).into_iter().flatten();
+        claims
+            .filter(|claim| !claim.is_of(owner))
+            .flat_map(|claim| claim.names.iter().cloned())
+            .collect()
     }
 }
 
@@ -214,6 +220,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{Claim, Session};
 
     fn claim(owner: Option<&str>, names: &[&str], exclusive: bool) -> Claim {
@@ -240,9 +248,18 @@ mod tests {
         let try_claim = |claim| session.claim("app", claim).map(|names| names.len());
         assert_eq!(try_claim(claim(Some("one"), &["A"], false)), None);
         assert_eq!(try_claim(claim(Some("one"), &["A", "B"], false)), None);
-        // Replaced: planned once more, as a new one.
-        assert_eq!(try_claim(claim(None, &["A", "B"], false)), None);
-        // Made twice.
+        // Another one that declares just the same.
         assert_eq!(try_claim(claim(None, &["A", "B"], false)), Some(2));
+    }
+
+    #[test]
+    fn a_name_that_others_want_is_known() {
+        let session = Session::without_docker();
+        session.claim("app", claim(Some("one"), &["A"], false));
+        session.claim("app", claim(None, &["B"], false));
+        session.claim("other", claim(None, &["C"], false));
+        let others = |owner| session.claimed_by_others("app", owner);
+        assert_eq!(others(Some("one")), BTreeSet::from(["B".to_owned()]));
+        assert_eq!(others(None).len(), 2);
     }
 }

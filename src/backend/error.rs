@@ -19,6 +19,10 @@ pub enum TransportError {
         /// How long was waited.
         seconds: u64,
     },
+    /// Whoever asked does not want to wait any longer. Whether the request was
+    /// handled is unknown.
+    #[error("interrupted")]
+    Interrupted,
     /// The certificate is not trusted, or there is no TLS where it is expected.
     #[error("no trusted connection: {0}")]
     Tls(String),

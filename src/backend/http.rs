@@ -182,11 +182,7 @@ fn system_roots(origin: &str) -> Result<RootCertStore, UrlError> {
 fn classify(error: &(dyn Error + 'static), connecting: bool) -> TransportError {
     let mut source = Some(error);
     while let Some(error) = source {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && let Some(tls) = io
-                .get_ref()
-                .and_then(|it| it.downcast_ref::<rustls::Error>())
-        {
+        if let Some(tls) = error.downcast_ref::<io::Error>().and_then(tls_error) {
             return TransportError::Tls(tls.to_string());
         }
         source = error.source();
@@ -196,6 +192,14 @@ fn classify(error: &(dyn Error + 'static), connecting: bool) -> TransportError {
     } else {
         TransportError::Broken(chain(error))
     }
+}
+
+/// The TLS library's error in an error of the connection, which may be wrapped
+/// several times. Following `source` skips what is wrapped.
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    let deeper = || inner.downcast_ref::<io::Error>().and_then(tls_error);
+    inner.downcast_ref::<rustls::Error>().or_else(deeper)
 }
 
 /// An error and its causes in one line.

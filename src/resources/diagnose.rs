@@ -192,6 +192,10 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
             "No trusted connection to the backend",
             format!("TLS failed: {reason}. Check the URL and the server's certificate; a private authority is given in `ca_pem`."),
         ),
+        BackendError::Transport(TransportError::Interrupted) => (
+            "Cancelled",
+            "Terraform was interrupted. A change that was on its way is made whole or not at all; the next apply finds out which.".to_owned(),
+        ),
         BackendError::Transport(error) => (
             "The backend cannot be reached",
             format!("{error}. Check that {object} runs and that its address is right, and apply again."),

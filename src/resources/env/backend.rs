@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::model::Model;
 use crate::{
@@ -22,8 +23,30 @@ use crate::{
 pub enum Way {
     /// Through its container.
     Exec(ExecTransport<Arc<Docker>>),
-    /// Straight.
-    Http(Box<HttpTransport>),
+    /// Straight, for so long at most.
+    Http(Box<HttpTransport>, Bounds),
+}
+
+/// How long a way is gone, and what can end that before.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    patience: Patience,
+    cancel: CancellationToken,
+}
+
+impl Bounds {
+    async fn keep<T>(
+        &self,
+        work: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, TransportError> {
+        let left = self.patience.left();
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(TransportError::Interrupted),
+            outcome = work => outcome,
+            () = tokio::time::sleep(left) => Err(TransportError::TimedOut { seconds: left.as_secs() }),
+        }
+    }
 }
 
 impl Transport for Way {
@@ -34,7 +57,7 @@ impl Transport for Way {
     ) -> Result<Response, TransportError> {
         match self {
             Self::Exec(transport) => transport.send(request, key).await,
-            Self::Http(transport) => transport.send(request, key).await,
+            Self::Http(transport, bounds) => bounds.keep(transport.send(request, key)).await,
         }
     }
 }
@@ -153,7 +176,13 @@ pub async fn find(
 ) -> Result<Backend, Diagnostic> {
     match (&target.deployment, &target.url) {
         (Some(deployment), _) => by_deployment(cx, deployment, patience).await,
-        (None, Some(url)) => by_url(url, target),
+        (None, Some(url)) => {
+            let bounds = Bounds {
+                patience: patience.clone(),
+                cancel: cx.cancellation(),
+            };
+            by_url(url, target, bounds)
+        }
         (None, None) => Ok(Backend::Gone),
     }
 }
@@ -190,7 +219,7 @@ async fn by_deployment(
     })
 }
 
-fn by_url(url: &str, target: &Target) -> Result<Backend, Diagnostic> {
+fn by_url(url: &str, target: &Target, bounds: Bounds) -> Result<Backend, Diagnostic> {
     let origin = ApiOrigin::parse(url).map_err(|error| invalid("url", &error))?;
     let key = target.admin_key.clone().unwrap_or_default();
     redact::remember(key.expose());
@@ -198,7 +227,7 @@ fn by_url(url: &str, target: &Target) -> Result<Backend, Diagnostic> {
     let transport = HttpTransport::new(&origin, target.ca_pem.as_deref())
         .map_err(|error| invalid("url", &error))?;
     Ok(Backend::Running {
-        client: Box::new(Client::new(Way::Http(Box::new(transport)), key)),
+        client: Box::new(Client::new(Way::Http(Box::new(transport), bounds), key)),
         traits: None,
     })
 }

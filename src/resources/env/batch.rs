@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     declared::{Declared, Stamp, adopted, declarations, managed},
     model::{Model, OnConflict},
+    seen,
 };
 use crate::{
     convex::{
         Secret,
-        env_var::{Changes, VarName, VarValue, Variables},
+        env_var::{Changes, LimitError, VarName, VarValue, Variables, check_limits},
     },
-    plugin::{Diagnostic, value::Path},
+    plugin::{Diagnostic, Private, value::Path},
 };
 
 /// What the state says of the time before.
@@ -23,16 +24,68 @@ pub struct Before {
 }
 
 impl Before {
-    /// From the prior state.
-    pub fn of(prior: &Model) -> Self {
-        Self {
+    /// From the prior state and what is kept beside it.
+    pub fn of(prior: &Model, private: &Private) -> Self {
+        let mut before = Self {
             managed: managed(prior),
             adopted: adopted(prior),
             stamps: declarations(prior, None)
                 .into_iter()
                 .map(|(name, declared)| (name, declared.stamp))
                 .collect(),
+        };
+        if let Some(last) = seen::last_set(private) {
+            before.go_back_to(&last);
         }
+        before
+    }
+
+    /// Undoes what waits: as of the last time the backend was reached. Values
+    /// of then are not known any more.
+    fn go_back_to(&mut self, last: &BTreeMap<String, Option<i64>>) {
+        let names = last.keys().filter_map(|name| VarName::parse(name).ok());
+        self.managed = names.collect();
+        let stamps = last
+            .iter()
+            .map(|(name, version)| (name.clone(), Stamp::Version(*version)));
+        self.stamps.extend(stamps);
+    }
+
+    /// The value that was set, where the state keeps it.
+    pub fn value(&self, name: &str) -> Option<&Secret> {
+        match self.stamps.get(name)? {
+            Stamp::Value(value) => Some(value),
+            Stamp::Version(_) => None,
+        }
+    }
+
+    /// What to keep of it while a change waits. Of what was adopted, that which
+    /// is `declared` anew may be set once the backend runs.
+    pub fn last_set(&self, declared: &BTreeMap<String, Declared>) -> BTreeMap<String, Option<i64>> {
+        let version = |name: &str| match self.stamps.get(name) {
+            Some(Stamp::Version(version)) => *version,
+            Some(Stamp::Value(_)) | None => None,
+        };
+        let set = self.managed.iter().map(VarName::as_str);
+        let still = self.still_adopted(declared);
+        let anew = self.adopted.iter().filter(|name| !still.contains(name));
+        set.chain(anew.map(String::as_str))
+            .map(|name| (name.to_owned(), version(name)))
+            .collect()
+    }
+
+    /// The adopted names that are `declared` as before.
+    pub fn still_adopted(&self, declared: &BTreeMap<String, Declared>) -> Vec<String> {
+        let alike = |name: &&String| {
+            let stamp = declared.get(*name).map(|it| &it.stamp);
+            stamp.is_some() && self.stamps.get(*name) == stamp
+        };
+        self.adopted.iter().filter(alike).cloned().collect()
+    }
+
+    /// Leaves names alone that are somebody else's now.
+    pub fn spare(&mut self, names: &BTreeSet<String>) {
+        self.managed.retain(|name| !names.contains(name.as_str()));
     }
 
     /// Whether `name` was declared in the same way.
@@ -125,6 +178,30 @@ pub fn work_out(
 
 fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::error(format!("Invalid value for {path}"), error.to_string()).at(path.clone())
+}
+
+/// What is wrong with all that a backend would hold after `changes`: the limits
+/// are those of everything, also of what nobody declares here.
+pub fn overflow(
+    live: &BTreeMap<String, Secret>,
+    changes: &Changes,
+    declared: &BTreeMap<String, Declared>,
+) -> Option<Diagnostic> {
+    changes.sets().next()?;
+    let result = changes.result(live);
+    let sizes = result
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()));
+    let error = check_limits(sizes).err()?;
+    let (summary, first_beyond) = match &error {
+        LimitError::Count { first_beyond, .. } => ("Too many variables", first_beyond),
+        LimitError::TotalSize { first_beyond, .. } => ("Variables too large", first_beyond),
+    };
+    let diagnostic = Diagnostic::error(summary, error.to_string());
+    Some(match declared.get(first_beyond) {
+        Some(culprit) => diagnostic.at(culprit.path.clone()),
+        None => diagnostic,
+    })
 }
 
 /// The diagnostic of a variable that is somebody else's.

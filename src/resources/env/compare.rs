@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     backend::{Backend, Target, find, list},
-    batch::{Before, work_out},
+    batch::{Before, overflow, work_out},
     declared::{Declared, Stamp, declarations},
     model::{Model, OnConflict},
     plan::{declared_names, planned_model},
@@ -19,13 +19,19 @@ use super::{
 };
 use crate::{
     convex::{Secret, env_var::seal},
-    plugin::{Cx, Known, Plan, value::Path},
+    plugin::{Cx, Diagnostic, Known, Plan, Timeouts, value::Path},
     runtime::docker::Patience,
     session::{Listing, Session},
 };
 
-/// How long a plan waits for a backend.
+/// How long a plan waits for a backend at most.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long this one waits.
+fn limit(plan: &Plan<'_>) -> Duration {
+    let timeouts = plan.planned::<Option<Timeouts>>("timeouts").known();
+    timeouts.flatten().unwrap_or_default().read().min(LIMIT)
+}
 
 /// What a comparison came to.
 #[derive(Debug, Default)]
@@ -40,6 +46,8 @@ pub struct Comparison {
     pub removes: Vec<String>,
     /// Names that others changed, where no attribute shows them.
     pub changed_outside: Vec<String>,
+    /// What is wrong if the backend cannot hold all of it.
+    pub overflow: Option<Diagnostic>,
 }
 
 /// Compares, with at most one request.
@@ -55,7 +63,10 @@ pub async fn look(
     };
     let model = planned_model(plan);
     let prior = plan.prior::<Model>(Path::root());
-    let before = prior.as_ref().map(Before::of).unwrap_or_default();
+    let before = prior
+        .as_ref()
+        .map(|prior| Before::of(prior, plan.private()))
+        .unwrap_or_default();
     let compared = compared_secrets(plan, prior.as_ref(), &model);
     if seen.running == Known::Known(false) || (seen.made_anew && prior.is_some()) {
         return comparison;
@@ -76,7 +87,9 @@ pub async fn look(
     let needed = prior.is_none() || unseen || (!compared.is_empty() && seals.is_none());
     let listing = match read.flatten() {
         Some(listing) => Some(listing),
-        None if needed && !seen.made_anew && !target.lacks_key() => fetch(cx, target).await,
+        None if needed && !seen.made_anew && !target.lacks_key() => {
+            fetch(cx, target, limit(plan)).await
+        }
         None => None,
     };
     let unknown = |name: &&String| {
@@ -92,7 +105,10 @@ pub async fn look(
                 .map(|(name, _)| name.clone())
                 .collect()
         }
-        (None, Some(seals)) => unsealed(cx, target, &model, &compared, &seals).await,
+        (None, Some(seals)) => {
+            let patience = Patience::new(limit(plan), cx.cancellation());
+            unsealed(cx, target, &patience, &model, &compared, &seals).await
+        }
         // An apply finds out, and says why this could not.
         (None, None) => compared.clone(),
     };
@@ -136,12 +152,12 @@ fn compared_secrets(plan: &Plan<'_>, prior: Option<&Model>, model: &Model) -> Ve
 async fn unsealed(
     cx: &Cx<Session>,
     target: &Target,
+    patience: &Patience,
     model: &Model,
     compared: &[String],
     seals: &BTreeMap<String, String>,
 ) -> Vec<String> {
-    let patience = Patience::new(LIMIT, cx.cancellation());
-    let key = match find(cx, target, &patience).await {
+    let key = match find(cx, target, patience).await {
         Ok(Backend::Running { client, .. }) => Some(client.key().clone()),
         _ => None,
     };
@@ -155,15 +171,15 @@ async fn unsealed(
 }
 
 /// Asks the backend. What is wrong if it does not answer, the apply will say.
-async fn fetch(cx: &Cx<Session>, target: &Target) -> Option<Listing> {
-    let patience = Patience::new(LIMIT, cx.cancellation());
+async fn fetch(cx: &Cx<Session>, target: &Target, limit: Duration) -> Option<Listing> {
+    let patience = Patience::new(limit, cx.cancellation());
     let asked = async {
         match find(cx, target, &patience).await {
             Ok(Backend::Running { client, .. }) => list(&client).await.ok().flatten(),
             _ => None,
         }
     };
-    tokio::time::timeout(LIMIT, asked).await.ok().flatten()
+    tokio::time::timeout(limit, asked).await.ok().flatten()
 }
 
 /// Finds conflicts, doomed variables, and what a read could not see.
@@ -184,7 +200,10 @@ fn weigh(
         .map(|(name, it)| (name.clone(), it.clone()))
         .collect();
     if let Ok(batch) = work_out(live, &known, before, on_conflict, false) {
-        comparison.conflicts = batch.conflicts;
+        comparison.overflow = overflow(live, &batch.changes, &known);
+        if model.on_conflict.is_some() {
+            comparison.conflicts = batch.conflicts;
+        }
         if unseen {
             let unsets = batch.changes.unsets().next().is_some();
             let sets = batch.changes.sets().map(|name| name.as_str().to_owned());

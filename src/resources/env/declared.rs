@@ -114,12 +114,9 @@ fn of_auth(auth: &AuthModel, keys: Option<&AuthKeys>) -> Vec<(String, Declared)>
     .collect()
 }
 
-/// The names that a state says were set by it: not those that were adopted,
-/// nor those that still wait for a backend.
+/// The names that a state says were set by it, if nothing waits for a backend:
+/// not those that were adopted.
 pub fn managed(prior: &Model) -> BTreeSet<VarName> {
-    if prior.pending == Some(true) && prior.revision == Some(0) {
-        return BTreeSet::new();
-    }
     let never_set = |name: &str| {
         prior
             .secrets

@@ -1,5 +1,9 @@
 //! The pair of keys that `auth` stands for.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
 use super::{
     backend::Backend,
     model::{AuthModel, Model, auth_names},
@@ -7,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, api},
-    convex::{AuthKeys, auth_keys::KeySize},
+    convex::{AuthKeys, Secret, auth_keys::KeySize},
     plugin::{Diagnostic, Diagnostics, Private, redact},
     resources::{auth_keys::generate, backend_error},
     session::Listing,
@@ -54,7 +58,10 @@ pub async fn complete(
         None if !keeps && live.is_none() && !matches!(backend, Backend::Running { .. }) => {
             return Ok(None);
         }
-        None => match live.and_then(pair).filter(|_| !rotates(prior, auth)) {
+        None => match live
+            .and_then(|live| pair(live))
+            .filter(|_| !rotates(prior, auth))
+        {
             Some(keys) => keys,
             None => generate(KeySize::default()).await?,
         },
@@ -76,12 +83,28 @@ fn rotates(prior: Option<&Model>, auth: &AuthModel) -> bool {
 }
 
 /// The pair a backend has, if both halves of it are there and fit.
-pub fn pair(live: &Listing) -> Option<AuthKeys> {
+pub fn pair(live: &BTreeMap<String, Secret>) -> Option<AuthKeys> {
     let pem = live.get(auth_names::PRIVATE_KEY)?;
     redact::remember(pem.expose());
     let keys = AuthKeys::parse(pem.expose()).ok()?;
     let jwks = live.get(auth_names::JWKS)?.expose();
-    (keys.jwks() == jwks).then_some(keys)
+    let public = |jwks: &str| {
+        #[derive(Deserialize)]
+        struct Jwks {
+            keys: Vec<Jwk>,
+        }
+        // Others write more beside it, such as a name for the key.
+        #[derive(PartialEq, Eq, Deserialize)]
+        struct Jwk {
+            n: String,
+            e: String,
+        }
+        let Jwks { keys } = serde_json::from_str(jwks).ok()?;
+        let [key] = <[Jwk; 1]>::try_from(keys).ok()?;
+        Some(key)
+    };
+    let (ours, theirs) = (public(&keys.jwks())?, public(jwks)?);
+    (ours == theirs).then_some(keys)
 }
 
 /// Whether the private key of a backend is the one that was set. The state

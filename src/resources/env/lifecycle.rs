@@ -11,19 +11,18 @@ use std::{
 
 use super::{
     backend::{Backend, Target, Way, find, list},
-    batch::{Batch, Before, conflict, work_out},
+    batch::{Batch, Before, conflict, overflow, work_out},
     declared::{Declared, Stamp, declarations},
     keys,
     model::{Model, OnConflict},
+    plan::stay_behind,
     seen,
 };
 use crate::{
     backend::{BackendError, Client, TransportError},
     convex::{
         Secret,
-        env_var::{
-            Changes, LEGACY_MAX_NAME_BYTES, LimitError, VarName, Variables, check_limits, seal,
-        },
+        env_var::{Changes, LEGACY_MAX_NAME_BYTES, VarName, Variables, seal},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
     resources::{backend_error, deployment::no_such},
@@ -76,16 +75,16 @@ async fn apply(
     }
     let session = Arc::clone(&cx.session);
     let alone = session.exclusively(&id).await;
+    let before = before(cx, &id, prior);
     let live = match &backend {
         Backend::Running { client, .. } => look(client, &object).await?,
         Backend::Stopped { .. } | Backend::Gone => Look::Silent,
     };
     let keys = keys::complete(&mut planned, prior, &object, &backend, live.listing()).await?;
     let declared = declarations(&planned, keys.as_ref());
-    let before = prior.map(Before::of).unwrap_or_default();
     let sent = match (&backend, &live) {
         (Backend::Running { client, .. }, Look::Listed(_) | Look::Closed) => {
-            let batch = work(cx, client, &object, prior, &planned, &live, &declared)?;
+            let batch = work(cx, client, &planned, &before, &live, &declared)?;
             send(client, &object, &batch.changes, &declared).await?;
             seal_all(cx, client, &live, &declared);
             Some(batch)
@@ -102,21 +101,40 @@ async fn apply(
         )
         .into());
     }
-    if let Some(batch) = &sent {
-        cx.session.note_read(&id, None);
-        tracing::info!(
-            deployment = id,
-            sets = batch.changes.sets().count(),
-            unsets = batch.changes.unsets().count(),
-            "variables are set"
-        );
-    }
+    let waits = match &sent {
+        Some(batch) => {
+            tracing::info!(
+                deployment = id,
+                sets = batch.changes.sets().count(),
+                unsets = batch.changes.unsets().count(),
+                "variables are set"
+            );
+            None
+        }
+        None => Some(before.last_set(&declared)),
+    };
+    seen::note_last_set(&mut cx.private, waits.as_ref());
     seen::note_jwks(
         &mut cx.private,
         planned.auth.as_ref().and_then(|auth| auth.jwks.as_deref()),
     );
+    let adopted = match &sent {
+        Some(batch) => batch.adopted.clone(),
+        None => before.still_adopted(&declared),
+    };
+    planned.adopted.get_or_insert(adopted);
     conclude(&mut planned, prior, &before, sent.as_ref());
     Ok(planned)
+}
+
+/// What was set before, without what has become another resource's.
+fn before(cx: &Cx<Session>, id: &str, prior: Option<&Model>) -> Before {
+    let mut before = prior
+        .map(|prior| Before::of(prior, &cx.private))
+        .unwrap_or_default();
+    let owner = seen::identity(&cx.private);
+    before.spare(&cx.session.claimed_by_others(id, owner.as_deref()));
+    before
 }
 
 /// What a backend says of its variables.
@@ -151,18 +169,17 @@ async fn look(client: &Client<Way>, object: &str) -> Result<Look, Diagnostic> {
 fn work(
     cx: &mut Cx<Session>,
     client: &Client<Way>,
-    object: &str,
-    prior: Option<&Model>,
     planned: &Model,
+    before: &Before,
     live: &Look,
     declared: &BTreeMap<String, Declared>,
 ) -> Result<Batch, Diagnostics> {
-    let before = prior.map(Before::of).unwrap_or_default();
+    let object = &Target::of(planned).object();
     let on_conflict = OnConflict::of(planned);
     let batch = match live {
         Look::Listed(listing) => {
             let exclusive = planned.is_exclusive();
-            work_out(listing, declared, &before, on_conflict, exclusive)?
+            work_out(listing, declared, before, on_conflict, exclusive)?
         }
         Look::Closed | Look::Silent => {
             if planned.is_exclusive() {
@@ -174,8 +191,8 @@ fn work(
                 .into());
             }
             let seals = seen::seals(&cx.private).unwrap_or_default();
-            let assumed = assume(prior, declared, &before, &seals, client);
-            work_out(&assumed, declared, &before, OnConflict::Overwrite, false)?
+            let assumed = assume(before, declared, &seals, client);
+            work_out(&assumed, declared, before, OnConflict::Overwrite, false)?
         }
     };
     let mut refused = Diagnostics::default();
@@ -192,7 +209,7 @@ fn work(
         );
     }
     if let Look::Listed(listing) = live {
-        check_result(listing, &batch.changes, declared, &mut refused);
+        refused.extend(overflow(listing, &batch.changes, declared));
     }
     if client.is_old() {
         warn_of_long_names(cx, object, declared);
@@ -206,22 +223,18 @@ fn work(
 
 /// What a backend that tells nothing is taken to have: what was set last.
 fn assume(
-    prior: Option<&Model>,
-    declared: &BTreeMap<String, Declared>,
     before: &Before,
+    declared: &BTreeMap<String, Declared>,
     seals: &BTreeMap<String, String>,
     client: &Client<Way>,
 ) -> BTreeMap<String, Secret> {
-    let kept = prior
-        .map(|prior| declarations(prior, None))
-        .unwrap_or_default();
     before
         .managed()
         .iter()
         .map(|name| {
             let name = name.as_str();
             let now = declared.get(name).and_then(|it| it.value.clone());
-            let was = kept.get(name).and_then(|it| it.value.clone());
+            let was = before.value(name).cloned();
             let sealed = |value: &Secret| {
                 seals.get(name).map(String::as_str)
                     == Some(seal(client.key(), name, value.expose()).as_str())
@@ -257,31 +270,6 @@ fn seal_all(
     };
     let seals = matches!(live, Look::Closed).then(sealed);
     seen::note_seals(&mut cx.private, seals.as_ref());
-}
-
-/// The limits are those of everything the backend then has.
-fn check_result(
-    live: &Listing,
-    changes: &Changes,
-    declared: &BTreeMap<String, Declared>,
-    found: &mut Diagnostics,
-) {
-    if changes.sets().next().is_none() {
-        return;
-    }
-    let result = changes.result(live);
-    let sizes = result
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()));
-    if let Err(error) = check_limits(sizes) {
-        let (LimitError::Count { first_beyond, .. } | LimitError::TotalSize { first_beyond, .. }) =
-            &error;
-        let mut diagnostic = Diagnostic::error("Variables too large", error.to_string());
-        if let Some(culprit) = declared.get(first_beyond) {
-            diagnostic = diagnostic.at(culprit.path.clone());
-        }
-        found.push(diagnostic);
-    }
 }
 
 fn warn_of_long_names(cx: &mut Cx<Session>, object: &str, declared: &BTreeMap<String, Declared>) {
@@ -348,13 +336,6 @@ fn conclude(model: &mut Model, prior: Option<&Model>, before: &Before, sent: Opt
     model.pending.get_or_insert(sent.is_none());
     model.drifted.get_or_insert_default();
     model.undeclared.get_or_insert_default();
-    let adopted = match sent {
-        Some(batch) => batch.adopted.clone(),
-        None => prior
-            .and_then(|prior| prior.adopted.clone())
-            .unwrap_or_default(),
-    };
-    model.adopted.get_or_insert(adopted);
 }
 
 /// Removes the variables. Where there is no backend there are none.
@@ -365,12 +346,18 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
         return Ok(());
     }
     let patience = Patience::new(timeouts(prior).delete(), cx.cancellation());
-    let Backend::Running { client, .. } = find(cx, &target, &patience).await? else {
-        return Ok(());
+    let id = target.id().unwrap_or_default();
+    let client = match find(cx, &target, &patience).await? {
+        Backend::Running { client, .. } => client,
+        Backend::Stopped { .. } => {
+            stopped(cx, &target, prior);
+            return Ok(());
+        }
+        Backend::Gone => return Ok(()),
     };
     let session = Arc::clone(&cx.session);
-    let _alone = session.exclusively(target.id().unwrap_or_default()).await;
-    let before = Before::of(prior);
+    let _alone = session.exclusively(id).await;
+    let before = before(cx, id, Some(prior));
     let live = match look(&client, &object).await? {
         Look::Listed(listing) => listing,
         Look::Closed => {
@@ -378,7 +365,10 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
             let blank = |name: &VarName| (name.as_str().to_owned(), Secret::default());
             Arc::new(names.map(blank).collect())
         }
-        Look::Silent => return Ok(()),
+        Look::Silent => {
+            stopped(cx, &target, prior);
+            return Ok(());
+        }
     };
     let mut removable = before.managed().clone();
     let mut kept = Vec::new();
@@ -414,4 +404,13 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
         ));
     }
     Ok(())
+}
+
+/// Says what stays, unless the plan has said so already.
+fn stopped(cx: &mut Cx<Session>, target: &Target, prior: &Model) {
+    if !seen::was_stopped(&cx.private)
+        && let Some(warning) = stay_behind(target, &Before::of(prior, &cx.private))
+    {
+        cx.warn(warning);
+    }
 }

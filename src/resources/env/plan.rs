@@ -3,15 +3,16 @@
 use super::{
     auth,
     backend::Target,
+    batch::{self, Before},
     compare::{self, Comparison},
     model::{Model, OnConflict, SecretModel},
     seen::{self, Seen},
 };
 use crate::{
-    convex::Secret,
+    convex::{Secret, env_var::VarName},
     plugin::{Config, Cx, Diagnostic, Known, Plan, value::Path},
     resources::deployment::{Found, look},
-    session::{Claim, Deployment, Session},
+    session::{Claim, Session},
 };
 
 /// Finishes the plan of a deployment's variables.
@@ -30,13 +31,8 @@ pub async fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     if let Some(target) = &target {
         claim(cx, plan, target);
     }
-    let deployment = deployment(cx, plan).await;
-    let mut seen = Seen::of(deployment.as_ref(), plan.private());
-    let by_url = plan.config().has("url");
-    if by_url {
-        seen.running = Known::Known(true);
-    }
-    secrecy(plan, &seen, by_url);
+    let seen = seen(cx, plan);
+    secrecy(cx, plan, &seen).await;
     if plan.config().has("auth") {
         auth::plan(plan, &seen);
     }
@@ -55,7 +51,10 @@ fn deletion(plan: &mut Plan<'_>) {
         return;
     };
     let target = Target::of(&prior);
-    if target.lacks_key() && !prior.keeps_variables() {
+    if prior.keeps_variables() {
+        return;
+    }
+    if target.lacks_key() {
         plan.report(Diagnostic::warning(
             "The variables stay",
             format!(
@@ -63,7 +62,27 @@ fn deletion(plan: &mut Plan<'_>) {
                 target.object()
             ),
         ));
+    } else if seen::was_stopped(plan.private()) {
+        let before = Before::of(&prior, plan.private());
+        if let Some(warning) = stay_behind(&target, &before) {
+            plan.report(warning);
+        }
     }
+}
+
+/// What cannot be removed from a backend that does not run.
+pub fn stay_behind(target: &Target, before: &Before) -> Option<Diagnostic> {
+    let names: Vec<_> = before.managed().iter().map(VarName::as_str).collect();
+    (!names.is_empty()).then(|| {
+        Diagnostic::warning(
+            "The variables stay",
+            format!(
+                "The backend of {} does not run, so these variables cannot be removed: {}. As long as its volume is kept they stay in it, and are there again when a backend runs on it. To remove them, start the deployment before this resource is destroyed.",
+                target.object(),
+                names.join(", ")
+            ),
+        )
+    })
 }
 
 /// The backend that is meant, where that is known.
@@ -80,28 +99,35 @@ fn target(plan: &Plan<'_>) -> Option<Target> {
     })
 }
 
-/// What this run knows of the deployment. For a new resource that is what it
-/// plans for it, or else what Docker shows: the plan during apply comes from a
-/// process that has no other way to know.
-async fn deployment(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<Deployment> {
-    let name = plan
-        .planned::<Option<String>>("deployment")
-        .known()
-        .flatten()?;
-    let known = cx.session.deployment(&name);
-    if !plan.creates() || known.planned.is_some() || !cx.session.knows_docker() {
-        return Some(known);
+/// Whether the deployment is reached by a URL. Either of the two ways may be
+/// not known yet and turn out not to be given.
+fn by_url(plan: &Plan<'_>) -> Known<bool> {
+    let config = plan.config();
+    let deployment = config.get::<Option<String>>("deployment");
+    match (deployment, config.has("url")) {
+        (Known::Known(Some(_)), _) | (Known::Unknown, false) => Known::Known(false),
+        (Known::Known(None), _) => Known::Known(true),
+        (Known::Unknown, true) => Known::Unknown,
     }
-    // What cannot be found out now is left open until apply, which will say
-    // what is wrong.
-    match look(cx, &name).await.ok()? {
-        Found::Running(live) => Some(Deployment {
-            live: Some(live),
-            ..Deployment::default()
-        }),
-        Found::Stopped(_) => Some(Deployment::default()),
-        Found::Gone => None,
+}
+
+/// What this run knows of the deployment.
+fn seen(cx: &Cx<Session>, plan: &mut Plan<'_>) -> Seen {
+    let by_url = by_url(plan);
+    let name = plan.planned::<Option<String>>("deployment").known();
+    let deployment = name.flatten().map(|name| cx.session.deployment(&name));
+    let changes = deployment.as_ref().is_some_and(|it| it.planned.is_some());
+    if plan.creates() && !changes && by_url != Known::Known(true) {
+        return Seen::nothing();
     }
+    let mut seen = Seen::of(deployment.as_ref(), plan.private());
+    match by_url {
+        // It is not for this provider to start or stop it.
+        Known::Known(true) => seen.running = Known::Known(true),
+        Known::Known(false) => {}
+        Known::Unknown => seen.running = Known::Unknown,
+    }
+    seen
 }
 
 /// Two resources must not declare the same variable of one backend: each would
@@ -113,13 +139,10 @@ fn claim(cx: &Cx<Session>, plan: &mut Plan<'_>, target: &Target) {
     };
     let names = declared_names(plan.config());
     let exclusive = plan.planned::<Option<bool>>("exclusive") == Known::Known(Some(true));
-    let owner = if plan.creates() {
-        None
-    } else {
-        seen::identity(plan.private())
-    };
     let claim = Claim {
-        owner,
+        // One that is replaced is planned once more as a new one, and then
+        // still has its identity.
+        owner: seen::identity(plan.private()),
         names: names.iter().map(|(name, _)| name.clone()).collect(),
         exclusive,
     };
@@ -164,7 +187,7 @@ pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
 }
 
 /// Whether secrets are kept, and the attributes that may then not be used.
-fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
+async fn secrecy(cx: &Cx<Session>, plan: &mut Plan<'_>, seen: &Seen) {
     if !plan.config().has("secrets_in_state") {
         let prior = plan.prior::<bool>("secrets_in_state");
         match &seen.traits {
@@ -173,12 +196,16 @@ fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
                 plan.set("secrets_in_state", &None::<bool>);
             }
             Some(Known::Known(traits)) => plan.set("secrets_in_state", &traits.keeps_secrets),
-            None if by_url => plan.set("secrets_in_state", &true),
+            None if by_url(plan) == Known::Known(true) => plan.set("secrets_in_state", &true),
             None if prior.is_some() => plan.set("secrets_in_state", &prior),
             Some(Known::Unknown) | None => plan.set_unknown("secrets_in_state"),
         }
     }
-    if plan.planned::<Option<bool>>("secrets_in_state") != Known::Known(Some(false)) {
+    let keeps = match plan.planned::<Option<bool>>("secrets_in_state") {
+        Known::Known(keeps) => keeps,
+        Known::Unknown => keeps_secrets_now(cx, plan).await,
+    };
+    if keeps != Some(false) {
         return;
     }
     let mut kept = vec![
@@ -192,7 +219,8 @@ fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
         kept.push((Path::of("secrets").key(name).attribute("value"), "value_wo"));
     }
     for (path, instead) in kept {
-        if plan.config().has(path.clone()) {
+        let given = plan.config().get::<Option<Secret>>(path.clone());
+        if matches!(given, Known::Known(Some(_))) {
             plan.report(
                 Diagnostic::error(
                     "A secret that would be in the state",
@@ -201,6 +229,17 @@ fn secrecy(plan: &mut Plan<'_>, seen: &Seen, by_url: bool) {
                 .at(path),
             );
         }
+    }
+}
+
+/// What the deployment of a new resource says of secrets now. It is not
+/// promised, but what it refuses is refused before anything is in the state.
+async fn keeps_secrets_now(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<bool> {
+    let name = plan.planned::<Option<String>>("deployment").known();
+    let name = name.flatten().filter(|_| cx.session.knows_docker())?;
+    match look(cx, &name).await.ok()? {
+        Found::Running(live) => Some(live.keeps_secrets),
+        Found::Stopped(_) | Found::Gone => None,
     }
 }
 
@@ -229,12 +268,14 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
     let waits = prior.as_ref().and_then(|it| it.pending) == Some(true);
     let changes = plan.creates() || plan.changes_anything() || comparison.differs;
     let made_anew = seen.made_anew && !plan.creates();
-    let on_conflict = plan.planned::<Option<String>>("on_conflict").known();
-    let adopts = OnConflict::parse(on_conflict.flatten().as_deref()) == OnConflict::Adopt
-        || prior
-            .as_ref()
-            .and_then(|it| it.adopted.as_ref())
-            .is_some_and(|names| !names.is_empty());
+    let has_adopted = prior
+        .as_ref()
+        .and_then(|it| it.adopted.as_ref())
+        .is_some_and(|names| !names.is_empty());
+    let may_adopt = match plan.planned::<Option<String>>("on_conflict") {
+        Known::Known(text) => OnConflict::parse(text.as_deref()) == OnConflict::Adopt,
+        Known::Unknown => true,
+    };
     let nothing = Vec::<String>::new();
     if made_anew {
         // The variables are declared as before, but the backend that has them
@@ -276,12 +317,15 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
         if stopped {
             plan.set("revision", &0);
         }
-        if stopped || !adopts {
+        if stopped || !may_adopt {
             plan.set("adopted", &nothing);
         }
-    } else if sends && !stopped {
-        plan.set_unknown("revision");
-        if adopts {
+    } else if sends {
+        if !stopped {
+            plan.set_unknown("revision");
+        }
+        // What is declared anew is not left as it was any more.
+        if has_adopted || (may_adopt && !stopped) {
             plan.set_unknown("adopted");
         }
     }
@@ -292,7 +336,10 @@ fn report(plan: &mut Plan<'_>, target: Option<&Target>, comparison: &Comparison)
     let Some(target) = target else { return };
     let object = target.object();
     for (name, path) in &comparison.conflicts {
-        plan.report(super::batch::conflict(&object, name, path));
+        plan.report(batch::conflict(&object, name, path));
+    }
+    if let Some(overflow) = &comparison.overflow {
+        plan.report(overflow.clone());
     }
     let list = |names: &[String]| names.join(", ");
     if !comparison.removes.is_empty() {

@@ -1,14 +1,17 @@
 //! Looking at variables.
 
+use std::collections::BTreeMap;
+
 use super::{
     backend::{Backend, Target, find, list},
     declared::{adopted, declarations},
-    keys::same_private_key,
-    model::{Model, SecretModel, auth_names},
+    keys::{pair, same_private_key},
+    model::{AuthModel, Model, SecretModel, auth_names},
     seen,
 };
 use crate::{
     backend::{BackendError, TransportError},
+    convex::Secret,
     plugin::{Cx, Diagnostic, Diagnostics, Private, Timeouts},
     resources::{backend_error, deployment::no_such},
     runtime::docker::Patience,
@@ -111,11 +114,23 @@ fn take_over(model: &mut Model, private: &Private, live: &Listing) {
 }
 
 /// Takes over variables that exist: `DEPLOYMENT` all of them, or
-/// `DEPLOYMENT/NAME,NAME` some. All become secrets, since nobody has said yet
-/// which ones may be seen.
+/// `DEPLOYMENT/NAME,NAME` some. Those for signing in become `auth`, all others
+/// secrets, since nobody has said yet which ones may be seen.
 pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
+    if id.contains("://") {
+        return Err(Diagnostic::error(
+            "Only variables of a deployment of this provider are imported",
+            format!(
+                "Those at {id} cannot be read without an admin key, which an import has no place for. They need no import: declare them with url and admin_key_wo, and apply. A variable that has the declared value already is taken over as it is, and auth takes over the keys that are there. For those with another value set on_conflict to \"overwrite\" or \"adopt\"."
+            ),
+        )
+        .into());
+    }
     let (deployment, wanted) = match id.split_once('/') {
-        Some((deployment, names)) => (deployment, Some(names.split(',').collect::<Vec<_>>())),
+        Some((deployment, names)) => {
+            let names = names.split(',').map(str::trim);
+            (deployment, Some(names.collect::<Vec<_>>()))
+        }
         None => (id, None),
     };
     let target = Target {
@@ -148,23 +163,51 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     {
         return Err(Diagnostic::error(
             "No such variable",
-            format!("{object} has no variable {missing}."),
+            format!(
+                "{object} has no variable {missing:?}. Give the names of variables it has, with commas between them, or none for all."
+            ),
         )
         .into());
     }
-    let secrets = live
-        .into_iter()
-        .filter(|(name, _)| wanted.as_ref().is_none_or(|it| it.contains(&name.as_str())))
-        .map(|(name, value)| {
-            let secret = SecretModel {
-                value: Some(value),
-                set: Some(true),
-                ..SecretModel::default()
-            };
-            (name, secret)
-        });
+    let mut found = live;
+    found.retain(|name, _| wanted.as_ref().is_none_or(|it| it.contains(&name.as_str())));
+    let auth = take_auth(&mut found);
+    let secrets = found.into_iter().map(|(name, value)| {
+        let secret = SecretModel {
+            value: Some(value),
+            set: Some(true),
+            ..SecretModel::default()
+        };
+        (name, secret)
+    });
     Ok(Model {
         secrets: Some(secrets.collect()),
+        auth,
         ..Model::imported(deployment)
+    })
+}
+
+/// Takes out what `auth` stands for, if all of it is there and the keys are a
+/// pair: left among the secrets, a configuration with `auth` would replace the
+/// keys, and everybody would have to sign in again.
+fn take_auth(found: &mut BTreeMap<String, Secret>) -> Option<AuthModel> {
+    let keys = pair(found)?;
+    if !auth_names::ALWAYS
+        .iter()
+        .all(|name| found.contains_key(*name))
+    {
+        return None;
+    }
+    found.remove(auth_names::PRIVATE_KEY);
+    let mut take = |name: &str| found.remove(name).map(|value| value.expose().to_owned());
+    Some(AuthModel {
+        site_url: take(auth_names::SITE_URL),
+        site_origin: take(auth_names::SITE_ORIGIN),
+        issuer: take(auth_names::ISSUER),
+        custom_site_url: take(auth_names::CUSTOM_SITE_URL),
+        private_key: Some(keys.private_key_pem()),
+        private_key_wo: None,
+        rotate_trigger: None,
+        jwks: take(auth_names::JWKS),
     })
 }

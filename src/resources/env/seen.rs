@@ -18,6 +18,7 @@ const TRAITS: &str = "traits";
 const SEALS: &str = "seals";
 const JWKS: &str = "jwks";
 const IDENTITY: &str = "identity";
+const LAST_SET: &str = "last_set";
 
 /// Keeps what was seen.
 pub fn note(private: &mut Private, backend: &Backend) {
@@ -35,6 +36,26 @@ pub fn note(private: &mut Private, backend: &Backend) {
 /// Whether the backend ran when it was last looked at.
 pub fn was_running(private: &Private) -> bool {
     private.get(RUNNING).unwrap_or(false)
+}
+
+/// Whether it was last looked at and did not run.
+pub fn was_stopped(private: &Private) -> bool {
+    private.get(RUNNING) == Some(false)
+}
+
+/// What was set when the backend was last reached, while a change waits for it:
+/// names, with the number they were pinned to. The state then says what is to
+/// be set, and not what is.
+pub fn last_set(private: &Private) -> Option<BTreeMap<String, Option<i64>>> {
+    private.get(LAST_SET)
+}
+
+/// Keeps what was set last, or forgets it where nothing waits.
+pub fn note_last_set(private: &mut Private, last: Option<&BTreeMap<String, Option<i64>>>) {
+    match last {
+        Some(last) => private.set(LAST_SET, last),
+        None => private.remove(LAST_SET),
+    }
 }
 
 /// The seals of write-only values, where the backend does not tell variables.
@@ -91,6 +112,17 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// That nothing can be said before apply. A new resource on a deployment
+    /// that stays as it is has nothing to go by that both plans would find: the
+    /// backend may be stopped between them.
+    pub fn nothing() -> Self {
+        Self {
+            running: Known::Unknown,
+            traits: Some(Known::Unknown),
+            made_anew: false,
+        }
+    }
+
     /// From what this run plans for the deployment, else from what it has seen
     /// of it, else from what was seen last.
     pub fn of(deployment: Option<&Deployment>, private: &Private) -> Self {

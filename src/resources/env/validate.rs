@@ -22,25 +22,42 @@ pub fn check(config: Config<'_>) -> Diagnostics {
     found
 }
 
+/// Whether something is given at `path`. What is not known yet may turn out to
+/// be absent, as in `condition ? value : null`; it is checked again then.
+fn given(config: Config<'_>, path: impl Into<Path>) -> Known<bool> {
+    let path = path.into();
+    if !config.has(path.clone()) {
+        return Known::Known(false);
+    }
+    match config.get::<Option<Secret>>(path) {
+        Known::Known(_) => Known::Known(true),
+        Known::Unknown => Known::Unknown,
+    }
+}
+
+const YES: Known<bool> = Known::Known(true);
+const NO: Known<bool> = Known::Known(false);
+
 fn check_target(config: Config<'_>, found: &mut Diagnostics) {
-    match (config.has("deployment"), config.has("url")) {
-        (true, true) => found.push(
+    let (deployment, url) = (given(config, "deployment"), given(config, "url"));
+    match (deployment, url) {
+        (YES, YES) => found.push(
             Diagnostic::error(
                 "Which deployment?",
                 "Both deployment and url are given. Keep deployment for one that this provider runs, or url with admin_key for any other.",
             )
             .at("url"),
         ),
-        (false, false) => found.push(
+        (NO, NO) => found.push(
             Diagnostic::error(
                 "Which deployment?",
                 "Give deployment = convex_deployment.….id for one that this provider runs, or url and admin_key for any other.",
             )
             .at("deployment"),
         ),
-        (true, false) => {
+        (YES, NO) => {
             for attribute in ["admin_key", "admin_key_wo", "ca_pem"] {
-                if config.has(attribute) {
+                if given(config, attribute) == YES {
                     found.push(
                         Diagnostic::error(
                             "Attribute without a use",
@@ -51,25 +68,27 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
                 }
             }
         }
-        (false, true) => match (config.has("admin_key"), config.has("admin_key_wo")) {
-            (true, true) => found.push(
-                Diagnostic::error(
-                    "Which key?",
-                    "Both admin_key and admin_key_wo are given. Keep admin_key_wo, which is never stored, or admin_key.",
-                )
-                .at("admin_key"),
-            ),
-            (false, false) => found.push(
-                Diagnostic::error(
-                    "Key missing",
-                    "The deployment at url needs its admin key. Give admin_key_wo, which is never stored, or admin_key.",
-                )
-                .at("admin_key"),
-            ),
-            _ => {}
-        },
+        _ => {}
     }
-    if config.has("auth.private_key") && config.has("auth.private_key_wo") {
+    match (given(config, "admin_key"), given(config, "admin_key_wo")) {
+        (YES, YES) => found.push(
+            Diagnostic::error(
+                "Which key?",
+                "Both admin_key and admin_key_wo are given. Keep admin_key_wo, which is never stored, or admin_key.",
+            )
+            .at("admin_key"),
+        ),
+        (NO, NO) if deployment == NO && url != NO => found.push(
+            Diagnostic::error(
+                "Key missing",
+                "The deployment at url needs its admin key. Give admin_key_wo, which is never stored, or admin_key.",
+            )
+            .at("admin_key"),
+        ),
+        _ => {}
+    }
+    let own = ["auth.private_key", "auth.private_key_wo"].map(|path| given(config, path));
+    if own == [YES, YES] {
         found.push(
             Diagnostic::error(
                 "Which key?",
@@ -84,11 +103,11 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
 fn check_secrets(config: Config<'_>, found: &mut Diagnostics) {
     for name in config.keys("secrets").known().unwrap_or_default() {
         let element = Path::of("secrets").key(&name);
-        let has = |attribute| config.has(element.attribute(attribute));
+        let has = |attribute| given(config, element.attribute(attribute));
         let problem = match (has("value"), has("value_wo"), has("value_wo_version")) {
-            (true, true, _) => "Both value and value_wo are given. Keep one of them.",
-            (false, false, _) => "Neither value nor value_wo is given. Give one of them.",
-            (true, false, true) => {
+            (YES, YES, _) => "Both value and value_wo are given. Keep one of them.",
+            (NO, NO, _) => "Neither value nor value_wo is given. Give one of them.",
+            (YES, NO, YES) => {
                 "value_wo_version pins value_wo, and there is none. Remove it, or give value_wo."
             }
             _ => continue,
