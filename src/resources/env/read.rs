@@ -115,7 +115,8 @@ fn take_over(model: &mut Model, private: &Private, live: &Listing) {
 
 /// Takes over variables that exist: `DEPLOYMENT` all of them, or
 /// `DEPLOYMENT/NAME,NAME` some. Those for signing in become `auth`, all others
-/// secrets, since nobody has said yet which ones may be seen.
+/// secrets, since nobody has said yet which ones may be seen; their values are
+/// left out where secrets are not kept in the state.
 pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
     if id.contains("://") {
         return Err(Diagnostic::error(
@@ -139,8 +140,8 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     };
     let object = target.object();
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
-    let client = match find(cx, &target, &patience).await? {
-        Backend::Running { client, .. } => client,
+    let (client, keeps) = match find(cx, &target, &patience).await? {
+        Backend::Running { client, traits } => (client, traits.is_none_or(|it| it.keeps_secrets)),
         Backend::Stopped { .. } => {
             return Err(Diagnostic::error(
                 "The backend does not run",
@@ -171,10 +172,15 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     }
     let mut found = live;
     found.retain(|name, _| wanted.as_ref().is_none_or(|it| it.contains(&name.as_str())));
-    let auth = take_auth(&mut found);
+    let mut auth = take_auth(&mut found);
+    if !keeps && let Some(auth) = &mut auth {
+        auth.private_key = None;
+        // What tells later whether it is still the same.
+        seen::note_jwks(&mut cx.private, auth.jwks.as_deref());
+    }
     let secrets = found.into_iter().map(|(name, value)| {
         let secret = SecretModel {
-            value: Some(value),
+            value: Some(value).filter(|_| keeps),
             set: Some(true),
             ..SecretModel::default()
         };
@@ -183,6 +189,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
     Ok(Model {
         secrets: Some(secrets.collect()),
         auth,
+        secrets_in_state: Some(keeps),
         ..Model::imported(deployment)
     })
 }

@@ -1,5 +1,16 @@
 //! Variables of a deployment, checked with the real `convex` command line.
 
+mod counts;
+mod imports;
+mod ownership;
+mod parallel;
+mod races;
+mod sets;
+mod sharing;
+mod stopped;
+mod url;
+mod write_only;
+
 use std::{path::PathBuf, process::Command};
 
 use serde_json::Value as Json;
@@ -22,17 +33,22 @@ impl Cli {
     /// With what the project's outputs say.
     fn of(project: &Project) -> Self {
         let output = |name: &str| project.output(name).as_str().expect("text").to_owned();
+        Self::at(&output("url"), &output("admin_key"))
+    }
+
+    fn at(url: &str, key: &str) -> Self {
         Self {
             directory: node::npm_install(&[("convex", "1.48.0")]),
-            url: output("url"),
-            key: output("admin_key"),
+            url: url.to_owned(),
+            key: key.to_owned(),
         }
     }
 
-    #[track_caller]
-    fn run(&self, arguments: &[&str]) -> String {
+    /// One of its commands, not started yet.
+    fn command(&self, arguments: &[&str]) -> Command {
         // A clean environment: it hides values from what it takes for an agent.
-        let output = Command::new(self.directory.join("node_modules/.bin/convex"))
+        let mut command = Command::new(self.directory.join("node_modules/.bin/convex"));
+        command
             .args(arguments)
             .current_dir(&self.directory)
             .env_clear()
@@ -40,7 +56,14 @@ impl Cli {
             .env("HOME", &self.directory)
             .env("CI", "1")
             .env("CONVEX_SELF_HOSTED_URL", &self.url)
-            .env("CONVEX_SELF_HOSTED_ADMIN_KEY", &self.key)
+            .env("CONVEX_SELF_HOSTED_ADMIN_KEY", &self.key);
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
             .output()
             .expect("the command line starts");
         let text = String::from_utf8_lossy(&output.stdout)
@@ -80,6 +103,21 @@ fn blocks(name: &Name, port: u16, deployment_attributes: &str, env: &str) -> Str
     format!(
         "{}{OUTPUTS}\nresource \"convex_env\" \"app\" {{\n deployment = convex_deployment.app.id\n{env}\n}}",
         deployment(name, &attributes)
+    )
+}
+
+/// A deployment without a dashboard, which plays no part here.
+fn lean(name: &Name, attributes: &str) -> String {
+    deployment(
+        name,
+        &format!("dashboard = {{ enabled = false }}\n{attributes}"),
+    )
+}
+
+/// The variables of that deployment.
+fn env_of(attributes: &str) -> String {
+    format!(
+        "resource \"convex_env\" \"app\" {{\n deployment = convex_deployment.app.id\n{attributes}\n}}\n"
     )
 }
 

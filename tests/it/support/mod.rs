@@ -5,10 +5,12 @@
 //! Nothing here skips.
 
 pub mod apps;
+pub mod backend;
 pub mod binaries;
 pub mod compose;
 pub mod docker;
 pub mod golden;
+pub mod http;
 pub mod node;
 pub mod plugin;
 pub mod terraform;

@@ -1,0 +1,222 @@
+//! Backends as a test sees them: asked and changed without the provider.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value as Json, json};
+
+use super::docker::{Name, docker, images};
+
+/// Where a backend listens in its container.
+const API: &str = "http://127.0.0.1:3210";
+
+/// A backend in a container, and its admin key.
+pub struct Backend {
+    container: String,
+    key: String,
+    /// Its address on the host, where the test has started it itself.
+    url: Option<String>,
+}
+
+impl Backend {
+    /// A new one that no provider knows of, removed at the end.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with these variables in the environment of its process.
+    pub fn start_with(environment: &[(&str, &str)]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let container = format!("u{}-{count}-backend", std::process::id());
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| format!("--env={name}={value}"))
+            .collect();
+        let environment: Vec<_> = environment.iter().map(String::as_str).collect();
+        let arguments = [
+            "run",
+            "--detach",
+            "--name",
+            &container,
+            "--env=INSTANCE_NAME=elsewhere",
+            "--env=CONVEX_CLOUD_ORIGIN=http://127.0.0.1:3210",
+            "--env=CONVEX_SITE_ORIGIN=http://127.0.0.1:3211",
+            "--publish=127.0.0.1::3210",
+        ];
+        docker(&[&arguments[..], &environment, &[&images().backend]].concat());
+        let mut backend = Self {
+            container,
+            key: String::new(),
+            url: None,
+        };
+        let published = docker(&["port", &backend.container, "3210/tcp"]);
+        backend.url = Some(format!("http://{published}"));
+        backend.wait();
+        backend.key = docker(&["exec", &backend.container, "./generate_admin_key.sh"]);
+        backend
+    }
+
+    /// That of a deployment which the provider has made, with the key its
+    /// resource tells.
+    pub fn of(name: &Name, deployment: &Json) -> Self {
+        Self {
+            container: name.container("backend"),
+            key: text(&deployment["admin_key"]),
+            url: None,
+        }
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let url = format!("{API}/version");
+        let ask = || {
+            let arguments = ["exec", &self.container, "curl", "-sf", &url];
+            Command::new("docker").args(arguments).output()
+        };
+        while !ask().is_ok_and(|output| output.status.success()) {
+            assert!(Instant::now() < deadline, "{} starts", self.container);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Its container.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
+    /// Its address on the host.
+    pub fn url(&self) -> &str {
+        self.url.as_deref().expect("a backend the test has started")
+    }
+
+    /// Its admin key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    #[track_caller]
+    fn ask(&self, method: &str, path: &str, body: Option<&Json>) -> String {
+        self.try_to_ask(method, path, body)
+            .unwrap_or_else(|said| panic!("{method} {path}: {said}"))
+    }
+
+    fn try_to_ask(&self, method: &str, path: &str, body: Option<&Json>) -> Result<String, String> {
+        let header = format!("Authorization: Convex {}", self.key);
+        let url = format!("{API}{path}");
+        let mut command = Command::new("docker");
+        command
+            .args(["exec", "-i", &self.container])
+            .args([
+                "curl",
+                "-sS",
+                "--fail-with-body",
+                "-X",
+                method,
+                "-H",
+                &header,
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if body.is_some() {
+            command.args(["--json", "@-"]);
+        }
+        let mut child = command.arg(&url).spawn().expect("docker");
+        let mut stdin = child.stdin.take().expect("piped");
+        if let Some(body) = body {
+            let _ = stdin.write_all(body.to_string().as_bytes());
+        }
+        drop(stdin);
+        let output = child.wait_with_output().expect("docker");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        if output.status.success() {
+            return Ok(said);
+        }
+        Err(said + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// All its variables.
+    #[track_caller]
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let newest = "/api/v1/list_environment_variables";
+        if let Ok(reply) = self.try_to_ask("GET", newest, None) {
+            let list = &parse(&reply)["environmentVariables"];
+            let list = list.as_object().expect("an object").iter();
+            return list.map(|(name, it)| (name.clone(), text(it))).collect();
+        }
+        // Older ones know this way.
+        let question = json!({
+            "path": "_system/cli/queryEnvironmentVariables", "args": {}, "format": "json",
+        });
+        let reply = parse(&self.ask("POST", "/api/query", Some(&question)));
+        let list = reply["value"].as_array().expect("a list").iter();
+        list.map(|it| (text(&it["name"]), text(&it["value"])))
+            .collect()
+    }
+
+    /// One variable.
+    #[track_caller]
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.variables().remove(name)
+    }
+
+    /// Sets variables as somebody else would, or removes them where there is no
+    /// value.
+    #[track_caller]
+    pub fn set(&self, changes: &[(&str, Option<&str>)]) {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let body = json!({ "changes": changes });
+        self.ask("POST", "/api/update_environment_variables", Some(&body));
+    }
+
+    /// Asks the stand-in to fail; see its README.
+    #[track_caller]
+    pub fn fail(&self, faults: &Json) {
+        self.ask("POST", "/standin/faults", Some(faults));
+    }
+
+    /// Ends all failures.
+    #[track_caller]
+    pub fn heal(&self) {
+        self.ask("DELETE", "/standin/faults", None);
+    }
+
+    /// What was asked of the API since this was last called. What Docker's
+    /// health check asks is left out.
+    #[track_caller]
+    pub fn requests(&self) -> Vec<String> {
+        let list = parse(&self.ask("GET", "/standin/requests", None));
+        self.ask("DELETE", "/standin/requests", None);
+        let list = list.as_array().expect("a list").iter();
+        list.map(|it| format!("{} {}", text(&it["method"]), text(&it["path"])))
+            .filter(|request| request != "GET /version")
+            .collect()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if self.url.is_some() {
+            let arguments = ["rm", "-f", "-v", &self.container];
+            let _ = Command::new("docker").args(arguments).output();
+        }
+    }
+}
+
+fn text(json: &Json) -> String {
+    json.as_str().expect("text").to_owned()
+}
+
+#[track_caller]
+fn parse(json: &str) -> Json {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
+}
