@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The attributes of `convex_env`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Model {
     pub id: Option<String>,
     pub deployment: Option<String>,
@@ -105,13 +105,6 @@ impl Model {
         Self {
             id: Some(deployment.to_owned()),
             deployment: Some(deployment.to_owned()),
-            url: None,
-            admin_key: None,
-            admin_key_wo: None,
-            ca_pem: None,
-            variables: None,
-            secrets: None,
-            auth: None,
             exclusive: Some(false),
             on_conflict: Some(OnConflict::FAIL.to_owned()),
             on_destroy: Some(REMOVE.to_owned()),
@@ -121,7 +114,7 @@ impl Model {
             drifted: Some(Vec::new()),
             adopted: Some(Vec::new()),
             undeclared: Some(Vec::new()),
-            timeouts: None,
+            ..Self::default()
         }
     }
 

@@ -402,6 +402,6 @@ pub fn planned_model(plan: &Plan<'_>) -> Model {
         auth: plan.outline("auth"),
         exclusive: plan.planned("exclusive").known(),
         on_conflict: plan.planned("on_conflict").known(),
-        ..Model::imported("")
+        ..Model::default()
     }
 }

@@ -128,6 +128,11 @@ impl Server {
         std::mem::take(&mut self.shared.asked.lock().expect("the requests"))
     }
 
+    /// How much was asked since [`Server::take`] was last called.
+    pub fn count(&self) -> usize {
+        self.shared.asked.lock().expect("the requests").len()
+    }
+
     /// Lets `judge` decide on each request, by its number since the last
     /// [`Server::take`].
     pub fn judge(&self, judge: impl Fn(usize, &Asked) -> Fate + Send + Sync + 'static) {

@@ -251,7 +251,9 @@ fn parse(json: &str) -> Json {
 fn cli_config() -> &'static Path {
     static CONFIG: OnceLock<PathBuf> = OnceLock::new();
     CONFIG.get_or_init(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("mirror-{}", std::process::id()));
+        let shelf = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        remove_old_mirrors(shelf);
+        let root = shelf.join(format!("mirror-{}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         for (source, name, program) in [
             ("test/thin", "thin", binaries::fixture()),
@@ -273,6 +275,18 @@ fn cli_config() -> &'static Path {
         fs::write(&config, text).expect("the configuration file can be written");
         config
     })
+}
+
+/// Removes the mirrors of test runs that have ended, each of which is as large
+/// as the providers.
+fn remove_old_mirrors(shelf: &Path) {
+    for entry in fs::read_dir(shelf).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix("mirror-"));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// Defines a test for each Terraform core: a module of that name with one test

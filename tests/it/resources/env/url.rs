@@ -1,6 +1,9 @@
 //! Any Convex deployment, reached by its URL.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use super::{config, configure};
 use crate::support::{
@@ -155,7 +158,9 @@ on_each_core! {
         assert_eq!(before["JWT_ISSUER"], "http://127.0.0.1:3211");
 
         // Found while planning, since nothing can be read before.
-        backend.set(&[("A", Some("2")), ("B", Some("2"))]);
+        backend.set(&[("A", Some("2"))]);
+        project.plan().ok().says(&["will be set again: A.", "1 to change"]);
+        backend.set(&[("B", Some("2"))]);
         let plan = project.plan().ok().says(&[
             "Variables were changed outside Terraform", "will be set again: A.", r#"~ "B" = {"#, "1 to change",
         ]);
@@ -205,4 +210,40 @@ fn which_way_it_is_may_depend_on_what_is_made() {
     project.assert_no_changes();
     assert_eq!(backend.get("A").as_deref(), Some("1"));
     project.destroy().ok();
+}
+
+#[test]
+fn who_does_not_want_to_wait_need_not() {
+    // Terraform plans without looking whether it was interrupted, so both plans
+    // get an answer.
+    let server = Server::alone(|number, _| match number {
+        0 | 1 => Fate::Answer(200, None, "{\"environmentVariables\":{}}".to_owned()),
+        _ => Fate::Hang,
+    });
+    let blocks = with_key(server.url(), KEY, "variables = { A = \"1\" }");
+    let project = Project::new(Core::Installed, &config(&blocks));
+    let child = project
+        .command(&["apply", "-no-color", "-auto-approve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Terraform starts");
+    let mut asked = 0;
+    while asked < 3 {
+        std::thread::sleep(Duration::from_millis(50));
+        asked = server.count();
+    }
+    let started = Instant::now();
+    let pid = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    let output = child.wait_with_output().expect("Terraform ends");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("Terraform was interrupted"), "{said}");
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
 }

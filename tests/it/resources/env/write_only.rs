@@ -61,6 +61,8 @@ on_each_core! {
         project.set_env("TF_VAR_key", SECOND);
         let plan = project.plan().ok().says(&[r#"~ "KEY" = {"#, hidden, "1 to change"]);
         assert!(!plan.text().contains(r#""OTHER""#), "{}", plan.text());
+        let json = project.plan_json().to_string();
+        assert!(!json.contains(CANARY) && !json.contains(SECOND), "{json}");
         project.apply().ok();
         project.assert_no_changes();
         assert_eq!(backend.get("KEY").as_deref(), Some(SECOND));
@@ -106,7 +108,18 @@ on_each_core! {
         project.apply().ok();
         project.set_env("TF_VAR_key", "and-another");
         project.assert_no_changes();
-        assert_eq!(backend.get("KEY").as_deref(), Some("canary-two-9876543210-again"));
+        // Nor is it set when something else is.
+        let other = blocks(&name, "", &pinned(2));
+        configure(&project, &other.replace("other-canary", "other-changed"));
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(backend.get("OTHER").as_deref(), Some("other-changed"));
+        assert_eq!(
+            backend.get("KEY").as_deref(),
+            Some("canary-two-9876543210-again")
+        );
+        configure(&project, &other);
+        project.apply().ok();
         // It is nobody's to compare, but it has to be there.
         backend.set(&[("KEY", Some("theirs"))]);
         project.assert_no_changes();
