@@ -13,13 +13,11 @@ mod write_only;
 
 use std::{path::PathBuf, process::Command};
 
-use serde_json::Value as Json;
-
 use super::{config, configure, deployment};
 use crate::support::{
     docker::{Name, docker, port},
     node, on_each_core,
-    terraform::{Core, Project},
+    terraform::Project,
 };
 
 /// The real command line, pointed at a deployment.
@@ -320,40 +318,4 @@ on_each_core! {
         configure(&project, &blocks);
         project.destroy().ok();
     }
-}
-
-/// What is there already can be taken over.
-#[test]
-fn variables_are_imported_by_deployment_and_by_name() {
-    let (name, port) = (Name::new(), port());
-    let project = Project::new(
-        Core::Installed,
-        &config(&blocks(
-            &name,
-            port,
-            "",
-            "variables = { A = \"1\", B = \"2\" }",
-        )),
-    );
-    project.apply().ok();
-    project.run(&["state", "rm", "convex_env.app"]).ok();
-    let import = |id: &str| project.run(&["import", "-no-color", "convex_env.app", id]);
-    import(&format!("{}/NOPE", name.as_str())).fails_with(&["No such variable"]);
-    import("no-such-deployment").fails_with(&["No such deployment"]);
-    import(&format!("{}/A", name.as_str())).ok();
-    let state = project.state("convex_env.app");
-    assert_eq!(
-        state["secrets"],
-        serde_json::json!({ "A": { "value": "1", "value_wo": null, "value_wo_version": null, "set": true } })
-    );
-    project.run(&["state", "rm", "convex_env.app"]).ok();
-    import(name.as_str()).ok();
-    assert_eq!(
-        project.state("convex_env.app")["secrets"]["B"]["value"],
-        "2"
-    );
-    assert_eq!(project.state("convex_env.app")["auth"], Json::Null);
-    project.apply().ok();
-    project.assert_no_changes();
-    project.destroy().ok();
 }

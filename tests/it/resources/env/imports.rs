@@ -117,6 +117,18 @@ on_each_core! {
         project.assert_no_changes();
         project.apply().ok();
         assert_eq!(project.state("convex_env.app")["auth"], before["auth"]);
+
+        // A value that would be kept is refused by the plan, for a resource
+        // that is there as for a new one.
+        let kept = env_of("secrets = { KEY = { value = \"canary-0123456789\" } }");
+        configure(&project, &(lean(&name, "secrets_in_state = false") + &kept));
+        let refused = || {
+            project.plan().fails_with(&["A secret that would be in the state", "Use value_wo"]);
+        };
+        refused();
+        project.run(&["state", "rm", "convex_env.app"]).ok();
+        refused();
+        configure(&project, &lean(&name, "secrets_in_state = false"));
         project.destroy().ok();
     }
 }
