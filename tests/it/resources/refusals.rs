@@ -56,6 +56,8 @@ on_each_core! {
             ("deployment = \"a\"\n variables = { \"1A\" = \"\" }".into(), vec!["Invalid value for variables[\"1A\"]"]),
             ("deployment = \"a\"\n variables = { CONVEX_SITE_URL = \"x\" }".into(), vec!["Invalid value for variables[\"CONVEX_SITE_URL\"]"]),
             (format!("deployment = \"a\"\n variables = {{ {} = \"\" }}", "A".repeat(257)), vec!["Invalid value for variables", "256"]),
+            ("deployment = \"a\"\n variables = { A = \"x\\u0000y\" }".into(), vec!["Invalid value for variables[\"A\"]", "NUL"]),
+            ("deployment = \"a\"\n secrets = { A = { value_wo = \"x\\u0000y\" } }".into(), vec!["Invalid value for secrets[\"A\"].value_wo", "NUL"]),
             (format!("deployment = \"a\"\n variables = {{ A = {:?} }}", "x".repeat(8193)), vec!["Invalid value for variables[\"A\"]", "8192"]),
             (format!("deployment = \"a\"\n secrets = {{ A = {{ value = {:?} }} }}", "x".repeat(8193)), vec!["Invalid value for secrets[\"A\"].value"]),
             (format!("deployment = \"a\"\n variables = {{\n{many}}}"), vec!["Too many variables", "513", "V512"]),
