@@ -10,8 +10,10 @@ pub mod admin_key;
 pub mod auth_keys;
 pub mod coder;
 pub mod crypto;
+pub mod database;
 pub mod env_var;
 pub mod instance;
+pub mod mysql;
 pub mod origins;
 pub mod postgres;
 pub mod process_env;
@@ -20,6 +22,7 @@ pub mod secret;
 
 pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;
+pub use database::Database;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret};
 pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
 pub use postgres::PostgresUrl;

@@ -5,16 +5,18 @@
 
 mod extra;
 mod problem;
+mod s3;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use extra::ExtraEnv;
 pub use problem::{ExtraEnvError, ExtraEnvWarning};
+pub use s3::{S3Error, S3Settings, S3Storage};
 
+use super::database::Database;
 use super::instance::InstanceName;
 use super::origins::{ApiOrigin, Origins};
-use super::postgres::{PostgresUrl, SslMode};
 
 /// How long deleted and replaced documents are kept, in seconds: two days, as upstream's own
 /// compose file sets it. The backend's default is 14 days. It must not be raised again later.
@@ -35,6 +37,13 @@ impl ProcessEnv {
     #[must_use]
     pub fn into_map(self) -> BTreeMap<String, String> {
         self.0
+    }
+
+    /// Adds the variables of a store for files, which take the place of any of the same names.
+    #[must_use]
+    pub fn with_storage(mut self, storage: &S3Storage) -> Self {
+        self.0.extend(storage.variables());
+        self
     }
 
     fn set(&mut self, name: &str, value: impl Into<String>) {
@@ -58,7 +67,7 @@ pub struct BackendEnv<'a> {
     /// What `/version` answers, best the tag of the image: stock images say "unknown" of themselves.
     pub release: Option<&'a str>,
     /// The database server; without one the backend keeps its data in a file (`SQLite`).
-    pub database: Option<&'a PostgresUrl>,
+    pub database: Option<&'a Database>,
     /// What a user adds.
     pub extra: &'a ExtraEnv,
 }
@@ -81,10 +90,11 @@ impl BackendEnv<'_> {
         }
         env.0.extend(self.extra.as_map().clone());
         if let Some(database) = self.database {
-            env.set("POSTGRES_URL", database.cluster_url().expose());
-            // Unless told so, the backend refuses to start with a URL that forgoes TLS.
-            if database.ssl_mode() == Some(SslMode::Disable) {
-                env.set("DO_NOT_REQUIRE_SSL", "true");
+            for (name, value) in database.variables() {
+                env.0.remove(name);
+                if let Some(value) = value {
+                    env.set(name, value);
+                }
             }
         }
         env.set("CONVEX_CLOUD_ORIGIN", self.origins.api.as_str());
@@ -106,12 +116,13 @@ pub fn dashboard_env(api: &ApiOrigin, extra: &ExtraEnv) -> ProcessEnv {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::convex::database::DatabaseSettings;
 
     fn extra(pairs: &[(&str, &str)]) -> ExtraEnv {
         ExtraEnv::for_backend(pairs.iter().copied()).unwrap()
     }
 
-    fn render(extra: &ExtraEnv, database: Option<&PostgresUrl>) -> Vec<(String, String)> {
+    fn render(extra: &ExtraEnv, database: Option<&Database>) -> Vec<(String, String)> {
         let instance_name = &InstanceName::parse("app").unwrap();
         let origins = &Origins::default();
         let release = Some("903b8b9");
@@ -154,9 +165,17 @@ mod tests {
         }
     }
 
+    fn database(url: &str) -> Database {
+        let settings = DatabaseSettings {
+            url,
+            ..DatabaseSettings::default()
+        };
+        Database::parse(&settings).unwrap()
+    }
+
     #[test]
     fn a_database_goes_without_its_name_and_without_tls_only_if_it_says_so() {
-        let url = PostgresUrl::parse("postgres://u:p@db/app?sslmode=disable").unwrap();
+        let url = database("postgres://u:p@db/app?sslmode=disable");
         let env = render(&extra(&[("POSTGRES_URL", "postgres://other")]), Some(&url));
         for pair in owned(&[
             ("POSTGRES_URL", "postgres://u:p@db?sslmode=disable"),
@@ -164,9 +183,30 @@ mod tests {
         ]) {
             assert!(env.contains(&pair), "{pair:?}");
         }
-        let url = PostgresUrl::parse("postgres://u:p@db").unwrap();
-        let env = render(&ExtraEnv::default(), Some(&url));
+        let url = database("postgres://u:p@db");
+        let env = render(&extra(&[("DO_NOT_REQUIRE_SSL", "true")]), Some(&url));
         assert!(!env.iter().any(|(name, _)| name == "DO_NOT_REQUIRE_SSL"));
+    }
+
+    #[test]
+    fn one_database_leaves_no_other_behind() {
+        let others = extra(&[
+            ("POSTGRES_URL", "x"),
+            ("MYSQL_URL", "x"),
+            ("DATABASE_URL", "x"),
+        ]);
+        for (url, name) in [
+            ("mysql://u:p@db", "MYSQL_URL"),
+            ("postgres://u:p@db", "POSTGRES_URL"),
+        ] {
+            let env = render(&others, Some(&database(url)));
+            let urls: Vec<&str> = env
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .filter(|name| name.ends_with("_URL"))
+                .collect();
+            assert_eq!(urls, [name]);
+        }
     }
 
     #[test]
