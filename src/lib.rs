@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod convex;
 pub mod data_sources;
+pub mod database;
 pub mod ephemeral_resources;
 pub mod functions;
 pub mod plugin;

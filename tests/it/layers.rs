@@ -10,6 +10,7 @@ const LAYERS: [&str; 12] = [
     "plugin",
     "convex",
     "backend",
+    "database",
     "runtime",
     "render",
     "project",

@@ -4,6 +4,7 @@ mod support;
 
 mod convex;
 mod data_sources;
+mod database;
 mod functions;
 mod layers;
 mod plugin;

@@ -19,11 +19,19 @@ pub fn provider() -> PathBuf {
 pub fn fixture() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
-        .get_or_init(|| build("terraform-provider-thin"))
+        .get_or_init(|| build("terraform-provider-thin").join("terraform-provider-thin"))
         .clone()
 }
 
-/// Builds a workspace member beside the provider and returns its program.
+/// The backend of the stand-in, as a program of this machine.
+pub fn backend() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| build("convex-standin").join("convex-local-backend"))
+        .clone()
+}
+
+/// Builds a workspace member beside the provider and returns where its programs are.
 fn build(package: &str) -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_terraform-provider-convex"));
     let directory = beside.parent().expect("programs are in a directory");
@@ -40,5 +48,5 @@ fn build(package: &str) -> PathBuf {
     }
     let status = cargo.status().expect("cargo runs");
     assert!(status.success(), "{package} does not build");
-    directory.join(package)
+    directory.to_owned()
 }

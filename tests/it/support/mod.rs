@@ -13,6 +13,13 @@ pub mod golden;
 pub mod http;
 pub mod node;
 pub mod plugin;
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with the tests of the stand-in, which use other parts of it"
+)]
+#[path = "../../standin/tests/support/postgres.rs"]
+pub mod postgres;
 pub mod terraform;
 pub mod tools;
 

@@ -2,6 +2,10 @@
 
 pub mod backend;
 pub mod http;
+#[expect(
+    dead_code,
+    reason = "shared with the tests of the provider, which use other parts of it"
+)]
 pub mod postgres;
 
 use std::path::{Path, PathBuf};

@@ -1,15 +1,14 @@
-//! A Postgres server of a test's own, from the machine's installation.
+//! A Postgres server of a test's own, from the machine's installation. Also used by the tests of the provider.
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
-
-use super::{must, run};
 
 /// A server on a free port, with a user `convex` whose password is `secret`. It is stopped when the test ends.
 pub struct Server {
@@ -20,6 +19,11 @@ pub struct Server {
 impl Server {
     /// Starts one that speaks TLS with a certificate for `localhost`, of an authority of its own.
     pub fn start() -> Self {
+        Self::with("ssl = on")
+    }
+
+    /// Starts one with settings of a test's own, TLS among them.
+    pub fn with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -50,9 +54,10 @@ impl Server {
                 ])
                 .arg(format!("--pwfile={}", password.display())),
         );
-        server.certify();
+        let names = vec!["localhost".to_owned()];
+        server.certify(&CertificateParams::new(names).unwrap());
         let settings = format!(
-            "port = {port}\nlisten_addresses = 'localhost'\nunix_socket_directories = ''\nfsync = off\nssl = on\n"
+            "port = {port}\nlisten_addresses = 'localhost'\nunix_socket_directories = ''\nfsync = off\n{settings}\n"
         );
         fs::write(server.data().join("postgresql.auto.conf"), settings).unwrap();
         server.up();
@@ -81,6 +86,29 @@ impl Server {
                 .args(["stop", "-w", "-m", "immediate", "-D"])
                 .arg(self.data()),
         );
+    }
+
+    /// Makes the server read its rules and certificates again, and waits until it has.
+    pub fn reload(&self) {
+        let loaded = || self.sql("postgres", "SELECT pg_conf_load_time()");
+        let before = loaded();
+        must(
+            self.command("pg_ctl")
+                .args(["reload", "-D"])
+                .arg(self.data()),
+        );
+        while loaded() == before {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Puts rules for logging in before those that let everybody in with a password.
+    pub fn rules(&self, rules: &str) {
+        let rules = format!(
+            "{rules}\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n"
+        );
+        fs::write(self.data().join("pg_hba.conf"), rules).unwrap();
+        self.reload();
     }
 
     pub fn create_database(&self, name: &str) {
@@ -123,17 +151,23 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    fn certify(&self) {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    /// Gives the server a certificate of an authority made just for it.
+    pub fn certify(&self, params: &CertificateParams) {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority =
+            CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority).unwrap();
+        self.put_certificate(authority.der(), certificate.der(), &key.serialize_der());
+    }
+
+    /// Gives the server a certificate, its key, and the authority that tests are to trust.
+    pub fn put_certificate(&self, authority: &[u8], certificate: &[u8], key: &[u8]) {
         for (name, text) in [
-            ("authority.pem", authority.pem()),
-            ("server.crt", certificate.pem()),
-            ("server.key", key.serialize_pem()),
+            ("authority.pem", pem("CERTIFICATE", authority)),
+            ("server.crt", pem("CERTIFICATE", certificate)),
+            ("server.key", pem("PRIVATE KEY", key)),
         ] {
             let path = self.data().join(name);
             fs::write(&path, text).unwrap();
@@ -199,4 +233,28 @@ fn unprivileged() -> Option<(u32, u32)> {
             .unwrap()
     };
     (number(&["-u"]) == 0).then(|| (number(&["-u", "nobody"]), number(&["-g", "nobody"])))
+}
+
+fn pem(label: &str, bytes: &[u8]) -> String {
+    let body = STANDARD.encode(bytes);
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+}
+
+fn run(command: &mut Command) -> Output {
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+/// Runs a program that must succeed; returns what it printed on standard output.
+fn must(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}:\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
 }
