@@ -9,7 +9,7 @@ impl DatabaseError {
     pub fn remedy(&self) -> String {
         match self {
             Self::UnknownHost { .. } => {
-                "Correct the host in `url`. A name that only containers know, such as that of another container, cannot be checked from outside their network.".to_owned()
+                "Correct the host in `url`. A name that only containers know, such as that of another container, is known in the networks that both are in.".to_owned()
             }
             Self::Refused { server } => format!(
                 "Start the server, or correct the port in `url`: it is {}, and PostgreSQL's own is 5432.",

@@ -69,6 +69,11 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             )
             .at("name")
         }
+        DockerError::NoNetwork { network } => Diagnostic::error(
+            "No such network",
+            format!("The Docker host has no network {network:?}, which {object} is to join. Correct its name, or make it first: refer to the resource that makes it rather than to its name, and Terraform knows the order."),
+        )
+        .at("network.networks"),
         DockerError::NoSpace => Diagnostic::error(
             "The Docker host's disk is full",
             format!("There is no space left for {object}. Free some, for example with `docker system df` and `docker image prune`, and apply again. Its data volume is untouched."),

@@ -1,6 +1,6 @@
 //! What there should be.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use crate::convex::{DeploymentName, Secret};
 
@@ -33,6 +33,10 @@ pub mod labels {
     pub const ENV: &str = "io.github.coder-convex.env";
     /// The names of the user's own labels, with commas between.
     pub const LABELS: &str = "io.github.coder-convex.labels";
+    /// The names of further networks, with commas between.
+    pub const NETWORKS: &str = "io.github.coder-convex.networks";
+    /// Tells one version of settings that are kept nowhere else from another.
+    pub const HIDDEN: &str = "io.github.coder-convex.hidden";
     /// What the backend is started by, where that is not the image's own start
     /// script.
     pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
@@ -125,6 +129,10 @@ pub struct Program {
     pub env: BTreeMap<String, String>,
     /// Which of these the user gave.
     pub user_env: Vec<String>,
+    /// Names of variables whose values are not at hand: they are what they are.
+    pub hidden_env: Vec<String>,
+    /// Tells one version of these from another. Not a secret.
+    pub hidden_version: Option<String>,
     /// Most memory it may use, in bytes.
     pub memory: Option<u64>,
 }
@@ -140,6 +148,59 @@ pub struct Publish {
     pub dashboard: Option<u16>,
 }
 
+/// How the containers of a deployment are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// They have a network of their own.
+    Own {
+        /// Other networks that they are in as well.
+        further: Vec<String>,
+        /// Ports of the host that lead to them.
+        publish: Publish,
+    },
+    /// They share the network of another container, so that their ports are on
+    /// its own loopback interface.
+    Shared {
+        /// Docker's ID of it.
+        container: String,
+    },
+}
+
+/// The network of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkSpec {
+    /// It is in networks.
+    In {
+        /// The deployment's own.
+        own: String,
+        /// Names by which others in its own network find it.
+        aliases: Vec<String>,
+        /// Other ones.
+        further: Vec<String>,
+        /// Ports of the container, and those of the host that lead to them.
+        ports: BTreeMap<u16, u16>,
+    },
+    /// It shares that of another container.
+    Of {
+        /// Docker's ID of it.
+        container: String,
+    },
+    /// It has none.
+    None,
+}
+
+impl NetworkSpec {
+    /// As Docker calls it.
+    #[must_use]
+    pub fn mode(&self) -> String {
+        match self {
+            Self::In { own, .. } => own.clone(),
+            Self::Of { container } => format!("container:{container}"),
+            Self::None => "none".to_owned(),
+        }
+    }
+}
+
 /// What is started in a container in place of the image's own program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entrypoint {
@@ -153,11 +214,23 @@ pub struct Entrypoint {
 #[derive(Clone, Debug)]
 pub struct File {
     /// The absolute path.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// Permission bits.
     pub mode: u32,
     /// What is in it.
     pub content: Secret,
+}
+
+/// Which containers must start anew even if they fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Renew {
+    /// None.
+    #[default]
+    Nothing,
+    /// That of the backend, because its secret has changed.
+    Backend,
+    /// All, because the network that they share has started anew.
+    All,
 }
 
 /// A deployment as it should be.
@@ -167,17 +240,18 @@ pub struct Desired {
     pub name: DeploymentName,
     /// Whether it runs. If not, only the volume is kept.
     pub running: bool,
-    /// Whether the backend must start anew even if its container fits, because
-    /// its secret has changed.
-    pub renew_backend: bool,
+    /// Which containers must start anew even if they fit.
+    pub renew: Renew,
     /// The backend.
     pub backend: Program,
     /// The dashboard, if there is one.
     pub dashboard: Option<Program>,
     /// What the backend is started by, if not by the image's own script.
     pub entrypoint: Option<Entrypoint>,
-    /// Where it can be reached from the host.
-    pub publish: Publish,
+    /// Whether files are put into the backend's container before it starts.
+    pub has_files: bool,
+    /// How it is reached.
+    pub attachment: Attachment,
     /// The user's own labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -196,16 +270,19 @@ pub struct ContainerSpec {
     /// The volume at [`DATA_DIRECTORY`].
     pub volume: Option<String>,
     /// The network it is in.
-    pub network: String,
-    /// Names by which others in the network find it.
-    pub aliases: Vec<String>,
-    /// Ports of the container, and those of the host that lead to them.
-    pub ports: BTreeMap<u16, u16>,
+    pub network: NetworkSpec,
     /// What is started in place of the image's own program.
     pub entrypoint: Option<String>,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Whether files are put into it before it starts.
+    pub has_files: bool,
     /// The port and path that answer once it is ready.
     pub ready: (u16, &'static str),
 }
+
+/// The ports of a container, each with the one of the host that leads to it.
+type PortOf = fn(&Publish) -> Vec<(u16, Option<u16>)>;
 
 impl Desired {
     /// The names of the objects.
@@ -227,16 +304,14 @@ impl Desired {
     #[must_use]
     pub fn backend_container(&self) -> ContainerSpec {
         let names = self.names();
-        let ports = [
-            (BACKEND_PORT, self.publish.api),
-            (SITE_PORT, self.publish.site),
-        ];
+        let ports: PortOf = |publish| vec![(BACKEND_PORT, publish.api), (SITE_PORT, publish.site)];
+        let alias = Some(names.backend_host().to_owned());
         let mut spec = ContainerSpec {
             role: Role::Backend,
             volume: Some(names.volume()),
-            aliases: vec![names.backend_host().to_owned()],
+            has_files: self.has_files,
             ready: (BACKEND_PORT, "/version"),
-            ..self.container(Role::Backend, &self.backend, &ports)
+            ..self.container(Role::Backend, &self.backend, alias, ports)
         };
         if let Some(entrypoint) = &self.entrypoint {
             let version = (labels::ENTRYPOINT.to_owned(), entrypoint.version.clone());
@@ -249,35 +324,55 @@ impl Desired {
     /// The dashboard's container, if there is to be one.
     #[must_use]
     pub fn dashboard_container(&self) -> Option<ContainerSpec> {
-        let ports = [(DASHBOARD_PORT, self.publish.dashboard)];
+        let ports: PortOf = |publish| vec![(DASHBOARD_PORT, publish.dashboard)];
         let program = self.dashboard.as_ref()?;
-        Some(self.container(Role::Dashboard, program, &ports))
+        Some(self.container(Role::Dashboard, program, None, ports))
     }
 
     fn container(
         &self,
         role: Role,
         program: &Program,
-        ports: &[(u16, Option<u16>)],
+        alias: Option<String>,
+        ports: PortOf,
     ) -> ContainerSpec {
         let names = self.names();
         let user_labels: Vec<_> = self.labels.keys().map(String::as_str).collect();
         let mut all = self.object_labels(role.as_str());
         all.insert(labels::ENV.to_owned(), program.user_env.join(","));
         all.insert(labels::LABELS.to_owned(), user_labels.join(","));
+        if let Some(version) = &program.hidden_version {
+            all.insert(labels::HIDDEN.to_owned(), version.clone());
+        }
+        let network = match &self.attachment {
+            Attachment::Own { further, publish } => {
+                if !further.is_empty() {
+                    all.insert(labels::NETWORKS.to_owned(), further.join(","));
+                }
+                NetworkSpec::In {
+                    own: names.network(),
+                    aliases: alias.into_iter().collect(),
+                    further: further.clone(),
+                    ports: ports(publish)
+                        .into_iter()
+                        .filter_map(|(inside, outside)| Some((inside, outside?)))
+                        .collect(),
+                }
+            }
+            Attachment::Shared { container } => NetworkSpec::Of {
+                container: container.clone(),
+            },
+        };
         ContainerSpec {
             role,
             name: names.container(role),
             program: program.clone(),
             labels: all,
             volume: None,
-            network: names.network(),
-            aliases: Vec::new(),
-            ports: ports
-                .iter()
-                .filter_map(|(inside, outside)| Some((*inside, (*outside)?)))
-                .collect(),
+            network,
             entrypoint: None,
+            arguments: Vec::new(),
+            has_files: false,
             ready: (DASHBOARD_PORT, "/"),
         }
     }

@@ -76,8 +76,13 @@ pub struct ObservedContainer {
     pub labels: BTreeMap<String, String>,
     /// Volumes by the directory they are at.
     pub volumes: BTreeMap<String, String>,
+    /// Its network as Docker calls it: a name, or `container:` and an ID.
+    pub network_mode: String,
     /// The networks it is in, by name.
     pub networks: BTreeSet<String>,
+    /// When it was last started, as text that orders as time does; empty if
+    /// never.
+    pub started: String,
     /// Ports of the container, and those of the loopback interface that lead
     /// to them.
     pub ports: BTreeMap<u16, u16>,

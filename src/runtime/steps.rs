@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{
-    desired::{ContainerSpec, DATA_DIRECTORY, Desired, Role, labels},
+    desired::{
+        Attachment, ContainerSpec, DATA_DIRECTORY, Desired, NetworkSpec, Renew, Role, labels,
+    },
     observed::{Existing, Observed, ObservedContainer, State},
 };
 
@@ -110,13 +112,24 @@ pub fn differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
     }
     found.extend(env_differences(spec, observed));
     found.extend(label_differences(spec, observed));
-    if observed.ports != spec.ports {
-        found.push(Difference::Ports);
-    }
     if observed.volumes.get(DATA_DIRECTORY) != spec.volume.as_ref() {
         found.push(Difference::Volume);
     }
-    if !observed.networks.contains(&spec.network) {
+    let mut elsewhere = observed.network_mode != spec.network.mode();
+    if let NetworkSpec::In {
+        own,
+        further,
+        ports,
+        ..
+    } = &spec.network
+    {
+        let mut wanted = [own].into_iter().chain(further);
+        elsewhere |= !wanted.all(|name| observed.networks.contains(name));
+        if observed.ports != *ports {
+            found.push(Difference::Ports);
+        }
+    }
+    if elsewhere {
         found.push(Difference::Network);
     }
     if observed.memory != spec.program.memory {
@@ -127,6 +140,7 @@ pub fn differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
 
 fn env_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Difference> {
     let wanted = &spec.program.env;
+    let hidden = &spec.program.hidden_env;
     let missing = wanted
         .iter()
         .filter(|(name, value)| observed.env.get(*name) != Some(value))
@@ -139,6 +153,7 @@ fn env_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
         .iter()
         .filter(|(name, value)| {
             !wanted.contains_key(*name)
+                && !hidden.contains(name)
                 && match &observed.image_env {
                     Some(image) => image.get(*name) != Some(value),
                     None => recorded.contains(name.as_str()),
@@ -176,11 +191,19 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     if observed.probe.is_some() {
         steps.push(Step::RemoveContainer(Role::Probe));
     }
-    let mut backend = Container::new(desired.backend_container(), observed.backend.as_ref());
-    backend.renew = desired.renew_backend && backend.existing.is_some();
+    let container = |spec, existing: Option<_>, renews_from| Container {
+        renew: desired.renew >= renews_from && existing.is_some(),
+        ..Container::new(spec, existing)
+    };
+    let backend = container(
+        desired.backend_container(),
+        observed.backend.as_ref(),
+        Renew::Backend,
+    );
     let dashboard = desired
         .dashboard_container()
-        .map(|spec| Container::new(spec, observed.dashboard.as_ref()));
+        .map(|spec| container(spec, observed.dashboard.as_ref(), Renew::All));
+    let shared = matches!(desired.attachment, Attachment::Shared { .. });
 
     // The old ones go first: the new ones need their names and ports.
     if dashboard
@@ -192,8 +215,13 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     if backend.must_go() {
         steps.push(Step::RemoveContainer(Role::Backend));
     }
-    if observed.network.is_none() {
-        steps.push(Step::CreateNetwork);
+    match (&observed.network, shared) {
+        (None, false) => steps.push(Step::CreateNetwork),
+        // From before they shared one.
+        (Some(network), true) if network.deployment() == Some(desired.name.as_str()) => {
+            steps.push(Step::RemoveNetwork);
+        }
+        _ => {}
     }
     if observed.volume.is_none() {
         steps.push(Step::CreateVolume);
@@ -244,6 +272,9 @@ fn no_conflict(desired: &Desired, observed: &Observed) -> Result<(), Conflict> {
     check(Kind::Volume, names.volume(), volume)?;
     container(&observed.backend, Role::Backend)?;
     container(&observed.dashboard, Role::Dashboard)?;
+    if matches!(desired.attachment, Attachment::Shared { .. }) {
+        return Ok(());
+    }
     let network = observed.network.as_ref().map(Existing::deployment);
     check(Kind::Network, names.network(), network)
 }
@@ -287,7 +318,7 @@ impl<'a> Container<'a> {
         if !existing.is_some_and(ObservedContainer::is_running) {
             if role == Role::Backend {
                 steps.push(Step::StoreSecrets);
-                if self.spec.entrypoint.is_some() {
+                if self.spec.has_files {
                     steps.push(Step::PutFiles);
                 }
             }

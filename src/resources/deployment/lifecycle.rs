@@ -16,7 +16,7 @@ use crate::{
     convex::{AdminKey, InstanceSecret, env_var::Changes},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
     resources::{backend_error, docker_error},
-    runtime::{Role, docker::Patience},
+    runtime::{Renew, Role, docker::Patience},
     session::{Live, Session},
 };
 
@@ -27,10 +27,9 @@ fn timeouts(model: &Model) -> Timeouts {
 /// Makes a deployment, or finishes one that was begun.
 pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<Model, Diagnostics> {
     let patience = Patience::new(timeouts(&planned).create(), cx.cancellation());
-    let work = Work::new(cx, Settings::of(&planned)?, patience)?;
+    let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
     let observed = work.observe(&[]).await?;
-    let mut desired = work.settings.desired();
-    work.check(&desired, &observed)?;
+    let mut desired = work.desired(&observed).await?;
     let adopted = observed.volume.is_some();
     if adopted {
         cx.warn(Diagnostic::warning(
@@ -42,13 +41,14 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
             ),
         ));
     }
-    work.check_ports(&desired, &observed).await?;
     let stored = work.stored_credentials(&observed).await?;
     check_instance_name(&work, stored.name.as_deref())?;
     let given = planned.instance_secret.as_ref();
     let secrets = Secrets::for_create(&work.settings, given, &stored).await?;
     // A container that runs with another secret than the one asked for.
-    desired.renew_backend = stored.secret.is_some() && stored.secret != secrets.to_store().secret;
+    if stored.secret.is_some() && stored.secret != secrets.to_store().secret {
+        desired.renew = desired.renew.max(Renew::Backend);
+    }
 
     // From here on something exists, which must not be forgotten.
     work.settings.fill(&mut planned);
@@ -57,7 +57,8 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     planned.image_digests.get_or_insert_default();
     cx.checkpoint(&unfinished(&planned, adopted));
 
-    work.carry_out(&desired, &secrets, &observed).await?;
+    work.carry_out(cx, desired, &secrets, observed).await?;
+    refill(&work, &secrets, &mut planned)?;
     finish(cx, &work, &mut planned, &secrets, adopted).await?;
     Ok(planned)
 }
@@ -98,27 +99,28 @@ pub(super) async fn update(
     mut planned: Model,
 ) -> Result<Model, Diagnostics> {
     let patience = Patience::new(timeouts(&planned).update(), cx.cancellation());
-    let work = Work::new(cx, Settings::of(&planned)?, patience)?;
+    let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
     let known = prior.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = known.backend.into_iter().chain(known.dashboard).collect();
     let observed = work.observe(&known).await?;
-    let mut desired = work.settings.desired();
-    work.check(&desired, &observed)?;
-    work.check_ports(&desired, &observed).await?;
+    let mut desired = work.desired(&observed).await?;
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed).await?;
     let rotates = prior.rotate_trigger != planned.rotate_trigger;
     let replaced = match (&prior.instance_secret, &secrets.instance) {
         (Some(prior), Some(new)) => prior.expose() != new.to_hex().expose(),
         _ => false,
     };
-    desired.renew_backend = rotates || replaced;
+    if rotates || replaced {
+        desired.renew = desired.renew.max(Renew::Backend);
+    }
     work.settings.fill(&mut planned);
     fill_keys(&work.settings, secrets.instance.as_ref(), &mut planned)?;
     if !work.settings.running && !work.settings.keeps_secrets && secrets.instance.is_some() {
         // Nothing but the volume will know it.
         work.store_while_stopped(&secrets.to_store()).await?;
     }
-    work.carry_out(&desired, &secrets, &observed).await?;
+    work.carry_out(cx, desired, &secrets, observed).await?;
+    refill(&work, &secrets, &mut planned)?;
     let was = Settings::of(&prior)?.reach;
     finish(cx, &work, &mut planned, &secrets, was.internal).await?;
     if work.settings.running
@@ -187,6 +189,12 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     cx.session
         .note(&prior.name, |deployment| deployment.live = None);
     Ok(())
+}
+
+/// Fills in anew what follows from the ports, should others have been chosen.
+fn refill(work: &Work, secrets: &Secrets, planned: &mut Model) -> Result<(), Diagnostic> {
+    work.settings.fill(planned);
+    fill_keys(&work.settings, secrets.instance.as_ref(), planned)
 }
 
 /// Fills in everything that follows from the secret and may be kept.

@@ -1,20 +1,25 @@
 //! `convex_deployment`: a backend and a dashboard on Docker.
 
+mod database;
 mod find;
+mod images;
 mod lifecycle;
 pub(crate) mod model;
+mod network;
 mod plan;
+mod prepare;
 mod read;
 mod record;
+mod schema;
 mod secrets;
 pub(crate) mod settings;
 mod work;
 
 pub use self::find::{Found, find, find_instance, locate, look, no_such};
+pub use self::images::{default_backend_image, default_dashboard_image};
 use self::model::Model;
-pub use self::model::{default_backend_image, default_dashboard_image};
 use crate::{
-    plugin::{Cx, Diagnostic, Diagnostics, Plan, Resource, schema::Schema},
+    plugin::{Config, Cx, Diagnostic, Diagnostics, Plan, Resource, schema::Schema},
     session::Session,
 };
 
@@ -26,7 +31,13 @@ impl Resource<Session> for DeploymentResource {
     type Model = Model;
 
     fn schema(&self) -> Schema {
-        model::schema()
+        schema::schema()
+    }
+
+    fn validate(&self, config: Config<'_>) -> Diagnostics {
+        let mut found = database::check(config);
+        found.extend(network::check(config));
+        found
     }
 
     async fn plan(&self, cx: &mut Cx<Session>, plan: &mut Plan<'_>) {

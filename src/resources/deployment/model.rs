@@ -1,47 +1,14 @@
-//! The state of a deployment, and the schema beside it.
+//! The state of a deployment.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::database::DatabaseModel;
 use crate::{
-    convex::{
-        ApiOrigin, AuthKeys, DashboardOrigin, DeploymentName, InstanceName, InstanceSecret,
-        Origins, Secret, SiteOrigin,
-        process_env::{ExtraEnv, ExtraEnvError},
-    },
-    plugin::{
-        Diagnostics, Timeouts,
-        schema::{
-            Attr, Element, Fields, Group, Leaf, OnUpdate, Planned, Schema, boolean, invalid,
-            map_of, number, object, string,
-        },
-        value::{Path, Value},
-    },
-    runtime::labels,
+    convex::{ApiOrigin, DashboardOrigin, Origins, Secret, SiteOrigin},
+    plugin::Timeouts,
 };
-
-/// The release that is run when none is given: of 2026-06-26, with every
-/// endpoint that is used. Backend and dashboard must be of the same.
-const RELEASE: &str = "903b8b96c4bceb34c62e366cf36e8f4774955e6b";
-
-/// The backend's image without its tag.
-const BACKEND_IMAGE: &str = "ghcr.io/get-convex/convex-backend";
-
-/// The dashboard's image without its tag.
-const DASHBOARD_IMAGE: &str = "ghcr.io/get-convex/convex-dashboard";
-
-/// The image of the backend when none is given.
-#[must_use]
-pub fn default_backend_image() -> String {
-    format!("{BACKEND_IMAGE}:{RELEASE}")
-}
-
-/// The image of the dashboard when none is given.
-#[must_use]
-pub fn default_dashboard_image() -> String {
-    format!("{DASHBOARD_IMAGE}:{RELEASE}")
-}
 
 /// The attributes of `convex_deployment`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,6 +24,7 @@ pub struct Model {
     pub rotate_trigger: Option<String>,
     pub backend: Option<BackendModel>,
     pub dashboard: Option<DashboardModel>,
+    pub database: Option<DatabaseModel>,
     pub network: Option<NetworkModel>,
     pub volume: Option<VolumeModel>,
     pub labels: Option<BTreeMap<String, String>>,
@@ -67,6 +35,7 @@ pub struct Model {
     pub container_ids: Option<PerContainer>,
     pub image_digests: Option<PerContainer>,
     pub version: Option<String>,
+    pub ports: Option<PublishModel>,
     pub env_local: Option<Secret>,
     pub agent_env: Option<BTreeMap<String, Secret>>,
 }
@@ -95,6 +64,8 @@ pub struct DashboardModel {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NetworkModel {
+    pub container: Option<String>,
+    pub networks: Option<Vec<String>>,
     pub publish: Option<PublishModel>,
 }
 
@@ -155,359 +126,5 @@ impl OriginsModel {
             site: SiteOrigin::parse(self.site.as_deref()?).ok()?,
             dashboard: DashboardOrigin::parse(self.dashboard.as_deref()?).ok()?,
         })
-    }
-}
-
-fn result(description: &'static str) -> Attr<Planned, Leaf> {
-    string(description).computed(OnUpdate::Keep)
-}
-
-fn per_container(
-    description: &'static str,
-    backend: &'static str,
-    dashboard: &'static str,
-) -> Attr<Planned, Group> {
-    object(
-        Fields::new()
-            .with("backend", result(backend))
-            .with("dashboard", result(dashboard)),
-        description,
-    )
-    .computed(OnUpdate::Keep)
-}
-
-fn origins() -> Attr<Planned, Group> {
-    let default = Origins::default();
-    object(
-        Fields::new()
-            .with(
-                "api",
-                string("Origin of the API, port 3210. Without path or trailing slash. Default `http://localhost:3210`.")
-                    .optional()
-                    .parsed::<ApiOrigin>()
-                    .default(default.api.as_str()),
-            )
-            .with(
-                "site",
-                string("Origin of HTTP actions and issuer of tokens, port 3211. May have a path such as `/http`, but no trailing slash. Default `http://localhost:3211`.")
-                    .optional()
-                    .parsed::<SiteOrigin>()
-                    .default(default.site.as_str()),
-            )
-            .with(
-                "dashboard",
-                string("Origin of the dashboard, port 6791. Without path or trailing slash. Default `http://localhost:6791`.")
-                    .optional()
-                    .parsed::<DashboardOrigin>()
-                    .default(default.dashboard.as_str()),
-            ),
-        "Where browsers reach the deployment. Changed in place: the containers are made anew, data and keys stay.",
-    )
-    .optional()
-    .filled()
-}
-
-/// Checks the variables a user adds to the backend's environment.
-fn check_env(value: &Value, path: &Path, found: &mut Diagnostics) {
-    let Some(variables) = value.as_map() else {
-        return;
-    };
-    let known = variables
-        .iter()
-        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    if let Err(errors) = ExtraEnv::for_backend(known) {
-        let all_known = value.is_wholly_known();
-        for error in errors {
-            // What is missing may be among what is not known yet.
-            if all_known || !matches!(error, ExtraEnvError::IncompleteS3 { .. }) {
-                found.push(invalid(&path.key(error.name()), &error));
-            }
-        }
-    }
-}
-
-fn backend() -> Attr<Planned, Group> {
-    object(
-        Fields::new()
-            .with(
-                "image",
-                string("Image of the backend. Pulled only when the host lacks it. Default: a release this version of the provider was made for; it stays as it is until changed here.")
-                    .optional()
-                    .parsed::<ImageName>()
-                    .inferred(OnUpdate::Keep),
-            )
-            .with(
-                "env",
-                map_of(Element::String, "Further environment variables of the backend's process. Functions do not see these; see `convex_env` for those they do.")
-                    .optional()
-                    .check(check_env),
-            )
-            .with(
-                "memory_mb",
-                number("Most memory the backend may use, in MiB. Changed while it runs.")
-                    .optional()
-                    .within(64..=16_777_216),
-            )
-            .with(
-                "jwt_entrypoint",
-                boolean("Whether the backend is started by a script that puts the key for sign-in tokens into the environment of its process, as `JWT_PRIVATE_KEY`, and into `/convex/jwt_env.sh`. Functions do not see it there, only variables set by `convex_env`. Without a key given it takes `JWT_PRIVATE_KEY_BASE64` of `env`, else one that is made once and kept in the volume. Default `false`.")
-                    .optional()
-                    .default(false),
-            )
-            .with(
-                "jwt_private_key",
-                string("Key for `jwt_entrypoint`, as PKCS#8 PEM. It is in the state.")
-                    .optional()
-                    .parsed_with(AuthKeys::parse)
-                    .sensitive(),
-            ),
-        "The backend: the program that keeps the data and runs the functions.",
-    )
-    .optional()
-    .filled()
-}
-
-fn dashboard() -> Attr<Planned, Group> {
-    object(
-        Fields::new()
-            .with(
-                "enabled",
-                boolean("Whether there is a dashboard. Default `true`.")
-                    .optional()
-                    .default(true),
-            )
-            .with(
-                "image",
-                string("Image of the dashboard, best of the same release as the backend's.")
-                    .optional()
-                    .parsed::<ImageName>()
-                    .inferred(OnUpdate::Keep),
-            ),
-        "The dashboard: the website to look at data, functions and logs with, after giving it the admin key.",
-    )
-    .optional()
-    .filled()
-}
-
-fn network() -> Attr<crate::plugin::schema::Optional, Group> {
-    let port = |description| number(description).optional().within(1..=65535);
-    object(
-        Fields::new().with(
-            "publish",
-            object(
-                Fields::new()
-                    .with("api", port("Port that leads to the API."))
-                    .with("site", port("Port that leads to the HTTP actions."))
-                    .with("dashboard", port("Port that leads to the dashboard.")),
-                "Ports of the Docker host, on 127.0.0.1 alone, that lead to the deployment.",
-            )
-            .optional(),
-        ),
-        "How the deployment is reached. It always has a network of its own.",
-    )
-    .optional()
-}
-
-/// The schema.
-pub fn schema() -> Schema {
-    Schema::new(
-        "A self-hosted Convex deployment on Docker: a backend and a dashboard, their network, and the volume with their data.",
-        Fields::new()
-            .with("id", result("The name."))
-            .with(
-                "name",
-                string("Name of the deployment and of all its Docker objects: lower-case letters, digits and hyphens, at most 63. It is the deployment's identity: another name is another deployment, with a volume of its own. In Coder, derive it from the workspace's ID.")
-                    .required()
-                    .parsed::<DeploymentName>()
-                    .replaces(),
-            )
-            .with(
-                "running",
-                boolean("Whether it runs. When `false` its containers are removed; volume, keys and outputs stay. Default `true`.")
-                    .optional()
-                    .default(true),
-            )
-            .with("origins", origins())
-            .with(
-                "internal_origins",
-                boolean("Whether the backend runs on the ports of its own container, `http://127.0.0.1:3210` and `:3211`, and `origins` are only published: the API's as canonical URL, the site's as `CUSTOM_AUTH_SITE_URL` of `convex_env`. For origins that ask for a login, as private Coder apps do, since a backend calls its own origins. The issuer of tokens is then `http://127.0.0.1:3211`. Needs a backend of October 2025 or newer. Default `false`.")
-                    .optional()
-                    .default(false),
-            )
-            .with(
-                "instance_name",
-                string("Name of the instance, part of every admin key and, with `-` as `_`, the name of its database. Default: the name. Cannot be changed once there is data.")
-                    .optional()
-                    .parsed::<InstanceName>()
-                    .inferred(OnUpdate::Keep),
-            )
-            .with(
-                "instance_secret",
-                string("Secret of the instance: 64 hexadecimal digits, from which admin keys are made. Default: generated once, or taken over from a volume that has one.")
-                    .optional()
-                    .parsed_with(InstanceSecret::parse)
-                    .inferred(OnUpdate::Keep)
-                    .sensitive(),
-            )
-            .with(
-                "secrets_in_state",
-                boolean("Whether secrets may be kept in the state. When `false`, the instance secret is made in the volume and kept there alone, `admin_key` is null, and `env_local` and `agent_env` are without it: take the key from the ephemeral resource `convex_admin_key`, or have it written to a file by `convex_admin_key_file`. Can be switched in place. Default `true`.")
-                    .optional()
-                    .default(true),
-            )
-            .with(
-                "rotate_trigger",
-                string("Any text. When it changes, the instance gets a new secret and its backend starts anew: all admin keys made before end. Everything that depends on `admin_key` follows in the same apply.")
-                    .optional(),
-            )
-            .with("backend", backend())
-            .with("dashboard", dashboard())
-            .with("network", network())
-            .with(
-                "volume",
-                object(
-                    Fields::new().with(
-                        "on_destroy",
-                        string("What happens to the data when the deployment is destroyed: `retain` (default) keeps the volume for a later deployment of the same name, `delete` removes it.")
-                            .optional()
-                            .one_of(&[VolumeModel::RETAIN, VolumeModel::DELETE])
-                            .default(VolumeModel::RETAIN),
-                    ),
-                    "The volume with the data.",
-                )
-                .optional()
-                .filled(),
-            )
-            .with(
-                "labels",
-                map_of(Element::String, "Labels for all Docker objects of the deployment. A change makes the containers anew; volume and network keep those they were made with.")
-                    .optional()
-                    .keys_parsed::<LabelName>(),
-            )
-            .with("timeouts", Timeouts::attribute())
-            .with(
-                "admin_key",
-                result("Key with full control over the deployment, for the dashboard and the `convex` command line. It never expires; only a new instance secret ends it. It is in the state.").sensitive(),
-            )
-            .with("database_name", result("Name of the instance's database on a database server."))
-            .with(
-                "urls",
-                object(
-                    Fields::new()
-                        .with("api", result("Of the API."))
-                        .with("site", result("Of the HTTP actions."))
-                        .with("dashboard", result("Of the dashboard; null without one.")),
-                    "Where it is reached from beside the containers: on the host where ports are published, else from other containers of its network.",
-                )
-                .computed(OnUpdate::Keep),
-            )
-            .with(
-                "container_ids",
-                per_container("IDs of the containers, each null when stopped.", "Of the backend's.", "Of the dashboard's."),
-            )
-            .with(
-                "image_digests",
-                per_container("Digests of the images that run, or IDs of images that came from no registry.", "Of the backend's.", "Of the dashboard's."),
-            )
-            .with("version", result("What the backend says of its release."))
-            .with(
-                "env_local",
-                result("A rendered `.env.convex.local` for a project that uses the deployment. Holds the admin key.").sensitive(),
-            )
-            .with(
-                "agent_env",
-                map_of(Element::String, "The variables of `env_local` by name, for example for `coder_env`. Holds the admin key.")
-                    .computed(OnUpdate::Keep)
-                    .sensitive(),
-            ),
-    )
-}
-
-/// A reference to an image, as far as a slip can be told without a registry.
-struct ImageName;
-
-impl std::str::FromStr for ImageName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |problem: &str| {
-            Err(format!(
-                "{text:?} is no image: {problem}. Write one such as {}.",
-                default_backend_image()
-            ))
-        };
-        if text.is_empty() {
-            return wrong("it is empty");
-        }
-        if text.contains("://") {
-            return wrong("it has a scheme");
-        }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return wrong("it has blanks");
-        }
-        // A registry may have capitals in its host name, a repository not.
-        let name = text.split('@').next().unwrap_or(text);
-        let name = match name.rsplit_once(':') {
-            Some((name, tag)) if !tag.contains('/') => name,
-            _ => name,
-        };
-        let repository = match name.split_once('/') {
-            Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => rest,
-            _ => name,
-        };
-        if repository.chars().any(char::is_uppercase) {
-            return wrong("a repository is in lower case");
-        }
-        Ok(Self)
-    }
-}
-
-/// A label that is not one of our own.
-struct LabelName;
-
-impl std::str::FromStr for LabelName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() || text.contains(',') {
-            return Err(format!(
-                "{text:?} is no usable label: it is empty or has a comma. Write one such as \"coder.workspace_id\"."
-            ));
-        }
-        if text.starts_with(labels::PREFIX) {
-            return Err(format!(
-                "Labels that begin with {} are the provider's own. Choose another one.",
-                labels::PREFIX
-            ));
-        }
-        Ok(Self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ImageName, LabelName, default_backend_image};
-
-    #[test]
-    fn images_are_references_and_not_urls() {
-        let default = default_backend_image();
-        for good in [
-            default.as_str(),
-            "convex-standin-backend:0123abcd",
-            "localhost:5000/a/b@sha256:00",
-            "Registry.Example.com/a:Tag",
-        ] {
-            assert!(good.parse::<ImageName>().is_ok(), "{good}");
-        }
-        for bad in ["", "https://ghcr.io/a", "a b", "Convex-Backend"] {
-            assert!(bad.parse::<ImageName>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn our_own_labels_are_not_given_away() {
-        assert!("coder.workspace_id".parse::<LabelName>().is_ok());
-        assert!("io.github.coder-convex.role".parse::<LabelName>().is_err());
-        assert!("a,b".parse::<LabelName>().is_err());
     }
 }

@@ -3,12 +3,16 @@
 //! Everything that can be known is worked out here, without I/O: a reviewer
 //! sees images, addresses and which containers are made anew.
 
+use serde::de::IgnoredAny;
+
 use super::{
-    model::{Model, PerContainer, VolumeModel, default_backend_image, default_dashboard_image},
+    images::{default_backend_image, default_dashboard_image},
+    model::{Model, PerContainer, VolumeModel},
+    network::{Container, Network},
     settings::Settings,
 };
 use crate::{
-    convex::{AdminKey, InstanceName, InstanceSecret, Secret},
+    convex::{AdminKey, InstanceName, InstanceSecret, Secret, database::DatabaseWarning},
     plugin::{Cx, Diagnostic, Known, Plan, value::Path},
     runtime::{ContainerSpec, Role},
     session::{Planned, Session},
@@ -25,16 +29,17 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     warn_of_rotation(plan);
     check_secrecy(plan);
     warn_of_new_volume(plan);
-    let settings = planned_settings(plan);
-    if let Some(settings) = &settings {
-        warn_of_env(plan, settings);
+    let outlook = outlook(plan);
+    if let Some(outlook) = &outlook {
+        warn_of_env(plan, &outlook.settings);
+        warn_of_database(plan, &outlook.settings);
     }
-    match &settings {
-        Some(settings) => derived(plan, settings),
+    match &outlook {
+        Some(outlook) => derived(plan, outlook),
         None => nothing_known(plan),
     }
-    containers(plan, settings.as_ref());
-    note(cx, plan, settings.as_ref());
+    containers(plan, outlook.as_ref());
+    note(cx, plan, outlook.as_ref().map(|outlook| &outlook.settings));
 }
 
 /// Fills in what an absent attribute means for a new deployment.
@@ -110,6 +115,24 @@ fn warn_of_env(plan: &mut Plan<'_>, settings: &Settings) {
     }
 }
 
+/// Says what a database setting does not do, when it is new.
+fn warn_of_database(plan: &mut Plan<'_>, settings: &Settings) {
+    if !plan.creates() && !plan.changes("database") {
+        return;
+    }
+    let Some(database) = settings.database() else {
+        return;
+    };
+    let shares = matches!(settings.network, Network::Of(_));
+    for warning in database.warnings() {
+        // There it is another container that is meant.
+        if shares && matches!(warning, DatabaseWarning::Loopback { .. }) {
+            continue;
+        }
+        plan.report(Diagnostic::warning("Check the database", warning.to_string()).at("database"));
+    }
+}
+
 fn warn_of_deletion(plan: &mut Plan<'_>) {
     let name = plan.prior::<String>("name").unwrap_or_default();
     if on_destroy(plan).as_deref() == Some(VolumeModel::DELETE) {
@@ -127,13 +150,19 @@ fn on_destroy(plan: &Plan<'_>) -> Option<String> {
     plan.prior::<String>("volume.on_destroy")
 }
 
-/// The settings, where every attribute that makes them up is known.
-fn planned_settings(plan: &Plan<'_>) -> Option<Settings> {
-    let known = |path: &str| {
-        plan.planned::<Option<serde_json::Value>>(path)
-            .known()
-            .is_some()
-    };
+/// What a plan can tell.
+struct Outlook {
+    settings: Settings,
+    /// Whether something that the containers depend on is not known yet.
+    is_open: bool,
+    /// Whether the database is not known yet.
+    database_is_open: bool,
+}
+
+/// What can be told, where every attribute that more than the containers
+/// depend on is known.
+fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
+    let known = |path: &str| !plan.planned::<IgnoredAny>(path).is_unknown();
     let parts = [
         "name",
         "running",
@@ -143,20 +172,38 @@ fn planned_settings(plan: &Plan<'_>) -> Option<Settings> {
         "instance_name",
         "backend",
         "dashboard",
-        "network",
+        "network.networks",
+        "network.publish",
         "labels",
     ];
     if !parts.into_iter().all(known) {
         return None;
     }
-    let model = plan.outline::<Model>(Path::root())?;
-    Settings::of(&model).ok()
+    let mut model = plan.outline::<Model>(Path::root())?;
+    let database_is_open = !known("database");
+    if database_is_open {
+        model.database = None;
+    }
+    let runs = model.running != Some(false);
+    let mut settings = Settings::of(&model).ok()?;
+    let to_be_made = !known("network.container");
+    if to_be_made {
+        // A container whose ID is not known yet is one that will be there.
+        settings.network = Network::Of(Container::ToBeMade);
+        settings.running = runs;
+    }
+    Some(Outlook {
+        is_open: to_be_made || database_is_open || settings.network.publish().is_open(),
+        settings,
+        database_is_open,
+    })
 }
 
 fn nothing_known(plan: &mut Plan<'_>) {
     for path in [
         "database_name",
         "urls",
+        "ports",
         "admin_key",
         "env_local",
         "agent_env",
@@ -177,15 +224,26 @@ fn nothing_known(plan: &mut Plan<'_>) {
 
 /// Everything that follows from the settings, and from the secret if there is
 /// one yet.
-fn derived(plan: &mut Plan<'_>, settings: &Settings) {
+fn derived(plan: &mut Plan<'_>, outlook: &Outlook) {
+    let settings = &outlook.settings;
     plan.set("id", settings.name.as_str());
     plan.set("database_name", &settings.instance_name.database_name());
-    plan.set("urls", &settings.urls());
+    match settings.urls() {
+        Some(urls) => {
+            plan.set("urls", &urls);
+            plan.set("ports", &settings.network.publish());
+        }
+        // An automatic port is chosen when the others are known.
+        None => {
+            plan.set_unknown("urls");
+            plan.set_unknown("ports");
+        }
+    }
     if !settings.keeps_secrets {
         for path in ["instance_secret", "admin_key"] {
             plan.set(path, &None::<String>);
         }
-        tell_projects(plan, settings, None);
+        tell_projects(plan, outlook, None);
         return;
     }
     let key = match plan.planned::<Option<Secret>>("instance_secret") {
@@ -207,7 +265,7 @@ fn derived(plan: &mut Plan<'_>, settings: &Settings) {
     match key {
         Some(key) => {
             plan.set("admin_key", key.as_secret());
-            tell_projects(plan, settings, Some(&key));
+            tell_projects(plan, outlook, Some(&key));
         }
         None => {
             for path in ["admin_key", "env_local", "agent_env"] {
@@ -217,11 +275,20 @@ fn derived(plan: &mut Plan<'_>, settings: &Settings) {
     }
 }
 
-fn tell_projects(plan: &mut Plan<'_>, settings: &Settings, key: Option<&AdminKey>) {
-    match settings.for_projects(key) {
+fn tell_projects(plan: &mut Plan<'_>, outlook: &Outlook, key: Option<&AdminKey>) {
+    if outlook.settings.urls().is_none() {
+        plan.set_unknown("env_local");
+        plan.set_unknown("agent_env");
+        return;
+    }
+    match outlook.settings.for_projects(key) {
         Ok(told) => {
-            plan.set("env_local", &told.env_local);
             plan.set("agent_env", &told.agent_env);
+            if outlook.database_is_open {
+                plan.set_unknown("env_local");
+            } else {
+                plan.set("env_local", &told.env_local);
+            }
         }
         Err(problem) => plan.report(problem),
     }
@@ -274,6 +341,10 @@ fn check_secrecy(plan: &mut Plan<'_>) {
             "backend.jwt_private_key",
             "Leave it out: the key is made in the volume",
         ),
+        (
+            "database.url",
+            "Give url_wo, which is never stored, in its place",
+        ),
     ] {
         if plan.config().has(path) {
             plan.report(
@@ -299,8 +370,11 @@ fn check_secrecy(plan: &mut Plan<'_>) {
 }
 
 /// Says which containers are made anew.
-fn containers(plan: &mut Plan<'_>, settings: Option<&Settings>) {
-    let Some(settings) = settings else {
+fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
+    let Some(Outlook {
+        settings, is_open, ..
+    }) = outlook
+    else {
         for path in ["container_ids", "image_digests", "version"] {
             plan.set_unknown(path);
         }
@@ -347,6 +421,7 @@ fn containers(plan: &mut Plan<'_>, settings: Option<&Settings>) {
         };
         let renewed = role == Role::Backend && new_secret;
         let stays = !renewed
+            && !is_open
             && id.is_some()
             && before.is_some_and(|before| same_container(&before, &wanted));
         if !stays {
@@ -403,10 +478,7 @@ fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
             Known::Known(keeps) => Known::Known(keeps != Some(false)),
             Known::Unknown => Known::Unknown,
         },
-        running: match plan.planned::<Option<bool>>("running") {
-            Known::Known(running) => Known::Known(running.unwrap_or(true)),
-            Known::Unknown => Known::Unknown,
-        },
+        running: settings.map_or(Known::Unknown, |settings| Known::Known(settings.running)),
     };
     cx.session
         .note(&name, |deployment| deployment.planned = Some(planned));

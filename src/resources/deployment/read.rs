@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
+    database::DatabaseModel,
+    images::{default_backend_image, default_dashboard_image},
     lifecycle::fill_keys,
     model::{
         BackendModel, DashboardModel, Model, NetworkModel, OriginsModel, PerContainer,
-        PublishModel, VolumeModel, default_backend_image, default_dashboard_image,
+        PublishModel, VolumeModel,
     },
+    network::{Container, Network},
     record::Record,
     secrets::stored_secret,
     settings::Settings,
@@ -19,8 +22,8 @@ use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
     resources::{backend_error, docker_error},
     runtime::{
-        BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names, ObservedContainer, Role,
-        SITE_PORT, differences,
+        Attachment, BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names,
+        ObservedContainer, Role, SITE_PORT, differences,
         docker::{Credentials, Patience},
         labels,
     },
@@ -72,7 +75,27 @@ pub(super) async fn refresh(
         return Ok(None);
     }
 
-    let desired = settings.desired();
+    let mut desired = settings.desired();
+    let mut host_is_away = false;
+    let mut host_started = String::new();
+    if let (Network::Of(Container::Given(given)), Some(_)) = (&settings.network, &backend) {
+        match docker
+            .other_container(&patience, given)
+            .await
+            .map_err(failed)?
+        {
+            Some(host) => {
+                host_is_away = !host.is_running();
+                host_started = host.started;
+                desired.attachment = Attachment::Shared { container: host.id };
+            }
+            None => host_is_away = true,
+        }
+    }
+    // A container whose host has gone, or has started again, is in a network
+    // that nobody else is in.
+    let in_place =
+        |container: &ObservedContainer| !host_is_away && container.started >= host_started;
     let mut odd = Vec::new();
     let mut ids = PerContainer::default();
     let running = backend
@@ -81,22 +104,28 @@ pub(super) async fn refresh(
     if let Some(backend) = &backend {
         let spec = desired.backend_container();
         let found = absorb(&mut model, &spec, backend);
-        if found.fits && running {
+        if found.fits && running && in_place(backend) {
             ids.backend = Some(backend.id.clone());
         }
-        odd.extend(found.odd.into_iter().map(|it| (Role::Backend, it)));
+        let odd_ones = found.odd.into_iter().map(|it| (Role::Backend, it));
+        odd.extend(odd_ones.filter(|_| !host_is_away));
     }
     if let (Some(dashboard), Some(spec)) = (&dashboard, desired.dashboard_container()) {
         let found = absorb(&mut model, &spec, dashboard);
-        if found.fits && dashboard.is_running() && dashboard.restarts {
+        if found.fits && dashboard.is_running() && dashboard.restarts && in_place(dashboard) {
             ids.dashboard = Some(dashboard.id.clone());
         }
-        odd.extend(found.odd.into_iter().map(|it| (Role::Dashboard, it)));
+        let odd_ones = found.odd.into_iter().map(|it| (Role::Dashboard, it));
+        odd.extend(odd_ones.filter(|_| !host_is_away));
     }
     if settings.running {
         report(cx, &model.name, &odd);
     }
-    model.running = Some(running);
+    // Stopped for want of a container to share the network of, it is as it
+    // should be.
+    if running != settings.running {
+        model.running = Some(running);
+    }
     model.container_ids = Some(ids);
     let secret = match &model.instance_secret {
         Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
@@ -355,9 +384,28 @@ fn describe(
         site: port(backend, SITE_PORT),
         dashboard: port(dashboard, DASHBOARD_PORT),
     };
-    let network = (publish != PublishModel::default()).then_some(NetworkModel {
-        publish: Some(publish),
+    let shared = backend.and_then(|it| it.network_mode.strip_prefix("container:"));
+    let further: Vec<String> = backend
+        .map(|it| it.listed(labels::NETWORKS))
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let published = publish != PublishModel::default();
+    let network = (published || shared.is_some() || !further.is_empty()).then(|| NetworkModel {
+        container: shared.map(str::to_owned),
+        networks: (!further.is_empty()).then_some(further),
+        publish: published.then_some(publish),
     });
+    let database = ["POSTGRES_URL", "MYSQL_URL"]
+        .into_iter()
+        .find_map(|name| backend?.env.get(name))
+        .filter(|_| user_env_has_no_database(backend))
+        .map(|url| DatabaseModel {
+            url: Some(url.as_str().into()),
+            ..DatabaseModel::default()
+        })
+        .filter(|_| keeps_secrets);
     let running = backend.is_some_and(|it| it.is_running() && it.restarts);
     Model {
         id: None,
@@ -382,6 +430,7 @@ fn describe(
             enabled: Some(dashboard.is_some() || !running),
             image: Some(dashboard.map_or_else(default_dashboard_image, |it| it.image.clone())),
         }),
+        database,
         network,
         volume: Some(VolumeModel {
             on_destroy: Some(VolumeModel::RETAIN.to_owned()),
@@ -397,9 +446,15 @@ fn describe(
         }),
         image_digests: Some(PerContainer::default()),
         version: None,
+        ports: None,
         env_local: None,
         agent_env: None,
     }
+}
+
+fn user_env_has_no_database(backend: Option<&ObservedContainer>) -> bool {
+    let given = backend.map(|it| it.listed(labels::ENV)).unwrap_or_default();
+    !given.contains("POSTGRES_URL") && !given.contains("MYSQL_URL")
 }
 
 /// The variables that the user gave, by the record on the container.

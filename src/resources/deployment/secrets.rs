@@ -96,6 +96,7 @@ impl Secrets {
         settings: &Settings,
         stored: &Credentials,
     ) -> Result<(), Diagnostic> {
+        self.files.extend(settings.authorities());
         let Some(entrypoint) = &settings.entrypoint else {
             return Ok(());
         };
@@ -116,7 +117,7 @@ impl Secrets {
         if let Some(keys) = &keys {
             redact::remember(keys.private_key_pem().expose());
         }
-        self.files = Entrypoint::files(keys.as_ref());
+        self.files.extend(Entrypoint::files(keys.as_ref()));
         Ok(())
     }
 

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{
-    Model, OriginsModel, PublishModel, UrlsModel, default_backend_image, default_dashboard_image,
+use super::{
+    database::{DatabaseModel, DatabaseServer},
+    images::{default_backend_image, default_dashboard_image},
+    model::{Model, OriginsModel, UrlsModel},
+    network::Network,
 };
 use crate::{
     convex::{
-        Access, AdminKey, ApiOrigin, AuthKeys, DeploymentName, InstanceName, InstanceSecret,
-        Origins, Reach, Secret,
+        Access, AdminKey, ApiOrigin, AuthKeys, Database, DeploymentName, InstanceName,
+        InstanceSecret, Origins, Reach, Secret,
         process_env::{BackendEnv, ExtraEnv, dashboard_env},
     },
     plugin::Diagnostic,
     render::{backend_entrypoint, env_local::ProjectEnv},
-    runtime::{
-        self, BACKEND_PORT, DASHBOARD_PORT, Desired, File, Names, Program, Publish, SITE_PORT,
-    },
+    runtime::{self, Desired, File, Names, Program, Renew},
 };
 
 /// What a deployment is to be, apart from its secret.
@@ -31,9 +32,20 @@ pub struct Settings {
     pub backend_memory_mb: Option<u64>,
     pub entrypoint: Option<Entrypoint>,
     pub dashboard_image: Option<String>,
-    pub publish: PublishModel,
+    pub database: Option<DatabaseServer>,
+    pub hidden_url: bool,
+    pub hidden_version: Option<String>,
+    pub network: Network,
     pub labels: BTreeMap<String, String>,
 }
+
+/// What the environment has of a database whose URL is not at hand.
+const HIDDEN: &[&str] = &[
+    "DATABASE_URL",
+    "DO_NOT_REQUIRE_SSL",
+    "MYSQL_URL",
+    "POSTGRES_URL",
+];
 
 /// A backend that has the signing key in its own environment.
 #[derive(Clone, Debug)]
@@ -78,10 +90,25 @@ impl Settings {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             wrong("backend.env", &errors.join(" "))
         })?;
+        let network = Network::of(model.network.as_ref(), model.ports);
         let dashboard = model.dashboard.as_ref();
         let dashboard_enabled = dashboard.and_then(|it| it.enabled).unwrap_or(true);
         Ok(Self {
-            running: model.running.unwrap_or(true),
+            running: model.running.unwrap_or(true) && network.is_there(),
+            database: model
+                .database
+                .as_ref()
+                .map(DatabaseModel::server)
+                .transpose()?,
+            hidden_url: model
+                .database
+                .as_ref()
+                .is_some_and(|it| it.url_wo.is_some()),
+            hidden_version: model
+                .database
+                .as_ref()
+                .and_then(|database| database.url_wo_version)
+                .map(|version| version.to_string()),
             keeps_secrets: model.keeps_secrets(),
             reach: Reach {
                 public: origins,
@@ -103,11 +130,7 @@ impl Settings {
                     .and_then(|dashboard| dashboard.image.clone())
                     .unwrap_or_else(default_dashboard_image)
             }),
-            publish: model
-                .network
-                .as_ref()
-                .and_then(|network| network.publish)
-                .unwrap_or_default(),
+            network,
             labels: model.labels.clone().unwrap_or_default(),
             name,
         })
@@ -125,52 +148,59 @@ impl Settings {
             instance_name: &self.instance_name,
             origins: &origins,
             release: tag(&self.backend_image),
-            database: None,
+            database: self.database(),
             extra: &self.backend_env,
         };
+        let hidden = matches!(self.database, Some(DatabaseServer::Hidden));
+        let hidden_env = if hidden { HIDDEN } else { &[] };
         let dashboard = |image: &String| Program {
             image: image.clone(),
             env: dashboard_env(&self.reach.public.api, &ExtraEnv::default()).into_map(),
             user_env: Vec::new(),
+            hidden_env: Vec::new(),
+            hidden_version: None,
             memory: None,
         };
         Desired {
             name: self.name.clone(),
             running: self.running,
-            renew_backend: false,
+            renew: Renew::Nothing,
             backend: Program {
                 image: self.backend_image.clone(),
                 env: backend.render().into_map(),
                 user_env: self.backend_env.as_map().keys().cloned().collect(),
+                hidden_env: hidden_env.iter().map(|name| (*name).to_owned()).collect(),
+                hidden_version: self.hidden_version.clone(),
                 memory: self.backend_memory_mb.map(|megabytes| megabytes << 20),
             },
             dashboard: self.dashboard_image.as_ref().map(dashboard),
             entrypoint: self.entrypoint.as_ref().map(Entrypoint::program),
-            publish: Publish {
-                api: self.publish.api,
-                site: self.publish.site,
-                dashboard: self.publish.dashboard,
-            },
+            has_files: self.entrypoint.is_some() || self.authorities().is_some(),
+            attachment: self.network.attachment(),
             labels: self.labels.clone(),
         }
     }
 
-    /// Where the deployment is reached from beside its containers.
-    pub fn urls(&self) -> UrlsModel {
-        let names = self.names();
-        let url = |published: Option<u16>, host: &str, port: u16| match published {
-            Some(port) => format!("http://127.0.0.1:{port}"),
-            None => format!("http://{host}:{port}"),
-        };
-        let dashboard_host = names.container(runtime::Role::Dashboard);
-        UrlsModel {
-            api: Some(url(self.publish.api, names.backend_host(), BACKEND_PORT)),
-            site: Some(url(self.publish.site, names.backend_host(), SITE_PORT)),
-            dashboard: self
-                .dashboard_image
-                .as_ref()
-                .map(|_| url(self.publish.dashboard, &dashboard_host, DASHBOARD_PORT)),
-        }
+    /// The file with the authorities that the database's certificate comes from.
+    pub fn authorities(&self) -> Option<File> {
+        let ca = self.database()?.ca()?;
+        Some(File {
+            path: ca.path().into(),
+            mode: 0o644,
+            content: ca.pem().into(),
+        })
+    }
+
+    /// The database server, where its URL is at hand.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref().and_then(DatabaseServer::known)
+    }
+
+    /// Where the deployment is reached from beside its containers; `None` while
+    /// an automatic port is not chosen yet.
+    pub fn urls(&self) -> Option<UrlsModel> {
+        self.network
+            .urls(&self.names(), self.dashboard_image.is_some())
     }
 
     /// The key that the secret makes.
@@ -184,14 +214,17 @@ impl Settings {
         let failed = |error: &dyn std::fmt::Display| {
             Diagnostic::error("Cannot write the environment", error.to_string())
         };
-        let url = self.urls().api.unwrap_or_default();
+        let url = self.urls().and_then(|urls| urls.api).unwrap_or_default();
         let self_hosted_url = ApiOrigin::parse(&url).map_err(|error| failed(&error))?;
         let origins = self.reach.project();
         let env = ProjectEnv {
             origins: &origins,
             self_hosted_url: &self_hosted_url,
             admin_key: admin_key.filter(|_| self.keeps_secrets),
-            database: None,
+            database: self
+                .database()
+                .filter(|_| self.keeps_secrets)
+                .and_then(Database::postgres),
         };
         Ok(ForProjects {
             env_local: env.env_local().map_err(|error| failed(&error))?,
@@ -206,11 +239,13 @@ impl Settings {
     /// Puts everything that follows from the settings into a model.
     pub fn fill(&self, model: &mut Model) {
         model.id = Some(self.name.to_string());
-        model.running = Some(self.running);
+        // As asked for: a container whose network is shared may be away.
+        model.running.get_or_insert(true);
         model.origins = Some(OriginsModel::from(&self.reach.public));
         model.instance_name = Some(self.instance_name.to_string());
         model.database_name = Some(self.instance_name.database_name());
-        model.urls = Some(self.urls());
+        model.urls = self.urls();
+        model.ports = Some(self.network.publish());
     }
 }
 
@@ -236,12 +271,12 @@ impl Entrypoint {
     /// The files it needs in the container.
     pub fn files(key: Option<&AuthKeys>) -> Vec<File> {
         let script = File {
-            path: backend_entrypoint::SCRIPT_PATH,
+            path: backend_entrypoint::SCRIPT_PATH.into(),
             mode: 0o755,
             content: backend_entrypoint::SCRIPT.into(),
         };
         let key = key.map(|key| File {
-            path: backend_entrypoint::KEY_PATH,
+            path: backend_entrypoint::KEY_PATH.into(),
             mode: 0o600,
             content: key.private_key_pem(),
         });

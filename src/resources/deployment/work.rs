@@ -1,12 +1,12 @@
 //! What the operations on a deployment share: looking, checking, carrying out.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use super::{record::Record, secrets::Secrets, settings::Settings};
+use super::{network::Network, record::Record, secrets::Secrets, settings::Settings};
 use crate::{
     backend::{BackendError, Client, api},
     convex::{AdminKey, InstanceSecret},
-    plugin::{Cx, Diagnostic},
+    plugin::{Cx, Diagnostic, redact},
     resources::{backend_error, docker_error},
     runtime::{
         Conflict, Desired, Observed, Role, Step,
@@ -27,6 +27,32 @@ pub struct Work {
     pub docker: Arc<Docker>,
     pub patience: Patience,
     pub object: String,
+    /// The network of the settings before ports were chosen.
+    pub(super) open_network: Network,
+    /// Whether ports were chosen here, and not by an earlier apply.
+    pub(super) chose_ports: bool,
+    /// Ports that something outside Docker has.
+    pub(super) refused_ports: BTreeSet<u16>,
+}
+
+/// Why a step was not taken.
+enum Failed {
+    /// By Docker.
+    Docker(DockerError),
+    /// By what has been said already.
+    Said(Box<Diagnostic>),
+}
+
+impl From<DockerError> for Failed {
+    fn from(error: DockerError) -> Self {
+        Self::Docker(error)
+    }
+}
+
+impl From<Diagnostic> for Failed {
+    fn from(problem: Diagnostic) -> Self {
+        Self::Said(Box::new(problem))
+    }
 }
 
 impl Work {
@@ -35,11 +61,20 @@ impl Work {
         settings: Settings,
         patience: Patience,
     ) -> Result<Self, Diagnostic> {
+        if let Some(database) = settings.database() {
+            redact::remember(database.url_for_backend().expose());
+            if let Some(password) = database.password() {
+                redact::remember(password.expose());
+            }
+        }
         Ok(Self {
             object: object(settings.name.as_str()),
+            open_network: settings.network.clone(),
             settings,
             docker: cx.session.docker()?,
             patience,
+            chose_ports: false,
+            refused_ports: BTreeSet::new(),
         })
     }
 
@@ -54,54 +89,8 @@ impl Work {
             .map_err(|error| self.failed(error))
     }
 
-    fn conflict(&self, conflict: Conflict) -> Diagnostic {
+    pub(super) fn conflict(&self, conflict: Conflict) -> Diagnostic {
         self.failed(DockerError::Conflict(conflict))
-    }
-
-    /// Refuses, before anything is done, what would end in a conflict.
-    pub fn check(&self, desired: &Desired, observed: &Observed) -> Result<(), Diagnostic> {
-        steps(desired, observed)
-            .map(|_| ())
-            .map_err(|conflict| self.conflict(conflict))
-    }
-
-    /// Refuses, before anything is done, a port that another container has.
-    /// Programs outside Docker show only when the port is taken.
-    pub async fn check_ports(
-        &self,
-        desired: &Desired,
-        observed: &Observed,
-    ) -> Result<(), Diagnostic> {
-        if !desired.running {
-            return Ok(());
-        }
-        let ours = |port| {
-            [&observed.backend, &observed.dashboard]
-                .into_iter()
-                .flatten()
-                .any(|container| container.ports.values().any(|it| *it == port))
-        };
-        let publish = &desired.publish;
-        let wanted = [
-            ("api", publish.api),
-            ("site", publish.site),
-            ("dashboard", publish.dashboard),
-        ];
-        for (key, port) in wanted {
-            let Some(port) = port.filter(|port| !ours(*port)) else {
-                continue;
-            };
-            if let Some(holder) = self.docker.holder_of(&self.patience, port).await {
-                let error = DockerError::PortTaken {
-                    port,
-                    holder: Some(holder),
-                };
-                return Err(self
-                    .failed(error)
-                    .at(format!("network.publish.{key}").as_str()));
-            }
-        }
-        Ok(())
     }
 
     /// What the volume, if there is one, says of its backend.
@@ -146,28 +135,40 @@ impl Work {
     /// Does what is to be done. What is noted of the deployment goes into its
     /// volume, with the secrets or, where nothing is started, alone.
     pub async fn carry_out(
-        &self,
-        desired: &Desired,
+        &mut self,
+        cx: &mut Cx<Session>,
+        mut desired: Desired,
         secrets: &Secrets,
-        observed: &Observed,
+        mut observed: Observed,
     ) -> Result<(), Diagnostic> {
-        let todo = steps(desired, observed).map_err(|conflict| self.conflict(conflict))?;
         let record = Some(Record::of(&self.settings).text());
         let credentials = Credentials {
             record: record.clone(),
             ..secrets.to_store()
         };
-        let job = Job {
-            desired,
-            credentials: &credentials,
-            files: &secrets.files,
+        let todo = loop {
+            let todo = steps(&desired, &observed).map_err(|conflict| self.conflict(conflict))?;
+            let job = Job {
+                desired: &desired,
+                credentials: &credentials,
+                files: &secrets.files,
+            };
+            let failed = match self.take_steps(cx, &job, &observed, &todo).await {
+                Ok(()) => break todo,
+                Err(failed) => failed,
+            };
+            let other = match &failed {
+                Failed::Docker(DockerError::PortTaken { port, .. }) => {
+                    self.choose_others(*port, &desired).await?
+                }
+                _ => None,
+            };
+            match (other, failed) {
+                (Some(other), _) => (desired, observed) = other,
+                (None, Failed::Docker(error)) => return Err(self.failed(error)),
+                (None, Failed::Said(problem)) => return Err(*problem),
+            }
         };
-        for step in &todo {
-            self.docker
-                .carry_out(&self.patience, &job, step)
-                .await
-                .map_err(|error| self.failed(error))?;
-        }
         if desired.running && !todo.contains(&Step::StoreSecrets) {
             let record = Credentials {
                 record,
@@ -178,6 +179,28 @@ impl Work {
                 .store_credentials(&self.patience, &backend, &record)
                 .await
                 .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// The database is looked at after the network is there and before anything
+    /// is ended or started.
+    async fn take_steps(
+        &self,
+        cx: &mut Cx<Session>,
+        job: &Job<'_>,
+        observed: &Observed,
+        todo: &[Step],
+    ) -> Result<(), Failed> {
+        let is_first = |step: &&Step| **step == Step::CreateNetwork;
+        for step in todo.iter().filter(is_first) {
+            self.docker.carry_out(&self.patience, job, step).await?;
+        }
+        if todo.contains(&Step::Start(Role::Backend)) {
+            self.prepare_database(cx, job.desired, observed).await?;
+        }
+        for step in todo.iter().filter(|step| !is_first(step)) {
+            self.docker.carry_out(&self.patience, job, step).await?;
         }
         Ok(())
     }

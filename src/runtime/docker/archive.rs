@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn files_have_the_mode_they_are_given() {
         let file = File {
-            path: "/start.sh",
+            path: "/start.sh".into(),
             mode: 0o755,
             content: "#!/bin/sh".into(),
         };

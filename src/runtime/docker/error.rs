@@ -105,6 +105,12 @@ pub enum DockerError {
         /// What was tried.
         doing: String,
     },
+    /// A network to be joined does not exist.
+    #[error("there is no network {network}")]
+    NoNetwork {
+        /// Its name.
+        network: String,
+    },
     /// Terraform was told to stop.
     #[error("the operation was cancelled while trying to {doing}")]
     Cancelled {

@@ -1,36 +1,24 @@
 //! Doing what is to be done, one step at a time.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use bollard::{
     models::{
-        ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HealthConfig, HostConfig,
-        Mount, MountType, NetworkCreateRequest, NetworkingConfig, PortBinding, RestartPolicy,
-        RestartPolicyNameEnum, VolumeCreateRequest,
+        ContainerUpdateBody, NetworkCreateRequest, RestartPolicy, RestartPolicyNameEnum,
+        VolumeCreateRequest,
     },
     query_parameters::{
-        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
-        RemoveVolumeOptions, StartContainerOptions, StopContainerOptions,
+        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+        StartContainerOptions, StopContainerOptions,
     },
 };
 use tokio::time::Instant;
 
 use super::{Credentials, Docker, DockerError, Patience, exec::missing_program, found};
-use crate::runtime::{
-    Conflict, ContainerSpec, Desired, Existing, File, Kind, Names, Role, Step,
-    desired::{DATA_DIRECTORY, labels},
-};
-
-/// The signal that ends a backend in good order; it knows no other.
-const STOP_SIGNAL: &str = "SIGINT";
-
-/// How long a container may take to end after the signal, in seconds.
-const STOP_GRACE_S: i64 = 10;
+use crate::runtime::{Conflict, ContainerSpec, Desired, Existing, File, Kind, Role, Step};
 
 /// Pause between two questions whether a program answers, in seconds.
 const READY_PAUSE: &str = "0.1";
-
-const SECOND_NS: i64 = 1_000_000_000;
 
 /// How long the daemon may take to notice that a container has ended.
 const ENDING: Duration = Duration::from_secs(2);
@@ -185,52 +173,7 @@ impl Docker {
         Ok(())
     }
 
-    async fn create_container(
-        &self,
-        patience: &Patience,
-        spec: &ContainerSpec,
-    ) -> Result<(), DockerError> {
-        match self.try_create(patience, spec).await {
-            Err(DockerError::Absent { reason, .. }) if reason.contains("No such image") => {
-                self.pull(patience, &spec.program.image).await?;
-                self.try_create(patience, spec).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn try_create(
-        &self,
-        patience: &Patience,
-        spec: &ContainerSpec,
-    ) -> Result<(), DockerError> {
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&spec.name)
-            .build();
-        let request = self.client.create_container(Some(options), body(spec));
-        let doing = format!("create container {}", spec.name);
-        match self.call(patience, &doing, request).await {
-            Ok(_) => Ok(()),
-            Err(DockerError::Absent { reason, .. }) if reason.contains("is already in use") => {
-                // Made by a request whose reply was lost, or by a stranger.
-                let existing = self.inspect(patience, &spec.name).await?;
-                let owner = existing
-                    .and_then(|it| it.config?.labels)
-                    .and_then(|mut labels| labels.remove(labels::DEPLOYMENT));
-                if owner.as_ref() == spec.labels.get(labels::DEPLOYMENT) {
-                    return Ok(());
-                }
-                Err(DockerError::Conflict(Conflict {
-                    kind: Kind::Container,
-                    name: spec.name.clone(),
-                    owner,
-                }))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn start(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
+    pub(super) async fn start(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
         let request = self
             .client
             .start_container(name, None::<StartContainerOptions>);
@@ -369,40 +312,6 @@ impl Docker {
             outcome => found(outcome).map(|_| ()),
         }
     }
-
-    /// Makes a container that never runs, to read the deployment's volume with
-    /// an image that is needed anyway. Returns its name; the caller removes it.
-    pub async fn make_probe(
-        &self,
-        patience: &Patience,
-        names: &Names,
-        image: &str,
-    ) -> Result<String, DockerError> {
-        let name = names.container(Role::Probe);
-        let spec = ContainerSpec {
-            role: Role::Probe,
-            name: name.clone(),
-            program: crate::runtime::Program {
-                image: image.to_owned(),
-                env: std::collections::BTreeMap::new(),
-                user_env: Vec::new(),
-                memory: None,
-            },
-            labels: [
-                (labels::DEPLOYMENT.to_owned(), names.deployment().to_owned()),
-                (labels::ROLE.to_owned(), Role::Probe.to_string()),
-            ]
-            .into(),
-            volume: Some(names.volume()),
-            network: "none".to_owned(),
-            aliases: Vec::new(),
-            ports: std::collections::BTreeMap::new(),
-            entrypoint: None,
-            ready: (0, ""),
-        };
-        self.create_container(patience, &spec).await?;
-        Ok(name)
-    }
 }
 
 fn not_ready(spec: &ContainerSpec, seconds: u64, log: String) -> DockerError {
@@ -431,76 +340,6 @@ fn ours(
     }))
 }
 
-fn bytes(memory: Option<u64>) -> i64 {
+pub(super) fn bytes(memory: Option<u64>) -> i64 {
     memory.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
-}
-
-/// The request that makes a container. It is started without a restart policy,
-/// so that one that cannot start ends once and says why.
-fn body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let (port, path) = spec.ready;
-    let health = HealthConfig {
-        test: Some(
-            ["CMD", "curl", "-qfsS", "-o", "/dev/null"]
-                .into_iter()
-                .map(str::to_owned)
-                .chain([format!("http://127.0.0.1:{port}{path}")])
-                .collect(),
-        ),
-        // Rare, because each one starts a program: at one a second, twenty
-        // deployments keep two cores busy. Docker 25 and newer asks more often
-        // in the beginning.
-        interval: Some(30 * SECOND_NS),
-        timeout: Some(5 * SECOND_NS),
-        retries: Some(3),
-        start_period: Some(30 * SECOND_NS),
-        start_interval: Some(SECOND_NS),
-    };
-    let mount = |volume: &String| Mount {
-        target: Some(DATA_DIRECTORY.to_owned()),
-        source: Some(volume.clone()),
-        typ: Some(MountType::VOLUME),
-        ..Default::default()
-    };
-    let binding = |(inside, outside): (&u16, &u16)| {
-        let outside = PortBinding {
-            host_ip: Some("127.0.0.1".to_owned()),
-            host_port: Some(outside.to_string()),
-        };
-        (format!("{inside}/tcp"), Some(vec![outside]))
-    };
-    let program = &spec.program;
-    ContainerCreateBody {
-        image: Some(program.image.clone()),
-        env: Some(
-            program
-                .env
-                .iter()
-                .map(|(name, value)| format!("{name}={value}"))
-                .collect(),
-        ),
-        entrypoint: spec.entrypoint.clone().map(|program| vec![program]),
-        labels: Some(spec.labels.clone().into_iter().collect()),
-        healthcheck: (spec.role != Role::Probe).then_some(health),
-        stop_signal: Some(STOP_SIGNAL.to_owned()),
-        stop_timeout: Some(STOP_GRACE_S),
-        host_config: Some(HostConfig {
-            mounts: Some(spec.volume.iter().map(mount).collect()),
-            port_bindings: Some(spec.ports.iter().map(binding).collect()),
-            network_mode: Some(spec.network.clone()),
-            memory: program.memory.map(|it| bytes(Some(it))),
-            memory_swap: program.memory.map(|it| bytes(Some(it))),
-            ..Default::default()
-        }),
-        networking_config: (!spec.aliases.is_empty()).then(|| NetworkingConfig {
-            endpoints_config: Some(HashMap::from([(
-                spec.network.clone(),
-                EndpointSettings {
-                    aliases: Some(spec.aliases.clone()),
-                    ..Default::default()
-                },
-            )])),
-        }),
-        ..Default::default()
-    }
 }

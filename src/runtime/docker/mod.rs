@@ -5,6 +5,7 @@
 //! run finds what is there and goes on.
 
 mod archive;
+mod create;
 mod error;
 mod exec;
 mod execute;
@@ -12,6 +13,7 @@ mod files;
 mod image;
 mod observe;
 mod transport;
+mod tunnel;
 
 use std::{future::Future, time::Duration};
 
@@ -25,6 +27,7 @@ pub use self::{
     files::{InContainer, Owner, Put},
     observe::Credentials,
     transport::{ApiVersion, Endpoint, EndpointError},
+    tunnel::TunnelError,
 };
 
 /// A Docker daemon. Nothing is dialled before it is needed.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum, RestartPolicyNameEnum},
-    query_parameters::{InspectContainerOptions, InspectNetworkOptions, LogsOptionsBuilder},
+    query_parameters::{
+        InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
+        LogsOptionsBuilder,
+    },
 };
 use futures_util::StreamExt;
 
@@ -121,6 +124,27 @@ impl Docker {
         Ok(container.map(read))
     }
 
+    /// Looks at somebody else's container.
+    pub async fn other_container(
+        &self,
+        patience: &Patience,
+        id_or_name: &str,
+    ) -> Result<Option<ObservedContainer>, DockerError> {
+        let container = self.inspect(patience, id_or_name).await?;
+        Ok(container.map(read))
+    }
+
+    /// Ports of the host that running containers have.
+    pub async fn published_ports(&self, patience: &Patience) -> Result<BTreeSet<u16>, DockerError> {
+        let options = ListContainersOptionsBuilder::new().build();
+        let request = self.client.list_containers(Some(options));
+        let containers = self.call(patience, "list containers", request).await?;
+        let ports = containers
+            .into_iter()
+            .flat_map(|it| it.ports.unwrap_or_default());
+        Ok(ports.filter_map(|port| port.public_port).collect())
+    }
+
     /// Docker's ID of a container.
     pub async fn container_id(
         &self,
@@ -207,6 +231,7 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
     let host = container.host_config.unwrap_or_default();
     let state = container.state.unwrap_or_default();
     let code = state.exit_code.unwrap_or_default();
+    let started = state.started_at.clone();
     let state = match state.status {
         Some(ContainerStateStatusEnum::RUNNING) => State::Running,
         Some(ContainerStateStatusEnum::CREATED) => State::Created,
@@ -240,6 +265,8 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
             .into_iter()
             .filter_map(|mount| Some((mount.destination?, mount.name?)))
             .collect(),
+        network_mode: host.network_mode.unwrap_or_default(),
+        started: started_at(started),
         networks: container
             .network_settings
             .and_then(|settings| settings.networks)
@@ -254,6 +281,17 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
         restarts,
         image_env: None,
     }
+}
+
+/// A time such as `2026-06-26T10:20:30.5Z`, whose fraction has as many digits
+/// as it needs, as text that orders as time does.
+fn started_at(time: Option<String>) -> String {
+    let time = time.unwrap_or_default();
+    // What was never started has the first day of the calendar.
+    if time.starts_with("0001-") {
+        return String::new();
+    }
+    time.trim_end_matches('Z').to_owned()
 }
 
 /// From Docker's `NAME=value`.
@@ -287,7 +325,16 @@ fn read_ports(
 
 #[cfg(test)]
 mod tests {
-    use super::shorten_line;
+    use super::{shorten_line, started_at};
+
+    #[test]
+    fn times_order_as_texts_do() {
+        let at = |time: &str| started_at(Some(time.to_owned()));
+        assert!(at("2026-06-26T10:20:30Z") < at("2026-06-26T10:20:30.1Z"));
+        assert!(at("2026-06-26T10:20:30.1Z") < at("2026-06-26T10:20:30.12Z"));
+        assert!(at("2026-06-26T10:20:30.12Z") < at("2026-06-26T10:20:31Z"));
+        assert!(at("0001-01-01T00:00:00Z") < at("2026-06-26T10:20:30Z"));
+    }
 
     #[test]
     fn colours_and_endless_lines_are_kept_out_of_diagnostics() {

@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Conflict, Kind, Step, steps};
 use crate::{
     convex::DeploymentName,
     runtime::{
-        ContainerSpec, Desired, Entrypoint, Existing, Observed, ObservedContainer, Program,
-        Publish, Role, State, labels,
+        Attachment, ContainerSpec, Desired, Entrypoint, Existing, NetworkSpec, Observed,
+        ObservedContainer, Program, Publish, Renew, Role, State, labels,
     },
 };
 
@@ -14,6 +14,8 @@ fn program(image: &str) -> Program {
         image: image.to_owned(),
         env: [("ORIGIN".to_owned(), "http://a".to_owned())].into(),
         user_env: Vec::new(),
+        hidden_env: Vec::new(),
+        hidden_version: None,
         memory: None,
     }
 }
@@ -22,11 +24,15 @@ fn desired() -> Desired {
     Desired {
         name: DeploymentName::parse("demo").unwrap(),
         running: true,
-        renew_backend: false,
+        renew: Renew::Nothing,
         backend: program("backend:1"),
         dashboard: Some(program("dashboard:1")),
         entrypoint: None,
-        publish: Publish::default(),
+        has_files: false,
+        attachment: Attachment::Own {
+            further: Vec::new(),
+            publish: Publish::default(),
+        },
         labels: BTreeMap::new(),
     }
 }
@@ -45,8 +51,18 @@ fn running(spec: &ContainerSpec) -> ObservedContainer {
             .iter()
             .map(|volume| ("/convex/data".to_owned(), volume.clone()))
             .collect(),
-        networks: [spec.network.clone()].into(),
-        ports: spec.ports.clone(),
+        network_mode: spec.network.mode(),
+        networks: match &spec.network {
+            NetworkSpec::In { own, further, .. } => {
+                [own.clone()].into_iter().chain(further.clone()).collect()
+            }
+            NetworkSpec::Of { .. } | NetworkSpec::None => BTreeSet::new(),
+        },
+        ports: match &spec.network {
+            NetworkSpec::In { ports, .. } => ports.clone(),
+            NetworkSpec::Of { .. } | NetworkSpec::None => BTreeMap::new(),
+        },
+        started: "2026".to_owned(),
         memory: spec.program.memory,
         restarts: true,
         image_env: None,
@@ -253,7 +269,7 @@ fn a_disabled_dashboard_goes() {
 fn a_new_secret_makes_a_running_backend_start_anew() {
     let mut desired = desired();
     let observed = all_there(&desired);
-    desired.renew_backend = true;
+    desired.renew = Renew::Backend;
     let todo = steps(&desired, &observed).unwrap();
     assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
     assert!(todo.contains(&Step::StoreSecrets));
@@ -263,6 +279,7 @@ fn a_new_secret_makes_a_running_backend_start_anew() {
 fn an_entrypoint_of_our_own_needs_its_files_before_each_start() {
     let mut desired = desired();
     let plain = all_there(&desired);
+    desired.has_files = true;
     desired.entrypoint = Some(Entrypoint {
         command: "/start".to_owned(),
         version: "1".to_owned(),
@@ -302,4 +319,67 @@ fn what_belongs_to_others_is_a_conflict() {
     let conflict = steps(&desired, &stranger).unwrap_err();
     assert_eq!((conflict.kind, conflict.owner), (Kind::Container, None));
     assert_eq!(conflict.name, "demo-dashboard");
+}
+
+#[test]
+fn sharing_a_network_needs_none_of_its_own() {
+    let mut desired = desired();
+    let before = all_there(&desired);
+    desired.attachment = Attachment::Shared {
+        container: "abc".to_owned(),
+    };
+    let todo = steps(&desired, &before).unwrap();
+    assert_eq!(
+        todo[..3],
+        [
+            Step::RemoveContainer(Role::Dashboard),
+            Step::RemoveContainer(Role::Backend),
+            Step::RemoveNetwork,
+        ]
+    );
+    let mut shared = all_there(&desired);
+    shared.network = None;
+    assert_eq!(steps(&desired, &shared).unwrap(), []);
+
+    // Another container to share it with, or the same one started again.
+    desired.renew = Renew::All;
+    let todo = steps(&desired, &shared).unwrap();
+    assert_eq!(todo[0], Step::RemoveContainer(Role::Dashboard));
+    assert_eq!(todo[1], Step::RemoveContainer(Role::Backend));
+    desired.renew = Renew::Nothing;
+    desired.attachment = Attachment::Shared {
+        container: "def".to_owned(),
+    };
+    assert!(!steps(&desired, &shared).unwrap().is_empty());
+}
+
+#[test]
+fn a_further_network_that_is_missing_makes_the_containers_anew() {
+    let mut desired = desired();
+    let before = all_there(&desired);
+    desired.attachment = Attachment::Own {
+        further: vec!["others".to_owned()],
+        publish: Publish::default(),
+    };
+    assert!(!steps(&desired, &before).unwrap().is_empty());
+    let mut joined = all_there(&desired);
+    assert_eq!(steps(&desired, &joined).unwrap(), []);
+    joined.backend.as_mut().unwrap().networks.remove("others");
+    assert!(!steps(&desired, &joined).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_not_at_hand_counts_neither_as_missing_nor_as_too_many() {
+    let mut desired = desired();
+    desired.backend.hidden_env = vec!["POSTGRES_URL".to_owned()];
+    desired.backend.hidden_version = Some("1".to_owned());
+    let mut observed = all_there(&desired);
+    let backend = observed.backend.as_mut().unwrap();
+    backend
+        .env
+        .insert("POSTGRES_URL".to_owned(), "secret".to_owned());
+    backend.image_env = Some(BTreeMap::new());
+    assert_eq!(steps(&desired, &observed).unwrap(), []);
+    desired.backend.hidden_version = Some("2".to_owned());
+    assert!(!steps(&desired, &observed).unwrap().is_empty());
 }

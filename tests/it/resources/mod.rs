@@ -3,11 +3,13 @@
 mod admin_key_file;
 mod auth_keys;
 mod budget;
+mod database;
 mod deployment;
 mod drift;
 mod env;
 mod interrupted;
 mod modes;
+mod network;
 mod project;
 mod project_in_container;
 mod refusals;

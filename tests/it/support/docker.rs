@@ -139,6 +139,38 @@ impl Drop for Name {
     }
 }
 
+/// A network beside that of a deployment, and the promise to remove it.
+#[derive(Debug)]
+pub struct Bridge(String);
+
+impl Bridge {
+    /// One that goes by the name of a deployment.
+    pub fn beside(name: &Name) -> Self {
+        let bridge = Self(format!("{}-beside", name.as_str()));
+        docker(&["network", "create", &bridge.0]);
+        bridge
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address by which containers, in whatever network, reach servers of
+    /// this machine.
+    pub fn host(&self) -> String {
+        let format = "{{(index .IPAM.Config 0).Gateway}}";
+        docker(&["network", "inspect", &self.0, "-f", format])
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = Command::new("docker")
+            .args(["network", "rm", "-f", &self.0])
+            .output();
+    }
+}
+
 /// A port of the host that no other test publishes.
 pub fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -1,0 +1,305 @@
+//! How a deployment is reached, as an attribute.
+
+use std::collections::BTreeSet;
+
+use super::model::{NetworkModel, PublishModel, UrlsModel};
+use crate::{
+    plugin::{
+        Config, Diagnostic, Diagnostics,
+        schema::{Attr, Element, Fields, Group, Optional, list_of, number, object, string},
+    },
+    runtime::{Attachment, BACKEND_PORT, DASHBOARD_PORT, Names, Publish, Role, SITE_PORT},
+};
+
+/// The port that stands for any that is free.
+const AUTOMATIC: u16 = 0;
+
+/// The ports among which automatic ones are chosen: below those that Linux
+/// gives to outgoing connections, and far from those of well-known services.
+const CHOICE: std::ops::Range<u16> = 20_000..32_000;
+
+/// A setting of the network that cannot be wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// One of its own.
+    Own {
+        /// Other ones it is in as well.
+        further: Vec<String>,
+        /// What is published, each port resolved as far as it is.
+        publish: PublishModel,
+    },
+    /// That of another container, by its ID or name.
+    Of(Container),
+}
+
+/// A container whose network is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// This one.
+    Given(String),
+    /// There is none for now, so the deployment is stopped.
+    Absent,
+    /// One that is made in this run.
+    ToBeMade,
+}
+
+impl NetworkModel {
+    /// The schema.
+    pub fn attribute() -> Attr<Optional, Group> {
+        let port = |description| number(description).optional().within(0..=65535);
+        object(
+            Fields::new()
+                .with(
+                    "container",
+                    string("ID or name of a container whose network is shared, such as `one(docker_container.workspace[*].id)`: the deployment is then at ports 3210, 3211 and 6791 of that container's own localhost. Followed in place when that container is replaced or restarted. Null means that there is none for now, and the deployment is stopped.")
+                        .optional(),
+                )
+                .with(
+                    "networks",
+                    list_of(Element::String, "Names of further Docker networks that the containers are in, beside their own. There the backend is found by the name of its container.")
+                        .optional(),
+                )
+                .with(
+                    "publish",
+                    object(
+                        Fields::new()
+                            .with("api", port("Port that leads to the API."))
+                            .with("site", port("Port that leads to the HTTP actions."))
+                            .with("dashboard", port("Port that leads to the dashboard.")),
+                        "Ports of the Docker host, on 127.0.0.1 alone, that lead to the deployment. `0` means one that is free, which then stays the same; see `ports`.",
+                    )
+                    .optional(),
+                ),
+            "How the deployment is reached: give one of these, or nothing for a network of its own that others can join.",
+        )
+        .optional()
+    }
+}
+
+/// Checks what a configuration says of the network.
+pub fn check(config: Config<'_>) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    if config.has("network.container") {
+        for other in ["network.networks", "network.publish"] {
+            if config.has(other) {
+                found.push(
+                    Diagnostic::error(
+                        "One way to be reached",
+                        format!("A deployment that shares the network of a container has none of its own, so {other} has no effect. Remove it, or remove network.container."),
+                    )
+                    .at(other),
+                );
+            }
+        }
+    }
+    let fixed = |part: &str| {
+        let path = format!("network.publish.{part}");
+        let port = config.get::<Option<u16>>(path.as_str()).known().flatten();
+        port.filter(|port| *port != AUTOMATIC)
+            .map(|port| (path, port))
+    };
+    let mut seen = BTreeSet::new();
+    for (path, port) in ["api", "site", "dashboard"].into_iter().filter_map(fixed) {
+        if !seen.insert(port) {
+            found.push(
+                Diagnostic::error(
+                    format!("Invalid value for {path}"),
+                    format!("Port {port} leads to another part of the deployment already. Give each its own."),
+                )
+                .at(path.as_str()),
+            );
+        }
+    }
+    found
+}
+
+impl Network {
+    /// Reads the attribute. Automatic ports are those of the state.
+    pub fn of(network: Option<&NetworkModel>, ports: Option<PublishModel>) -> Self {
+        let Some(network) = network else {
+            return Self::Own {
+                further: Vec::new(),
+                publish: PublishModel::default(),
+            };
+        };
+        match network {
+            NetworkModel {
+                container: Some(container),
+                ..
+            } => Self::Of(Container::Given(container.clone())),
+            NetworkModel {
+                networks: None,
+                publish: None,
+                ..
+            } => Self::Of(Container::Absent),
+            NetworkModel {
+                networks, publish, ..
+            } => Self::Own {
+                further: networks.clone().unwrap_or_default(),
+                publish: publish.unwrap_or_default().resolved(ports),
+            },
+        }
+    }
+
+    /// Whether there is a network to be in.
+    pub fn is_there(&self) -> bool {
+        !matches!(self, Self::Of(Container::Absent))
+    }
+
+    /// What is published.
+    pub fn publish(&self) -> PublishModel {
+        match self {
+            Self::Own { publish, .. } => *publish,
+            Self::Of(_) => PublishModel::default(),
+        }
+    }
+
+    /// For Docker. A container that is shared with goes by what was asked for
+    /// until its ID is known.
+    pub fn attachment(&self) -> Attachment {
+        match self {
+            Self::Own { further, publish } => {
+                let port = |port: Option<u16>| port.filter(|port| *port != AUTOMATIC);
+                Attachment::Own {
+                    further: further.clone(),
+                    publish: Publish {
+                        api: port(publish.api),
+                        site: port(publish.site),
+                        dashboard: port(publish.dashboard),
+                    },
+                }
+            }
+            Self::Of(container) => Attachment::Shared {
+                container: match container {
+                    Container::Given(container) => container.clone(),
+                    Container::Absent | Container::ToBeMade => String::new(),
+                },
+            },
+        }
+    }
+
+    /// Where the deployment is reached from beside its containers; `None` while
+    /// an automatic port is not chosen yet.
+    pub fn urls(&self, names: &Names, with_dashboard: bool) -> Option<UrlsModel> {
+        let dashboard_host = names.container(Role::Dashboard);
+        let publish = self.publish();
+        if publish.is_open() {
+            return None;
+        }
+        let url = |published: Option<u16>, host: &str, port: u16| match (self, published) {
+            (Self::Of(_), _) => format!("http://localhost:{port}"),
+            (_, Some(port)) => format!("http://127.0.0.1:{port}"),
+            (_, None) => format!("http://{host}:{port}"),
+        };
+        let host = names.backend_host();
+        Some(UrlsModel {
+            api: Some(url(publish.api, host, BACKEND_PORT)),
+            site: Some(url(publish.site, host, SITE_PORT)),
+            dashboard: with_dashboard
+                .then(|| url(publish.dashboard, &dashboard_host, DASHBOARD_PORT)),
+        })
+    }
+}
+
+impl PublishModel {
+    /// The three ports.
+    fn parts(&mut self) -> [&mut Option<u16>; 3] {
+        [&mut self.api, &mut self.site, &mut self.dashboard]
+    }
+
+    /// With automatic ports replaced by those of the state.
+    pub fn resolved(mut self, ports: Option<Self>) -> Self {
+        let mut known = ports.unwrap_or_default();
+        for (port, known) in self.parts().into_iter().zip(known.parts()) {
+            if *port == Some(AUTOMATIC) && known.is_some() {
+                *port = *known;
+            }
+        }
+        self
+    }
+
+    /// Whether a port is among them.
+    pub fn has(mut self, port: u16) -> bool {
+        self.parts().into_iter().any(|it| *it == Some(port))
+    }
+
+    /// Whether an automatic port is not chosen yet.
+    pub fn is_open(mut self) -> bool {
+        self.parts()
+            .into_iter()
+            .any(|port| *port == Some(AUTOMATIC))
+    }
+
+    /// With each automatic port chosen: the same each time for a deployment,
+    /// unless that is among those `taken`.
+    pub fn chosen(mut self, deployment: &str, taken: &BTreeSet<u16>) -> Self {
+        let width = usize::from(CHOICE.end - CHOICE.start);
+        // FNV-1a: stable across versions, and nothing depends on its strength.
+        let hash = deployment
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        let start = usize::try_from(hash % width as u64).unwrap_or_default();
+        let mut own: BTreeSet<u16> = self.parts().into_iter().filter_map(|port| *port).collect();
+        for port in self.parts() {
+            if *port != Some(AUTOMATIC) {
+                continue;
+            }
+            let free = (0..width)
+                .filter_map(|step| u16::try_from((start + step) % width).ok())
+                .map(|offset| CHOICE.start + offset)
+                .find(|port| !taken.contains(port) && !own.contains(port));
+            own.extend(free);
+            *port = free;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Container, Network, NetworkModel, PublishModel};
+    use crate::{convex::DeploymentName, runtime::Names};
+
+    fn publish(api: u16, site: u16) -> PublishModel {
+        PublishModel {
+            api: Some(api),
+            site: Some(site),
+            dashboard: None,
+        }
+    }
+
+    #[test]
+    fn automatic_ports_are_stable_distinct_and_free() {
+        let none = BTreeSet::new();
+        let first = publish(0, 0).chosen("app", &none);
+        assert_eq!(first, publish(0, 0).chosen("app", &none));
+        let (api, site) = (first.api.unwrap(), first.site.unwrap());
+        assert_ne!(api, site);
+        assert_eq!(first.dashboard, None);
+        let other = publish(0, 0).chosen("app", &[api].into());
+        assert_ne!(other.api, Some(api));
+        assert_eq!(publish(3210, 0).chosen("app", &none).api, Some(3210));
+        assert!(publish(0, 1).is_open() && !first.is_open());
+    }
+
+    #[test]
+    fn a_network_that_is_given_and_empty_is_a_container_that_is_not_there() {
+        let model = |container: Option<&str>| NetworkModel {
+            container: container.map(str::to_owned),
+            networks: None,
+            publish: None,
+        };
+        let absent = Network::of(Some(&model(None)), None);
+        assert_eq!(absent, Network::Of(Container::Absent));
+        assert!(!absent.is_there() && Network::of(None, None).is_there());
+        let names = Names::of(&DeploymentName::parse("app").unwrap());
+        let joined = Network::of(Some(&model(Some("ws"))), None);
+        let urls = joined.urls(&names, false).unwrap();
+        assert_eq!(urls.api.as_deref(), Some("http://localhost:3210"));
+        assert_eq!(urls.dashboard, None);
+    }
+}

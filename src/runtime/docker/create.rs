@@ -1,0 +1,253 @@
+//! Making containers, without starting them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bollard::{
+    models::{
+        ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, Mount, MountType,
+        NetworkConnectRequest, NetworkingConfig, PortBinding,
+    },
+    query_parameters::CreateContainerOptionsBuilder,
+};
+
+use super::{Docker, DockerError, Patience, execute::bytes};
+use crate::runtime::{
+    Conflict, ContainerSpec, Kind, Names, NetworkSpec, Program, Role,
+    desired::{DATA_DIRECTORY, labels},
+};
+
+/// The signal that ends a backend in good order; it knows no other.
+const STOP_SIGNAL: &str = "SIGINT";
+
+/// How long a container may take to end after the signal, in seconds.
+const STOP_GRACE_S: i64 = 10;
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// How long a container that lends its network lives, should nobody end it, in
+/// seconds.
+const LENDER_S: u32 = 300;
+
+impl Docker {
+    pub(super) async fn create_container(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        match self.try_create(patience, spec).await {
+            Err(DockerError::Absent { reason, .. }) if reason.contains("No such image") => {
+                self.pull(patience, &spec.program.image).await?;
+                self.try_create(patience, spec).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_create(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        let options = CreateContainerOptionsBuilder::new()
+            .name(&spec.name)
+            .build();
+        let request = self.client.create_container(Some(options), body(spec));
+        let doing = format!("create container {}", spec.name);
+        match self.call(patience, &doing, request).await {
+            Ok(_) => self.connect_networks(patience, spec).await,
+            Err(DockerError::Absent { reason, .. }) if reason.contains("is already in use") => {
+                // Made by a request whose reply was lost, or by a stranger.
+                let existing = self.inspect(patience, &spec.name).await?;
+                let owner = existing
+                    .and_then(|it| it.config?.labels)
+                    .and_then(|mut labels| labels.remove(labels::DEPLOYMENT));
+                if owner.as_ref() == spec.labels.get(labels::DEPLOYMENT) {
+                    return self.connect_networks(patience, spec).await;
+                }
+                Err(DockerError::Conflict(Conflict {
+                    kind: Kind::Container,
+                    name: spec.name.clone(),
+                    owner,
+                }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts a container into the networks that are not its own.
+    async fn connect_networks(
+        &self,
+        patience: &Patience,
+        spec: &ContainerSpec,
+    ) -> Result<(), DockerError> {
+        let NetworkSpec::In { further, .. } = &spec.network else {
+            return Ok(());
+        };
+        for network in further {
+            let request = self.client.connect_network(
+                network,
+                NetworkConnectRequest {
+                    container: spec.name.clone(),
+                    endpoint_config: None,
+                },
+            );
+            let doing = format!("connect {} to network {network}", spec.name);
+            match self.call(patience, &doing, request).await {
+                Err(DockerError::Absent { reason, .. }) if reason.contains("not found") => {
+                    return Err(DockerError::NoNetwork {
+                        network: network.clone(),
+                    });
+                }
+                // By a request whose reply was lost.
+                Err(DockerError::Failed { reason, .. } | DockerError::Absent { reason, .. })
+                    if reason.contains("already exists in network") => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a container that never runs, to read the deployment's volume with
+    /// an image that is needed anyway. Returns its name; the caller removes it.
+    pub async fn make_probe(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        image: &str,
+    ) -> Result<String, DockerError> {
+        let spec = probe(names, image, NetworkSpec::None);
+        self.create_container(patience, &spec).await?;
+        Ok(spec.name)
+    }
+
+    /// Makes a container that does nothing but be in a network, and starts it.
+    /// It has no part in the data. Returns its name; the caller removes it.
+    pub async fn start_lender(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        image: &str,
+        network: NetworkSpec,
+    ) -> Result<String, DockerError> {
+        let spec = ContainerSpec {
+            volume: None,
+            entrypoint: Some("sleep".to_owned()),
+            arguments: vec![LENDER_S.to_string()],
+            ..probe(names, image, network)
+        };
+        self.remove_container(patience, &spec.name).await?;
+        self.create_container(patience, &spec).await?;
+        self.start(patience, &spec.name).await?;
+        Ok(spec.name)
+    }
+}
+
+fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
+    ContainerSpec {
+        role: Role::Probe,
+        name: names.container(Role::Probe),
+        program: Program {
+            image: image.to_owned(),
+            env: BTreeMap::new(),
+            user_env: Vec::new(),
+            hidden_env: Vec::new(),
+            hidden_version: None,
+            memory: None,
+        },
+        labels: [
+            (labels::DEPLOYMENT.to_owned(), names.deployment().to_owned()),
+            (labels::ROLE.to_owned(), Role::Probe.to_string()),
+        ]
+        .into(),
+        volume: Some(names.volume()),
+        network,
+        entrypoint: None,
+        arguments: Vec::new(),
+        has_files: false,
+        ready: (0, ""),
+    }
+}
+
+/// The request that makes a container. It is started without a restart policy,
+/// so that one that cannot start ends once and says why.
+fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+    let (port, path) = spec.ready;
+    let health = HealthConfig {
+        test: Some(
+            ["CMD", "curl", "-qfsS", "-o", "/dev/null"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain([format!("http://127.0.0.1:{port}{path}")])
+                .collect(),
+        ),
+        // Rare, because each one starts a program: at one a second, twenty
+        // deployments keep two cores busy. Docker 25 and newer asks more often
+        // in the beginning.
+        interval: Some(30 * SECOND_NS),
+        timeout: Some(5 * SECOND_NS),
+        retries: Some(3),
+        start_period: Some(30 * SECOND_NS),
+        start_interval: Some(SECOND_NS),
+    };
+    let mount = |volume: &String| Mount {
+        target: Some(DATA_DIRECTORY.to_owned()),
+        source: Some(volume.clone()),
+        typ: Some(MountType::VOLUME),
+        ..Default::default()
+    };
+    let binding = |(inside, outside): (&u16, &u16)| {
+        let outside = PortBinding {
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_port: Some(outside.to_string()),
+        };
+        (format!("{inside}/tcp"), Some(vec![outside]))
+    };
+    let program = &spec.program;
+    let none = BTreeMap::new();
+    let (own, ports) = match &spec.network {
+        NetworkSpec::In {
+            own,
+            aliases,
+            ports,
+            ..
+        } => (
+            Some((own, aliases)).filter(|(_, aliases)| !aliases.is_empty()),
+            ports,
+        ),
+        NetworkSpec::Of { .. } | NetworkSpec::None => (None, &none),
+    };
+    ContainerCreateBody {
+        image: Some(program.image.clone()),
+        env: Some(
+            program
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        ),
+        entrypoint: spec.entrypoint.clone().map(|program| vec![program]),
+        labels: Some(spec.labels.clone().into_iter().collect()),
+        cmd: spec.entrypoint.as_ref().map(|_| spec.arguments.clone()),
+        healthcheck: (spec.role != Role::Probe).then_some(health),
+        stop_signal: Some(STOP_SIGNAL.to_owned()),
+        stop_timeout: Some(STOP_GRACE_S),
+        host_config: Some(HostConfig {
+            mounts: Some(spec.volume.iter().map(mount).collect()),
+            port_bindings: Some(ports.iter().map(binding).collect()),
+            network_mode: Some(spec.network.mode()),
+            memory: program.memory.map(|it| bytes(Some(it))),
+            memory_swap: program.memory.map(|it| bytes(Some(it))),
+            ..Default::default()
+        }),
+        networking_config: own.map(|(own, aliases)| NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(
+                own.clone(),
+                EndpointSettings {
+                    aliases: Some(aliases.clone()),
+                    ..Default::default()
+                },
+            )])),
+        }),
+        ..Default::default()
+    }
+}

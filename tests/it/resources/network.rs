@@ -1,0 +1,236 @@
+//! How a deployment is reached: networks, other containers, ports of the host.
+
+use std::net::TcpListener;
+
+use super::{config, configure, deployment, project};
+use crate::support::{
+    docker::{Bridge, Name, docker, images},
+    on_each_core,
+    terraform::Project,
+};
+
+/// A container that stands for a workspace, and the promise to remove it.
+struct Workspace(String, Bridge);
+
+impl Workspace {
+    fn start(name: &Name) -> Self {
+        let workspace = Self(format!("{}-workspace", name.as_str()), Bridge::beside(name));
+        workspace.run();
+        workspace
+    }
+
+    fn run(&self) -> String {
+        let image = &images().backend;
+        docker(&[
+            "run",
+            "-d",
+            "--network",
+            self.1.as_str(),
+            "--name",
+            &self.0,
+            "--entrypoint",
+            "sleep",
+            image,
+            "600",
+        ])
+    }
+
+    /// As Coder does at every start: the old one goes, a new one comes.
+    fn replace(&self) -> String {
+        docker(&["rm", "-f", &self.0]);
+        self.run()
+    }
+
+    fn sees(&self, port: u16) -> bool {
+        let url = format!("http://localhost:{port}/");
+        let arguments = [
+            "exec",
+            &self.0,
+            "curl",
+            "-sS",
+            "-m",
+            "5",
+            "-o",
+            "/dev/null",
+            &url,
+        ];
+        let output = std::process::Command::new("docker")
+            .args(arguments)
+            .output();
+        output.expect("docker runs").status.success()
+    }
+
+    fn sees_all(&self) {
+        for port in [3210, 3211, 6791] {
+            assert!(self.sees(port), "nothing at {port}");
+        }
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.0]);
+    }
+}
+
+fn joined(name: &Name, container: &str) -> String {
+    deployment(name, &format!("network = {{ container = {container} }}"))
+}
+
+on_each_core! {
+    fn a_joined_deployment_follows_the_workspace_that_is_replaced_at_each_start(core) {
+        let name = Name::new();
+        let workspace = Workspace::start(&name);
+        let id = docker(&["inspect", "-f", "{{.Id}}", &workspace.0]);
+        let project = Project::new(core, &config(&joined(&name, &format!("{id:?}"))));
+        project.apply().ok();
+        project.assert_no_changes();
+        workspace.sees_all();
+        let made = project.state("convex_deployment.app");
+        assert_eq!(made["urls"]["api"], "http://localhost:3210");
+        assert!(!name.objects().iter().any(|it| it.starts_with("network")));
+
+        for _ in 0..2 {
+            // Stopped: Coder's count is zero, so the expression is null.
+            docker(&["rm", "-f", &workspace.0]);
+            configure(&project, &joined(&name, "null"));
+            project.apply().ok().says(&["0 to destroy"]);
+            project.assert_no_changes();
+            assert_eq!(name.objects(), [format!("volume {}", name.volume())]);
+
+            let id = workspace.run();
+            configure(&project, &joined(&name, &format!("{id:?}")));
+            project.apply().ok().says(&["0 to destroy"]);
+            project.assert_no_changes();
+            workspace.sees_all();
+        }
+
+        // Replaced without a stop between, as an update of the template does.
+        let id = workspace.replace();
+        configure(&project, &joined(&name, &format!("{id:?}")));
+        project.apply().ok().says(&["1 to change, 0 to destroy"]);
+        project.assert_no_changes();
+        workspace.sees_all();
+        let after = project.state("convex_deployment.app");
+        assert_eq!(after["admin_key"], made["admin_key"]);
+
+        // Started again by itself: it has a new network, in which nobody else is.
+        docker(&["restart", "-t", "0", &workspace.0]);
+        assert!(!workspace.sees(3210));
+        project.apply().ok().says(&["1 to change, 0 to destroy"]);
+        project.assert_no_changes();
+        workspace.sees_all();
+        project.destroy().ok();
+        assert_eq!(name.objects(), Vec::<String>::new());
+    }
+}
+
+on_each_core! {
+    fn a_workspace_that_is_made_in_the_same_run_is_joined_then(core) {
+        let name = Name::new();
+        let workspace = Workspace::start(&name);
+        let blocks = format!(
+            "resource \"terraform_data\" \"workspace\" {{\n  input = {:?}\n}}\n{}",
+            workspace.0,
+            joined(&name, "terraform_data.workspace.output")
+        );
+        let project = Project::new(core, &config(&blocks));
+        let plan = project.plan().ok();
+        plan.says(&[r#"api       = "http://localhost:3210""#]);
+        project.apply().ok();
+        project.assert_no_changes();
+        workspace.sees_all();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn a_workspace_that_is_not_there_is_named(core) {
+        let name = Name::new();
+        let project = Project::new(core, &config(&joined(&name, "\"no-such-workspace\"")));
+        project.apply().fails_with(&["No network to share", "no-such-workspace", "does not exist"]);
+        let workspace = Workspace::start(&name);
+        docker(&["stop", "-t", "0", &workspace.0]);
+        configure(&project, &joined(&name, &format!("{:?}", workspace.0)));
+        project.apply().fails_with(&["No network to share", "does not run"]);
+        docker(&["start", &workspace.0]);
+        project.apply().ok();
+        project.assert_no_changes();
+        configure(&project, &deployment(&name, "network = {\n container = \"a\"\n publish = { api = 3210 }\n}"));
+        project.plan().fails_with(&["One way to be reached"]);
+        // And to a network of its own.
+        configure(&project, &deployment(&name, ""));
+        project.apply().ok();
+        project.assert_no_changes();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn automatic_ports_are_free_and_stay(core) {
+        let (name, other) = (Name::new(), Name::new());
+        let automatic = "network = { publish = { api = 0, site = 0, dashboard = 0 } }";
+        let project = project(core, &name, automatic);
+        project.apply().ok();
+        project.assert_no_changes();
+        let made = project.state("convex_deployment.app");
+        let ports = made["ports"].clone();
+        let api = ports["api"].as_u64().expect("a port");
+        assert_eq!(made["urls"]["api"], format!("http://127.0.0.1:{api}").as_str());
+        let env_local = made["env_local"].as_str().expect("text");
+        assert!(env_local.contains(&format!("http://127.0.0.1:{api}")), "{env_local}");
+        assert!(std::net::TcpStream::connect(format!("127.0.0.1:{api}")).is_ok());
+
+        configure(&project, &deployment(&name, &format!("{automatic}\nrunning = false")));
+        project.apply().ok();
+        project.assert_no_changes();
+
+        // Meanwhile another has it.
+        let holder = format!("network = {{ publish = {{ api = {api} }} }}");
+        let second = super::project(core, &other, &holder);
+        second.apply().ok();
+        configure(&project, &deployment(&name, automatic));
+        let holder = format!("container {}", other.container("backend"));
+        project.apply().fails_with(&[&api.to_string(), &holder]);
+        second.destroy().ok();
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(project.state("convex_deployment.app")["ports"], ports);
+
+        // One that is made when something that Docker does not know of has the port.
+        project.destroy().ok();
+        let outside = TcpListener::bind(format!("127.0.0.1:{api}")).expect("the port");
+        project.apply().ok();
+        project.assert_no_changes();
+        let again = project.state("convex_deployment.app")["ports"].clone();
+        assert_ne!(again["api"], ports["api"]);
+        drop(outside);
+        project.destroy().ok();
+        assert_eq!(name.objects(), Vec::<String>::new());
+    }
+}
+
+on_each_core! {
+    fn further_networks_are_joined_and_left(core) {
+        let name = Name::new();
+        let bridge = Bridge::beside(&name);
+        let network = bridge.as_str();
+        let project = project(core, &name, &format!("network = {{ networks = [{network:?}] }}"));
+        project.apply().ok();
+        project.assert_no_changes();
+        let url = format!("http://{}:3210/version", name.container("backend"));
+        let arguments = ["run", "--rm", "--network", network, "--entrypoint", "curl", &images().backend, "-sSf", &url];
+        docker(&arguments);
+        docker(&["network", "disconnect", network, &name.container("backend")]);
+        project.apply().ok();
+        project.assert_no_changes();
+        docker(&arguments);
+        configure(&project, &deployment(&name, ""));
+        project.apply().ok();
+        project.assert_no_changes();
+        configure(&project, &deployment(&name, "network = { networks = [\"no-such-network\"] }"));
+        project.apply().fails_with(&["no-such-network"]);
+        configure(&project, &deployment(&name, ""));
+        project.destroy().ok();
+    }
+}
