@@ -5,6 +5,7 @@ pub mod convex;
 pub mod data_sources;
 pub mod database;
 pub mod ephemeral_resources;
+pub mod external;
 pub mod functions;
 pub mod plugin;
 pub mod project;

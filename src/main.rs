@@ -10,6 +10,7 @@ use std::{
 };
 
 use terraform_provider_convex::{
+    external,
     plugin::{self, Launch, Refusal, ServeError},
     project::verify::{Style, verify_directory},
     provider::{Convex, Environment},
@@ -35,6 +36,10 @@ Usage:
                                            check the app in DIR and its deployment,
                                            and say what to do; ends with code 1 if
                                            a check failed
+    terraform-provider-convex external [OPERATION]
+                                           answer a query of data \"external\": a JSON
+                                           object of strings on standard input; see
+                                           the guide \"Without the provider\"
     terraform-provider-convex --debug      serve until interrupted, and print how
                                            to point Terraform at this process
 ";
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
             ),
         ),
         ["verify", ref rest @ ..] => verify(rest),
+        ["external"] => external(None),
+        ["external", operation] if !operation.starts_with('-') => external(Some(operation)),
         ["--debug"] => {
             let launch = Launch::for_debugging(|name| env::var_os(name));
             run(launch, true)
@@ -70,6 +77,25 @@ fn refuse(arguments: &[&str]) -> ExitCode {
     let unknown = format!("Unknown arguments: {}\n\n{HELP}", arguments.join(" "));
     say(&mut io::stderr(), &unknown);
     ExitCode::from(2)
+}
+
+/// Answers one query of `data "external"`.
+fn external(operation: Option<&str>) -> ExitCode {
+    let input = io::stdin();
+    let answer = if input.is_terminal() {
+        // Nobody would know what it waits for.
+        external::answer(operation, io::empty())
+    } else {
+        external::answer(operation, input.lock())
+    };
+    match answer {
+        Ok(result) => say(&mut io::stdout(), result.expose()),
+        Err(failure) => {
+            let name = "terraform-provider-convex external";
+            say(&mut io::stderr(), &format!("{name}: {failure}\n"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Goes through the checklist for a directory.

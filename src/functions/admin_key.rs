@@ -1,7 +1,7 @@
 //! `admin_key`: the key to a backend from its name and secret.
 
 use crate::{
-    convex::{Access, AdminKey, InstanceName, InstanceSecret, Secret},
+    convex::{Access, AdminKey, InstanceName, InstanceSecret, Secret, admin_key::UnknownAccess},
     plugin::{Function, FunctionError, Parameter, Signature, value::Type},
 };
 
@@ -46,12 +46,9 @@ impl Function for AdminKeyFunction {
             .map_err(|error| FunctionError::argument(1, error.to_string()))?;
         let access = match &access[..] {
             [] => Access::Full,
-            [one] if one == "full" => Access::Full,
-            [one] if one == "read_only" => Access::ReadOnly,
-            [other] => {
-                let message = format!("{other:?} is neither \"full\" nor \"read_only\".");
-                return Err(FunctionError::argument(2, message));
-            }
+            [one] => one
+                .parse()
+                .map_err(|error: UnknownAccess| FunctionError::argument(2, error.to_string()))?,
             _ => {
                 let message = "There is one kind of access to a key. Remove this argument.";
                 return Err(FunctionError::argument(3, message));

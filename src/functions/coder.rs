@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    convex::coder::{AccessUrl, CoderName, Slug, Slugs, Wildcard, Workspace},
+    convex::coder::{Place, Slug, Slugs, Workspace},
     plugin::{Function, FunctionError, Parameter, Signature, value::Type},
 };
 
 /// What the address of an app is made from.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub struct GivenPlace {
     access_url: String,
     #[serde(default)]
     wildcard: Option<String>,
@@ -37,27 +37,22 @@ struct GivenSlugs {
     dashboard: Option<String>,
 }
 
-impl Place {
+impl GivenPlace {
     fn workspace(&self) -> Result<Workspace, FunctionError> {
-        Ok(Workspace {
-            access_url: read("access_url", AccessUrl::parse(&self.access_url))?,
-            wildcard: match &self.wildcard {
-                Some(text) => read("wildcard", Wildcard::parse_setting(text))?,
-                None => None,
-            },
-            name: read("workspace", CoderName::parse(&self.workspace))?,
-            owner: read("owner", CoderName::parse(&self.owner))?,
-            agent: match self.agent.as_deref() {
-                Some(agent) if !agent.is_empty() => Some(read("agent", CoderName::parse(agent))?),
-                _ => None,
-            },
-        })
+        let place = Place {
+            access_url: &self.access_url,
+            wildcard: self.wildcard.as_deref(),
+            workspace: &self.workspace,
+            owner: &self.owner,
+            agent: self.agent.as_deref(),
+        };
+        place.workspace().map_err(|error| refused(&error))
     }
 }
 
-/// Names the part of the argument that is wrong.
-fn read<T, E: std::fmt::Display>(part: &str, outcome: Result<T, E>) -> Result<T, FunctionError> {
-    outcome.map_err(|error| FunctionError::argument(0, format!("{part}: {error}")))
+/// The one argument is wrong.
+fn refused(error: &dyn std::fmt::Display) -> FunctionError {
+    FunctionError::argument(0, error.to_string())
 }
 
 /// The address of one app.
@@ -65,7 +60,7 @@ fn read<T, E: std::fmt::Display>(part: &str, outcome: Result<T, E>) -> Result<T,
 pub struct CoderAppUrl;
 
 impl Function for CoderAppUrl {
-    type Arguments = (Place,);
+    type Arguments = (GivenPlace,);
     type Output = String;
 
     fn signature(&self) -> Signature {
@@ -81,7 +76,7 @@ impl Function for CoderAppUrl {
         ))
     }
 
-    fn call(&self, (place,): (Place,)) -> Result<String, FunctionError> {
+    fn call(&self, (place,): (GivenPlace,)) -> Result<String, FunctionError> {
         let slug = place.slug.as_deref().ok_or_else(|| {
             FunctionError::argument(0, "slug is missing. Give the slug of the `coder_app`.")
         })?;
@@ -89,11 +84,11 @@ impl Function for CoderAppUrl {
             let message = "slugs belongs to coder_origins. Give one slug here.";
             return Err(FunctionError::argument(0, message));
         }
-        let slug = read("slug", Slug::parse(slug))?;
+        let slug = Slug::parse(slug).map_err(|error| refused(&format_args!("slug: {error}")))?;
         place
             .workspace()?
             .app_url(&slug)
-            .map_err(|error| FunctionError::argument(0, error.to_string()))
+            .map_err(|error| refused(&error))
     }
 }
 
@@ -102,7 +97,7 @@ impl Function for CoderAppUrl {
 pub struct CoderOrigins;
 
 impl Function for CoderOrigins {
-    type Arguments = (Place,);
+    type Arguments = (GivenPlace,);
     type Output = BTreeMap<&'static str, String>;
 
     fn signature(&self) -> Signature {
@@ -118,38 +113,27 @@ impl Function for CoderOrigins {
         .parameter(Parameter::new("workspace", Type::Dynamic, PLACE_WITH_SLUGS))
     }
 
-    fn call(&self, (place,): (Place,)) -> Result<BTreeMap<&'static str, String>, FunctionError> {
+    fn call(
+        &self,
+        (place,): (GivenPlace,),
+    ) -> Result<BTreeMap<&'static str, String>, FunctionError> {
         if place.slug.is_some() {
             let message = "slug belongs to coder_app_url. Give `slugs = { api = …, site = …, dashboard = … }` here, or nothing.";
             return Err(FunctionError::argument(0, message));
         }
-        let mut slugs = Slugs::default();
-        let given = place.slugs.as_ref();
-        for (part, given, slug) in [
-            (
-                "slugs.api",
-                given.and_then(|it| it.api.as_ref()),
-                &mut slugs.api,
-            ),
-            (
-                "slugs.site",
-                given.and_then(|it| it.site.as_ref()),
-                &mut slugs.site,
-            ),
-            (
-                "slugs.dashboard",
-                given.and_then(|it| it.dashboard.as_ref()),
-                &mut slugs.dashboard,
-            ),
-        ] {
-            if let Some(given) = given {
-                *slug = read(part, Slug::parse(given))?;
-            }
-        }
+        let slug = |of: fn(&GivenSlugs) -> &Option<String>| {
+            place.slugs.as_ref().and_then(|slugs| of(slugs).as_deref())
+        };
+        let slugs = Slugs::given(
+            slug(|it| &it.api),
+            slug(|it| &it.site),
+            slug(|it| &it.dashboard),
+        )
+        .map_err(|(part, error)| refused(&format_args!("slugs.{part}: {error}")))?;
         let origins = place
             .workspace()?
             .origins(&slugs)
-            .map_err(|error| FunctionError::argument(0, error.to_string()))?;
+            .map_err(|error| refused(&error))?;
         Ok([
             ("api", origins.api.to_string()),
             ("site", origins.site.to_string()),

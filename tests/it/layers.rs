@@ -19,6 +19,7 @@ const LAYERS: [&str; 13] = [
     "data_sources",
     "ephemeral_resources",
     "functions",
+    "external",
     "provider",
 ];
 

@@ -5,6 +5,7 @@ mod support;
 mod convex;
 mod data_sources;
 mod database;
+mod external;
 mod functions;
 mod layers;
 mod plugin;

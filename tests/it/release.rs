@@ -5,7 +5,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use crate::support::{docker::docker, plugin::COOKIE, tools};
@@ -24,8 +27,28 @@ fn release() -> PathBuf {
         .clone()
 }
 
-/// An image with nothing in it but the release.
-fn image() -> String {
+/// An image with nothing in it but the release, removed at the end.
+pub struct Image(String);
+
+impl Image {
+    /// An image for a test of this name.
+    pub fn new(test: &str) -> Self {
+        Self(image(test))
+    }
+
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rmi", "-f", &self.0]).output();
+    }
+}
+
+fn image(test: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
     let stage = tempfile::tempdir().expect("a directory");
     let program = "terraform-provider-convex";
     fs::copy(release(), stage.path().join(program)).expect("the release is there");
@@ -39,7 +62,8 @@ fn image() -> String {
             .arg(stage.path())
             .args([program, "tmp"]),
     );
-    let name = format!("convex-release-test:{}", std::process::id());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("convex-{test}-test:{}-{count}", std::process::id());
     docker(&["import", &archive.display().to_string(), &name]);
     name
 }
@@ -60,12 +84,13 @@ fn it_is_one_static_file() {
 
 #[test]
 fn it_runs_where_there_is_nothing_else_and_nobody_is_root() {
-    let image = image();
+    let image = Image::new("release");
+    let image = image.name();
     let alone = ["run", "--rm", "--user", "1000:1000", "--network", "none"];
     let run = |arguments: &[&str]| docker(&[&alone[..], arguments].concat());
     let program = "/terraform-provider-convex";
     assert_eq!(
-        run(&[&image, program, "--version"]),
+        run(&[image, program, "--version"]),
         env!("CARGO_PKG_VERSION")
     );
 
@@ -77,7 +102,7 @@ fn it_runs_where_there_is_nothing_else_and_nobody_is_root() {
             &cookie,
             "-e",
             "PLUGIN_PROTOCOL_VERSIONS=5,6",
-            &image,
+            image,
             program,
         ])
         .stdout(Stdio::piped())
@@ -94,7 +119,6 @@ fn it_runs_where_there_is_nothing_else_and_nobody_is_root() {
     for container in docker(&["ps", "-q", "--filter", &filter]).lines() {
         docker(&["rm", "-f", container]);
     }
-    docker(&["rmi", "-f", &image]);
 }
 
 #[test]

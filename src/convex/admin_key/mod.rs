@@ -9,6 +9,8 @@
 //!
 //! Backends from before June 2025 use another format, which is neither made nor opened here.
 
+use std::str::FromStr;
+
 use aws_lc_rs::aead;
 
 use super::crypto::{self, CryptoError};
@@ -44,6 +46,27 @@ pub enum Access {
     Full,
     /// Reading of data, variables and logs, and downloads of backups; writes are answered with 403.
     ReadOnly,
+}
+
+/// A text that is no [`Access`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is neither \"full\" nor \"read_only\". Write one of the two.")]
+pub struct UnknownAccess {
+    text: String,
+}
+
+impl FromStr for Access {
+    type Err = UnknownAccess;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAccess> {
+        match text {
+            "full" => Ok(Self::Full),
+            "read_only" => Ok(Self::ReadOnly),
+            _ => Err(UnknownAccess {
+                text: text.to_owned(),
+            }),
+        }
+    }
 }
 
 /// An admin key of a self-hosted deployment, or a deploy key of Convex Cloud.

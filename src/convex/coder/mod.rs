@@ -7,10 +7,12 @@
 
 mod access_url;
 mod names;
+mod place;
 mod wildcard;
 
 pub use access_url::{AccessUrl, AccessUrlError};
 pub use names::{CoderName, CoderNameError, Slug, SlugError};
+pub use place::{Place, PlaceError};
 pub use wildcard::{Wildcard, WildcardError};
 
 use super::origins::{ApiOrigin, DashboardOrigin, OriginError, Origins, SiteOrigin};

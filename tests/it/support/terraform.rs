@@ -258,6 +258,7 @@ fn cli_config() -> &'static Path {
         for (source, name, program) in [
             ("test/thin", "thin", binaries::fixture()),
             ("coder-convex/convex", "convex", binaries::provider()),
+            ("hashicorp/external", "external", binaries::external()),
         ] {
             let version = env!("CARGO_PKG_VERSION");
             let directory = root.join(format!(
