@@ -17,7 +17,8 @@ use crate::{
     },
     resources::{
         admin_key_file::AdminKeyFileResource, auth_keys::AuthKeysResource,
-        deployment::DeploymentResource, env::EnvResource, project::ProjectResource,
+        credentials::CredentialsResource, deployment::DeploymentResource, env::EnvResource,
+        project::ProjectResource,
     },
     runtime::docker::Endpoint,
     session::Session,
@@ -114,6 +115,7 @@ impl Provider for Convex {
         Members::new()
             .resource("convex_admin_key_file", AdminKeyFileResource)
             .resource("convex_auth_keys", AuthKeysResource)
+            .resource("convex_credentials", CredentialsResource)
             .resource("convex_deployment", DeploymentResource)
             .resource("convex_env", EnvResource)
             .resource("convex_project", ProjectResource)

@@ -2,9 +2,11 @@
 
 pub mod admin_key_file;
 pub mod auth_keys;
+pub mod credentials;
 pub mod deployment;
 mod diagnose;
 pub mod env;
+mod imported;
 mod place;
 pub mod project;
 

@@ -9,6 +9,7 @@ pub(crate) use self::lifecycle::generate;
 use self::model::Model;
 use crate::{
     plugin::{Config, Cx, Diagnostics, Plan, Resource, schema::Schema},
+    resources::imported,
     session::Session,
 };
 
@@ -51,7 +52,7 @@ impl Resource<Session> for AuthKeysResource {
         planned: Model,
     ) -> Result<Model, Diagnostics> {
         let model = lifecycle::complete(planned).await?;
-        import::settle(&mut cx.private);
+        imported::settle(&mut cx.private);
         Ok(model)
     }
 

@@ -1,15 +1,13 @@
 //! What a plan says of a key pair.
 
-use super::{
-    import,
-    model::{FROM_PAIR, Model},
-};
+use super::model::{FROM_PAIR, Model};
 use crate::{
     convex::{
         AuthKeys, Secret,
         auth_keys::{BetterAuthSecret, KeySize},
     },
     plugin::{Config, Diagnostic, Diagnostics, Known, Plan, value::Path},
+    resources::imported,
 };
 
 /// Checks beyond those of single attributes.
@@ -54,7 +52,7 @@ pub fn finish(plan: &mut Plan<'_>) {
 /// Whether a new pair is asked for. What is said for the first time after an
 /// import describes the pair that was imported.
 fn is_triggered(plan: &mut Plan<'_>) -> bool {
-    !plan.creates() && plan.changes("rotate_trigger") && !import::is_fresh(plan.private())
+    !plan.creates() && plan.changes("rotate_trigger") && !imported::is_fresh(plan.private())
 }
 
 fn given_pair(plan: &mut Plan<'_>, prior: Option<&Model>, keys: AuthKeys) -> Known<AuthKeys> {

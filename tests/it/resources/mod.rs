@@ -4,6 +4,7 @@ mod admin_key_file;
 mod auth_keys;
 mod budget;
 mod database;
+mod credentials;
 mod deployment;
 mod drift;
 mod env;
