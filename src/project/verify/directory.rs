@@ -2,7 +2,10 @@
 
 use std::{io, path::Path};
 
-use super::{Addresses, Facts, Report, Snapshot, probe, site_beside, snapshot, unasked, verify};
+use super::{
+    Addresses, Answer, Facts, Probes, Report, Snapshot, containers::containers, probe, site_beside,
+    snapshot, unasked, verify,
+};
 use crate::{
     convex::{AdminKey, ApiOrigin},
     render::env_local::{ADMIN_KEY, SELF_HOSTED_URL},
@@ -47,12 +50,32 @@ pub async fn verify_directory(
     environment: impl Fn(&str) -> Option<String>,
 ) -> io::Result<Report> {
     let snapshot = snapshot(directory)?;
-    let probes = match addresses(Some(&snapshot), environment) {
-        Ok(addresses) => probe(&addresses).await,
+    let probes = match addresses(Some(&snapshot), &environment) {
+        Ok(addresses) => ask(&addresses, environment("DOCKER_HOST").as_deref()).await,
         Err(why) => unasked(&why),
     };
     Ok(verify(&Facts {
         snapshot: Some(snapshot),
         probes,
     }))
+}
+
+/// Looks at the containers of a deployment on this machine, and asks it if they run.
+async fn ask(addresses: &Addresses, docker: Option<&str>) -> Probes {
+    let instance = addresses.key.as_ref().and_then(AdminKey::instance_name);
+    let containers = match instance {
+        _ if !is_local(&addresses.api) => {
+            Answer::NotAsked("the deployment is not on this machine".to_owned())
+        }
+        None => Answer::NotAsked("there is no admin key that names the deployment".to_owned()),
+        Some(instance) => containers(docker.filter(|it| !it.is_empty()), instance).await,
+    };
+    let probes = match containers {
+        Answer::Known(false) => unasked("the containers do not run"),
+        _ => probe(addresses).await,
+    };
+    Probes {
+        containers,
+        ..probes
+    }
 }

@@ -3,6 +3,7 @@
 //! What is known goes in as [`Facts`], what is said of it comes out as [`Check`]s, without I/O.
 //! [`snapshot`] and [`probe`] find the facts out.
 
+mod containers;
 mod directory;
 mod files;
 mod live;

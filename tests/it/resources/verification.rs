@@ -2,15 +2,9 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
 };
 
 use serde_json::Value as Json;
@@ -18,47 +12,11 @@ use tempfile::TempDir;
 
 use super::{config, configure};
 use crate::support::{
-    binaries,
+    apps, binaries,
     docker::{Name, docker, images, port},
     node, on_each_core,
     terraform::{Core, Project},
 };
-
-/// What stands for the HTTP actions of deployed functions, which the stand-in runs none of.
-struct Site {
-    origin: String,
-    deployed: Arc<AtomicBool>,
-}
-
-impl Site {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let origin = format!("http://{}", listener.local_addr().expect("an address"));
-        let deployed = Arc::new(AtomicBool::new(true));
-        let (issuer, answers) = (origin.clone(), Arc::clone(&deployed));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.expect("a connection");
-                let mut request = [0; 2048];
-                let length = stream.read(&mut request).unwrap_or(0);
-                let asked = String::from_utf8_lossy(&request[..length]).into_owned();
-                let (status, body) = if asked.starts_with("GET /.well-known/openid-configuration ")
-                    && answers.load(Ordering::Relaxed)
-                {
-                    ("200 OK", format!("{{\"issuer\":\"{issuer}\"}}"))
-                } else {
-                    ("404 Not Found", "No action here.".to_owned())
-                };
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-            }
-        });
-        Self { origin, deployed }
-    }
-}
 
 /// The names of the checks that fail, and the whole report.
 fn verify(app: &Path) -> (Vec<String>, Json) {
@@ -96,12 +54,12 @@ type Step = fn(&Quickstart);
 struct Quickstart {
     terraform: Project,
     app: TempDir,
-    site: Site,
+    ports: [u16; 2],
     name: Name,
 }
 
 impl Quickstart {
-    fn blocks(name: &Name, app: &Path, site: &Site, api: u16) -> String {
+    fn blocks(name: &Name, app: &Path, [api, site]: [u16; 2]) -> String {
         format!(
             r#"
             resource "convex_deployment" "app" {{
@@ -109,8 +67,8 @@ impl Quickstart {
               backend   = {{ image = {backend:?} }}
               dashboard = {{ image = {dashboard:?} }}
               volume    = {{ on_destroy = "delete" }}
-              origins   = {{ api = "http://127.0.0.1:{api}", site = {site:?} }}
-              network   = {{ publish = {{ api = {api} }} }}
+              origins   = {{ api = "http://127.0.0.1:{api}", site = "http://127.0.0.1:{site}" }}
+              network   = {{ publish = {{ api = {api}, site = {site} }} }}
             }}
             resource "convex_env" "app" {{
               deployment = convex_deployment.app.id
@@ -128,48 +86,65 @@ impl Quickstart {
             app = app.display(),
             backend = images().backend,
             dashboard = images().dashboard,
-            site = site.origin,
         )
     }
 
+    /// Applied, and with nothing installed or deployed yet.
     fn start(core: Core) -> Self {
-        let (name, app, site) = (
+        let (name, app, ports) = (
             Name::new(),
             TempDir::new().expect("a directory"),
-            Site::start(),
+            [port(), port()],
         );
-        let blocks = Self::blocks(&name, app.path(), &site, port());
+        let blocks = Self::blocks(&name, app.path(), ports);
         let terraform = Project::new(core, &config(&blocks));
         terraform.apply().ok();
         terraform.assert_no_changes();
-        let packages = node::npm_install(&[
-            ("convex", "1.48.0"),
-            ("@convex-dev/auth", "0.0.95"),
-            ("@auth/core", "^0.41.1"),
-        ]);
-        symlink(
-            packages.join("node_modules"),
-            app.path().join("node_modules"),
-        )
-        .expect("a link");
-        let quickstart = Self {
+        Self {
             terraform,
             app,
-            site,
+            ports,
             name,
-        };
-        quickstart.generate();
-        quickstart
+        }
     }
 
-    /// Generates code, as a first deploy does.
-    fn generate(&self) {
-        let status = Command::new(self.app.path().join("node_modules/.bin/convex"))
-            .args(["codegen", "--system-udfs", "--typecheck", "disable"])
+    /// Runs the install script, as a workspace does at its start.
+    fn install(&self) {
+        let script = self.terraform.state("convex_project.app")["install_script"].clone();
+        let outside = TempDir::new().expect("a directory");
+        let file = outside.path().join("install.sh");
+        fs::write(&file, script.as_str().expect("a script")).expect("written");
+        let said = self.run(Command::new("bash").arg(file));
+        assert!(said.ends_with("convex: ready\n"), "{said}");
+    }
+
+    /// Deploys the functions, as the remedy says.
+    fn deploy(&self) {
+        self.run(Command::new("npm").args(["run", "deploy:functions"]));
+    }
+
+    /// Runs a command in the directory of the app, with nothing else in its environment, and
+    /// returns what it printed.
+    fn run(&self, command: &mut Command) -> String {
+        let path = std::env::var_os("PATH").expect("a path");
+        let home = std::env::var_os("HOME").expect("a home directory");
+        let output = command
             .current_dir(self.app.path())
-            .status()
-            .expect("the command line starts");
-        assert!(status.success());
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", home)
+            .output()
+            .expect("it starts");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(output.status.success(), "{command:?}: {said}");
+        said
+    }
+
+    /// Lets the stand-in forget what was deployed.
+    fn forget_functions(&self) {
+        let url = format!("http://127.0.0.1:{}/standin/functions", self.ports[0]);
+        self.run(Command::new("curl").args(["-fsS", "-X", "DELETE", &url]));
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -214,19 +189,24 @@ impl Quickstart {
 #[test]
 fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
     let it = Quickstart::start(Core::Installed);
-    let (failed, report) = verify(it.app.path());
-    assert_eq!(failed, Vec::<String>::new(), "{report:#}");
-    let open: Vec<&Json> = report["checks"]
-        .as_array()
-        .expect("checks")
-        .iter()
-        .filter(|check| check["passed"].is_null())
-        .map(|check| &check["name"])
-        .collect();
-    assert_eq!(open, ["containers"]);
+    it.install();
+    // All that package.json declares can be had, and fits together.
+    for program in ["convex", "vite", "tsc", "npm-run-all"] {
+        assert!(
+            it.path("node_modules/.bin").join(program).exists(),
+            "{program}"
+        );
+    }
+    let (_, report) = verify(it.app.path());
+    for check in report["checks"].as_array().expect("checks") {
+        assert_eq!(check["passed"], true, "{report:#}");
+    }
+    // What a person changed stays, and what is there is not installed again.
+    it.install();
+    it.terraform.assert_no_changes();
 
     // What breaks it; which check says so; words of its remedy; what they say to do.
-    let faults: [(Step, &str, &str, Step); 17] = [
+    let faults: [(Step, &str, &str, Step); 18] = [
         (
             |it| fs::remove_file(it.path(".env.convex.local")).expect("it is there"),
             "env_file",
@@ -297,8 +277,8 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
         (
             |it| fs::remove_dir_all(it.path("convex/_generated")).expect("it is there"),
             "generated_code",
-            "npm run dev:backend",
-            Quickstart::generate,
+            "npm run deploy:functions",
+            Quickstart::deploy,
         ),
         (
             |it| it.edit("convex/schema.ts", "...authTables", "// ...authTables"),
@@ -345,9 +325,24 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             |it| {
                 docker(&["stop", &it.name.container("backend")]);
             },
-            "api_answers",
-            "See that the backend runs",
+            "containers",
+            "Apply with running = true",
             Quickstart::apply,
+        ),
+        (
+            |it| {
+                it.edit(
+                    ".env.convex.local",
+                    "CONVEX_SELF_HOSTED_URL=http://127.0.0.1:",
+                    "CONVEX_SELF_HOSTED_URL=http://127.0.0.1:1 #",
+                );
+            },
+            "api_answers",
+            "that CONVEX_SELF_HOSTED_URL in .env.convex.local is its address",
+            |it| {
+                it.remove_lines(".env.convex.local", &["CONVEX_SELF_HOSTED_URL"]);
+                it.apply();
+            },
         ),
         (
             |it| it.edit(".env.convex.local", "|0", "|1"),
@@ -371,10 +366,10 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             Quickstart::apply,
         ),
         (
-            |it| it.site.deployed.store(false, Ordering::Relaxed),
+            Quickstart::forget_functions,
             "functions_deployed",
             "npm run deploy:functions",
-            |it| it.site.deployed.store(true, Ordering::Relaxed),
+            Quickstart::deploy,
         ),
     ];
     for (inject, name, words, follow) in faults {
@@ -391,21 +386,32 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             "after the remedy of {name}: {report:#}"
         );
     }
+    // The scripts find each other: dev runs its two parts side by side.
+    apps::write(
+        it.app.path(),
+        "scripts/setup-convex.sh",
+        "#!/bin/sh\necho set up\n",
+    );
+    apps::write(
+        it.app.path(),
+        "vite.config.ts",
+        "console.log('served'); process.exit(0);\n",
+    );
+    let said = it.run(Command::new("npm").args(["run", "dev"]));
+    assert!(said.contains("set up") && said.contains("served"), "{said}");
     it.terraform.destroy().ok();
 }
 
 on_each_core! {
     fn a_check_block_sees_the_whole_list_and_looks_inside_the_containers(core) {
         let it = Quickstart::start(core);
-        let blocks = Quickstart::blocks(
-            &it.name,
-            it.app.path(),
-            &it.site,
-            it.terraform.state("convex_deployment.app")["urls"]["api"]
-                .as_str()
-                .and_then(|url| url.rsplit(':').next()?.parse().ok())
-                .expect("a port"),
-        );
+        let packages = node::npm_install(&[
+            ("convex", "1.48.0"),
+            ("@convex-dev/auth", "0.0.95"),
+            ("@auth/core", "^0.41.1"),
+        ]);
+        symlink(packages.join("node_modules"), it.path("node_modules")).expect("a link");
+        let blocks = Quickstart::blocks(&it.name, it.app.path(), it.ports);
         let checked = format!(
             r#"{blocks}
             data "convex_verification" "app" {{
@@ -421,13 +427,19 @@ on_each_core! {
             "#
         );
         configure(&it.terraform, &checked);
-        // The stand-in runs no functions, and says so.
         it.terraform.apply().ok().says(&["functions_deployed: Run: npm run deploy:functions"]);
         it.terraform.assert_no_changes();
         let seen = it.terraform.state("data.convex_verification.app");
-        assert_eq!(seen["failed"], serde_json::json!(["functions_deployed"]), "{seen:#}");
+        assert_eq!(seen["failed"], serde_json::json!(["generated_code", "functions_deployed"]), "{seen:#}");
         for name in ["containers", "api_answers", "site_answers", "admin_key", "variables", "issuer"] {
             assert_eq!(seen["checks"][name]["passed"], true, "{name}");
+        }
+        it.deploy();
+        it.terraform.apply().ok();
+        let seen = it.terraform.state("data.convex_verification.app");
+        assert_eq!(seen["passed"], true, "{seen:#}");
+        for (name, check) in seen["checks"].as_object().expect("an object") {
+            assert_eq!(check["passed"], true, "{name}");
         }
         docker(&["stop", &it.name.container("backend")]);
         let plan = it.terraform.plan_json();

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use crate::error::ApiError;
 use crate::identity::Authority;
+use crate::push::{Provider, Pushed};
 use crate::store::{Store, StoreError};
 use crate::variable::{self, Change, Limits, Variable, Variables};
 
@@ -64,6 +65,8 @@ pub struct Deployment {
     pub settings: Settings,
     variables: Table<Variables>,
     canonical_urls: Table<CanonicalUrls>,
+    pushed: Table<Pushed>,
+    started: std::sync::Mutex<BTreeMap<String, (u64, Pushed)>>,
     store: Mutex<Box<dyn Store>>,
     committed: watch::Sender<()>,
     fatal: Notify,
@@ -115,6 +118,7 @@ struct Globals {
 const GLOBALS: &str = "globals";
 const VARIABLES: &str = "environment_variables";
 const CANONICAL_URLS: &str = "canonical_urls";
+const PUSHED: &str = "pushed_functions";
 
 impl Deployment {
     /// Loads what the store holds, or initializes it on the first start.
@@ -150,6 +154,8 @@ impl Deployment {
                 CANONICAL_URLS,
                 read(&documents, CANONICAL_URLS)?.unwrap_or_default(),
             ),
+            pushed: Table::new(PUSHED, read(&documents, PUSHED)?.unwrap_or_default()),
+            started: std::sync::Mutex::default(),
             store: Mutex::new(store),
             committed: watch::Sender::new(()),
             fatal: Notify::new(),
@@ -166,10 +172,73 @@ impl Deployment {
         let (version, before) = self.variables.read();
         let after = variable::apply(&before, changes, &self.settings.limits, new_variable)?;
         match after {
-            Some(after) => self.commit(&self.variables, version, after).await,
+            Some(after) => {
+                // The configuration of sign-in is evaluated anew with every change.
+                self.pushed().providers(|name| self.value(&after, name))?;
+                self.commit(&self.variables, version, after).await
+            }
             // A transaction that writes nothing cannot conflict.
             None => Ok(()),
         }
+    }
+
+    /// Values of all variables.
+    pub fn plain_variables(&self) -> BTreeMap<String, String> {
+        let variables = self.variables();
+        let plain = variables.iter();
+        plain
+            .map(|(name, variable)| (name.clone(), variable.value.clone()))
+            .collect()
+    }
+
+    /// A variable as functions see it, the built-in ones among them.
+    fn value(&self, variables: &Variables, name: &str) -> Option<String> {
+        match name {
+            "CONVEX_CLOUD_URL" => Some(self.url(Destination::ConvexCloud)),
+            "CONVEX_SITE_URL" => Some(self.url(Destination::ConvexSite)),
+            name => variables.get(name).map(|variable| variable.value.clone()),
+        }
+    }
+
+    /// What was pushed last.
+    pub fn pushed(&self) -> Arc<Pushed> {
+        self.pushed.read().1
+    }
+
+    /// The auth providers that a push would have now.
+    pub fn providers_of(&self, pushed: &Pushed) -> Result<Vec<Provider>, ApiError> {
+        let variables = self.variables();
+        pushed.providers(|name| self.value(&variables, name))
+    }
+
+    /// Keeps a push until it is finished, under the name that is returned.
+    pub fn begin_push(&self, pushed: Pushed) -> String {
+        let id = random_id();
+        let version = self.pushed.read().0;
+        self.started().insert(id.clone(), (version, pushed));
+        id
+    }
+
+    /// Puts a push that was begun in place, or only says what it would be.
+    pub async fn end_push(&self, id: &str, dry_run: bool) -> Result<Pushed, ApiError> {
+        let started = self.started().remove(id);
+        let (version, after) = started.ok_or_else(|| {
+            ApiError::bad_request("PushNotFound", "No such push was started on this backend.")
+        })?;
+        if !dry_run {
+            self.commit(&self.pushed, version, after.clone()).await?;
+        }
+        Ok(after)
+    }
+
+    /// Forgets all pushed functions.
+    pub async fn forget_push(&self) -> Result<(), ApiError> {
+        let version = self.pushed.read().0;
+        self.commit(&self.pushed, version, Pushed::default()).await
+    }
+
+    fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (u64, Pushed)>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A public URL as functions and clients are told it: the canonical one, else that of the start.
@@ -279,11 +348,15 @@ fn new_variable(value: String) -> Variable {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("the system has random bytes");
     Variable {
         value,
-        id: hex::encode(id),
+        id: random_id(),
         created_ms: (now.as_secs_f64() * 1000.0).floor(),
     }
+}
+
+fn random_id() -> String {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).expect("the system has random bytes");
+    hex::encode(id)
 }

@@ -57,6 +57,19 @@ pub enum Operation {
     View,
     /// Change environment variables or canonical URLs.
     WriteVariables,
+    /// Push functions.
+    Deploy,
+}
+
+impl Operation {
+    /// Its name in refusals.
+    fn name(self) -> &'static str {
+        match self {
+            Self::View => "deployment:view",
+            Self::WriteVariables => "deployment:env:write",
+            Self::Deploy => "deployment:deploy",
+        }
+    }
 }
 
 impl Identity {
@@ -64,12 +77,15 @@ impl Identity {
     pub fn require(self, operation: Operation) -> Result<(), ApiError> {
         match (self, operation) {
             (Self::Nobody, _) => Err(ApiError::bad_deploy_key()),
-            (Self::Admin { read_only: true }, Operation::WriteVariables) => Err(ApiError::new(
+            (_, Operation::View) | (Self::Admin { read_only: false } | Self::System, _) => Ok(()),
+            (Self::Admin { read_only: true }, _) => Err(ApiError::new(
                 axum::http::StatusCode::FORBIDDEN,
                 "Unauthorized",
-                "You do not have permission to perform this operation (deployment:env:write).",
+                format!(
+                    "You do not have permission to perform this operation ({}).",
+                    operation.name()
+                ),
             )),
-            _ => Ok(()),
         }
     }
 }
@@ -164,7 +180,7 @@ fn acting_key(credential: &str) -> Result<&str, ApiError> {
     }
 }
 
-/// Why a user's token is refused: always, because a deployment without pushed functions has no auth provider.
+/// Why a user's token is refused: always, because tokens are for functions, and none is run.
 fn refuse_token(token: &str) -> ApiError {
     let parts: Vec<&str> = token.split('.').collect();
     let payload = match parts[..] {

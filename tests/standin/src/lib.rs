@@ -1,7 +1,7 @@
 //! A stand-in for the self-hosted Convex backend and its dashboard.
 //!
 //! It answers as the real backend answers (routes, status codes, bodies, limits, atomicity, authentication, start-up
-//! and signals), as far as a deployment without pushed functions goes. It is held to recorded exchanges with a real
+//! and signals), as far as it can without running functions: those that are pushed are kept. It is held to recorded exchanges with a real
 //! backend (`tests/data/backend_exchanges.jsonl`); where a doc comment says "observed", the fact comes from there or
 //! from the notes taken with them.
 //!
@@ -17,6 +17,7 @@ pub mod faults;
 pub mod http;
 pub mod identity;
 pub mod log;
+pub mod push;
 pub mod query;
 pub mod secret;
 pub mod serve;

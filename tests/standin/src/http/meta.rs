@@ -81,11 +81,3 @@ pub async fn metrics(State(deployment): State<Arc<Deployment>>) -> Result<String
         deployment.variables().len()
     ))
 }
-
-/// The answer to all HTTP actions of a deployment without functions.
-pub async fn no_http_actions() -> (StatusCode, &'static str) {
-    (
-        StatusCode::NOT_FOUND,
-        "This Convex deployment does not have HTTP actions enabled.",
-    )
-}

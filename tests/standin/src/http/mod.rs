@@ -1,17 +1,20 @@
 //! The routes of the API port.
 
+pub mod actions;
 pub mod body;
 pub mod caller;
 pub mod canonical_urls;
 pub mod functions;
 pub mod layers;
 pub mod meta;
+pub mod push;
 pub mod variables;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
@@ -28,6 +31,8 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .route("/list_environment_variables", get(variables::list))
         .route("/update_canonical_url", post(canonical_urls::update))
         .route("/query", post(functions::query))
+        .route("/get_config_hashes", post(push::config_hashes))
+        .nest("/deploy2", deploy())
         .route("/sync", get(sync::upgrade))
         .route("/{version}/sync", get(sync::upgrade))
         .nest("/v1", v1());
@@ -41,14 +46,26 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .layer(cors())
         .route("/version", get(meta::version))
         .route("/metrics", get(meta::metrics))
-        .route("/http/", any(meta::no_http_actions))
-        .route("/http/{*rest}", any(meta::no_http_actions))
-        .with_state(deployment)
+        .route("/http/", any(actions::answer))
+        .route("/http/{*rest}", any(actions::answer))
+        .with_state(deployment.clone())
         .layer(from_fn(layers::client_version))
         .layer(from_fn_with_state(timeout, layers::time_limit))
         .layer(from_fn_with_state(control.clone(), faults::intervene))
         .layer(from_fn(layers::log))
         .merge(faults::routes::router(control))
+        .merge(faults::routes::functions(deployment))
+}
+
+/// The push of functions. Their schema is not evaluated, which the command line does without.
+fn deploy() -> Router<Arc<Deployment>> {
+    Router::new()
+        .route("/evaluate_push", post(push::evaluate))
+        .route("/start_push", post(push::start))
+        .route("/wait_for_schema", post(push::wait_for_schema))
+        .route("/finish_push", post(push::finish))
+        .route("/report_push_completed", post(push::report))
+        .layer(DefaultBodyLimit::max(push::BODY_LIMIT))
 }
 
 /// The versioned API. Paths that belong together share their methods: a GET on the path for updates lists, a POST on
