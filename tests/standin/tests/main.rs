@@ -15,6 +15,7 @@ mod exchanges;
 mod faults;
 mod postgres;
 mod process;
+mod push;
 mod queries;
 mod scripts;
 mod support;
