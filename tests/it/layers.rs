@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The modules of `src`, from the ground up. Each may import those before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "plugin",
     "convex",
     "backend",

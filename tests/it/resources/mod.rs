@@ -3,8 +3,8 @@
 mod admin_key_file;
 mod auth_keys;
 mod budget;
-mod database;
 mod credentials;
+mod database;
 mod deployment;
 mod drift;
 mod env;

@@ -31,26 +31,7 @@ pub fn backend() -> PathBuf {
         .clone()
 }
 
-/// The provider that runs programs: `hashicorp/external` where the mirror that `CONVEX_TEST_MIRROR`
-/// names has it, else a stand-in.
-pub fn external() -> PathBuf {
-    let mirror = std::env::var_os("CONVEX_TEST_MIRROR").map(PathBuf::from);
-    let versions = mirror.map(|it| it.join("registry.terraform.io/hashicorp/external"));
-    let real = versions
-        .and_then(|versions| versions.read_dir().ok())
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|version| version.path().join("linux_amd64").read_dir().ok())
-        .flatten()
-        .flatten()
-        .map(|program| program.path())
-        .find(|program| program.is_file());
-    real.unwrap_or_else(|| fixture().with_file_name("terraform-provider-external"))
-}
-
 /// Builds a workspace member beside the provider and returns where its programs are.
-/// Builds a workspace member beside the provider and returns its program.
 fn build(package: &str) -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_terraform-provider-convex"));
     let directory = beside.parent().expect("programs are in a directory");
