@@ -1,6 +1,10 @@
 //! What there should be.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::convex::{DeploymentName, Secret};
 
@@ -37,6 +41,8 @@ pub mod labels {
     pub const NETWORKS: &str = "io.github.coder-convex.networks";
     /// Tells one version of settings that are kept nowhere else from another.
     pub const HIDDEN: &str = "io.github.coder-convex.hidden";
+    /// The limit of the log, as bytes and files.
+    pub const LOG: &str = "io.github.coder-convex.log";
     /// What the backend is started by, where that is not the image's own start
     /// script.
     pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
@@ -133,8 +139,54 @@ pub struct Program {
     pub hidden_env: Vec<String>,
     /// Tells one version of these from another. Not a secret.
     pub hidden_version: Option<String>,
-    /// Most memory it may use, in bytes.
+    /// What it may use at most.
+    pub limits: Limits,
+}
+
+/// What a program may use at most. `None` means that nothing but the host limits it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory, in bytes.
     pub memory: Option<u64>,
+    /// Time of processors, in billionths of one processor's.
+    pub nano_cpus: Option<u64>,
+    /// Processes and threads at a time.
+    pub processes: Option<u64>,
+}
+
+impl Limits {
+    /// Whether a container with these can be given the others while it runs. A limit can then be
+    /// changed, but Docker takes none away.
+    #[must_use]
+    pub fn can_become(&self, others: &Self) -> bool {
+        [
+            (self.memory, others.memory),
+            (self.nano_cpus, others.nano_cpus),
+            (self.processes, others.processes),
+        ]
+        .into_iter()
+        .all(|(had, has)| had.is_none() || has.is_some())
+    }
+}
+
+/// What a container may do to its host, and how much it may write there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// Capabilities that are taken from it, such as `NET_RAW`, or `ALL`.
+    pub dropped: BTreeSet<String>,
+    /// Whether its programs can gain rights that they were not started with.
+    pub may_gain_rights: bool,
+    /// How much of its log is kept; as the daemon does it where this is not given.
+    pub log: Option<LogLimit>,
+}
+
+/// How much of a log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimit {
+    /// Size of a file at which the next one is begun, in bytes.
+    pub file_size: u64,
+    /// How many of them.
+    pub files: u64,
 }
 
 /// Ports of the host, on the loopback interface, that lead to the deployment.
@@ -252,6 +304,8 @@ pub struct Desired {
     pub has_files: bool,
     /// How it is reached.
     pub attachment: Attachment,
+    /// What all containers may do.
+    pub confinement: Confinement,
     /// The user's own labels.
     pub labels: BTreeMap<String, String>,
 }
@@ -271,6 +325,8 @@ pub struct ContainerSpec {
     pub volume: Option<String>,
     /// The network it is in.
     pub network: NetworkSpec,
+    /// What it may do.
+    pub confinement: Confinement,
     /// What is started in place of the image's own program.
     pub entrypoint: Option<String>,
     /// Its arguments.
@@ -341,6 +397,10 @@ impl Desired {
         let mut all = self.object_labels(role.as_str());
         all.insert(labels::ENV.to_owned(), program.user_env.join(","));
         all.insert(labels::LABELS.to_owned(), user_labels.join(","));
+        if let Some(log) = &self.confinement.log {
+            let limit = format!("{}x{}", log.file_size, log.files);
+            all.insert(labels::LOG.to_owned(), limit);
+        }
         if let Some(version) = &program.hidden_version {
             all.insert(labels::HIDDEN.to_owned(), version.clone());
         }
@@ -370,6 +430,7 @@ impl Desired {
             labels: all,
             volume: None,
             network,
+            confinement: self.confinement.clone(),
             entrypoint: None,
             arguments: Vec::new(),
             has_files: false,

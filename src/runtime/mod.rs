@@ -11,9 +11,9 @@ mod steps;
 
 pub use self::{
     desired::{
-        Attachment, BACKEND_PORT, CREDENTIALS_DIRECTORY, ContainerSpec, DASHBOARD_PORT,
-        DATA_DIRECTORY, Desired, Entrypoint, File, Names, NetworkSpec, Program, Publish, Renew,
-        Role, SITE_PORT, labels,
+        Attachment, BACKEND_PORT, CREDENTIALS_DIRECTORY, Confinement, ContainerSpec,
+        DASHBOARD_PORT, DATA_DIRECTORY, Desired, Entrypoint, File, Limits, LogLimit, Names,
+        NetworkSpec, Program, Publish, Renew, Role, SITE_PORT, labels,
     },
     observed::{Existing, Observed, ObservedContainer, State},
     steps::{Conflict, Difference, Kind, Step, differences, steps},

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::labels;
+use super::desired::{Limits, labels};
 
 /// The objects that bear the names of a deployment's.
 #[derive(Clone, Debug, Default)]
@@ -86,8 +86,12 @@ pub struct ObservedContainer {
     /// Ports of the container, and those of the loopback interface that lead
     /// to them.
     pub ports: BTreeMap<u16, u16>,
-    /// Most memory it may use, in bytes.
-    pub memory: Option<u64>,
+    /// What it may use at most.
+    pub limits: Limits,
+    /// Capabilities that are taken from it.
+    pub dropped: BTreeSet<String>,
+    /// Whether its programs can gain rights that they were not started with.
+    pub may_gain_rights: bool,
     /// Whether Docker starts it again when it ends.
     pub restarts: bool,
     /// The environment of the image. Only looked up when the container is not

@@ -30,8 +30,8 @@ pub enum Step {
     AwaitReady(Role),
     /// Tells Docker to start the container again when it ends.
     KeepRunning(Role),
-    /// Limits the memory of a container that runs.
-    LimitMemory(Role),
+    /// Changes what a container that runs may use.
+    Limit(Role),
     /// Removes the network, unless others are in it.
     RemoveNetwork,
 }
@@ -83,9 +83,14 @@ pub enum Difference {
     Volume,
     /// It is not in the network.
     Network,
-    /// It may use another amount of memory. This alone can be changed while it
-    /// runs.
-    Memory,
+    /// It may use more or less. This alone can be changed while it runs, unless a limit is
+    /// taken away.
+    Limits {
+        /// Whether it can.
+        while_it_runs: bool,
+    },
+    /// It may do other things to its host.
+    Confinement,
 }
 
 impl fmt::Display for Difference {
@@ -97,7 +102,8 @@ impl fmt::Display for Difference {
             Self::Ports => f.write_str("published ports"),
             Self::Volume => f.write_str("data volume"),
             Self::Network => f.write_str("network"),
-            Self::Memory => f.write_str("memory limit"),
+            Self::Limits { .. } => f.write_str("limits"),
+            Self::Confinement => f.write_str("capabilities or security options"),
         }
     }
 }
@@ -132,8 +138,16 @@ pub fn differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
     if elsewhere {
         found.push(Difference::Network);
     }
-    if observed.memory != spec.program.memory {
-        found.push(Difference::Memory);
+    let confinement = &spec.confinement;
+    if observed.dropped != confinement.dropped
+        || observed.may_gain_rights != confinement.may_gain_rights
+    {
+        found.push(Difference::Confinement);
+    }
+    let limits = &spec.program.limits;
+    if observed.limits != *limits {
+        let while_it_runs = observed.limits.can_become(limits);
+        found.push(Difference::Limits { while_it_runs });
     }
     found
 }
@@ -279,6 +293,11 @@ fn no_conflict(desired: &Desired, observed: &Observed) -> Result<(), Conflict> {
     check(Kind::Network, names.network(), network)
 }
 
+/// What needs no new container.
+const LIMITS: Difference = Difference::Limits {
+    while_it_runs: true,
+};
+
 struct Container<'a> {
     spec: ContainerSpec,
     existing: Option<&'a ObservedContainer>,
@@ -299,7 +318,7 @@ impl<'a> Container<'a> {
     }
 
     fn must_go(&self) -> bool {
-        let differs = self.differences.iter().any(|it| *it != Difference::Memory);
+        let differs = self.differences.iter().any(|it| *it != LIMITS);
         let broken = self
             .existing
             .is_some_and(|it| !matches!(it.state, State::Running | State::Created));
@@ -312,8 +331,8 @@ impl<'a> Container<'a> {
         let mut steps = Vec::new();
         if existing.is_none() {
             steps.push(Step::CreateContainer(role));
-        } else if self.differences.contains(&Difference::Memory) {
-            steps.push(Step::LimitMemory(role));
+        } else if self.differences.contains(&LIMITS) {
+            steps.push(Step::Limit(role));
         }
         if !existing.is_some_and(ObservedContainer::is_running) {
             if role == Role::Backend {

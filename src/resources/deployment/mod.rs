@@ -1,5 +1,6 @@
 //! `convex_deployment`: a backend and a dashboard on Docker.
 
+mod confinement;
 mod database;
 mod find;
 mod images;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::database::DatabaseModel;
+use super::{
+    confinement::{HardeningModel, LimitsModel, LogModel},
+    database::DatabaseModel,
+};
 use crate::{
     convex::{ApiOrigin, DashboardOrigin, Origins, Secret, SiteOrigin},
     plugin::Timeouts,
@@ -26,6 +29,8 @@ pub struct Model {
     pub dashboard: Option<DashboardModel>,
     pub database: Option<DatabaseModel>,
     pub network: Option<NetworkModel>,
+    pub hardening: Option<HardeningModel>,
+    pub log: Option<LogModel>,
     pub volume: Option<VolumeModel>,
     pub labels: Option<BTreeMap<String, String>>,
     pub timeouts: Option<Timeouts>,
@@ -52,6 +57,8 @@ pub struct BackendModel {
     pub image: Option<String>,
     pub env: Option<BTreeMap<String, String>>,
     pub memory_mb: Option<u64>,
+    pub cpus: Option<f64>,
+    pub pids: Option<u64>,
     pub jwt_entrypoint: Option<bool>,
     pub jwt_private_key: Option<Secret>,
 }
@@ -60,6 +67,9 @@ pub struct BackendModel {
 pub struct DashboardModel {
     pub enabled: Option<bool>,
     pub image: Option<String>,
+    pub memory_mb: Option<u64>,
+    pub cpus: Option<f64>,
+    pub pids: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,6 +109,28 @@ pub struct UrlsModel {
 pub struct PerContainer {
     pub backend: Option<String>,
     pub dashboard: Option<String>,
+}
+
+impl BackendModel {
+    /// What it may use at most.
+    pub fn limits(&self) -> LimitsModel {
+        LimitsModel {
+            memory_mb: self.memory_mb,
+            cpus: self.cpus,
+            pids: self.pids,
+        }
+    }
+}
+
+impl DashboardModel {
+    /// What it may use at most.
+    pub fn limits(&self) -> LimitsModel {
+        LimitsModel {
+            memory_mb: self.memory_mb,
+            cpus: self.cpus,
+            pids: self.pids,
+        }
+    }
 }
 
 impl Model {

@@ -445,15 +445,12 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
     }
 }
 
-/// Whether a container that was made for one serves for the other. Its memory
-/// limit is changed while it runs.
+/// Whether a container that was made for one serves for the other. Its limits
+/// are changed while it runs.
 fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
-    let without_memory = |spec: &ContainerSpec| {
-        let mut spec = spec.clone();
-        spec.program.memory = None;
-        spec
-    };
-    without_memory(one) == without_memory(other)
+    let mut same_limits = one.clone();
+    same_limits.program.limits = other.program.limits;
+    same_limits == *other && one.program.limits.can_become(&other.program.limits)
 }
 
 /// Tells the rest of this run what is planned. A deployment that stays as it is

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
     images::{default_backend_image, default_dashboard_image},
     lifecycle::fill_keys,
@@ -189,9 +190,20 @@ fn absorb(model: &mut Model, spec: &ContainerSpec, container: &ObservedContainer
         let taken = match &difference {
             Difference::Env(name) => take_env(model, spec, container, name),
             Difference::Label(name) => take_label(model, spec, container, name),
-            Difference::Memory if spec.role == Role::Backend => {
-                if let Some(backend) = &mut model.backend {
-                    backend.memory_mb = container.memory.map(|bytes| bytes >> 20);
+            Difference::Limits { .. } => {
+                let LimitsModel {
+                    memory_mb,
+                    cpus,
+                    pids,
+                } = LimitsModel::from(&container.limits);
+                match (spec.role, &mut model.backend, &mut model.dashboard) {
+                    (Role::Backend, Some(it), _) => {
+                        (it.memory_mb, it.cpus, it.pids) = (memory_mb, cpus, pids);
+                    }
+                    (Role::Dashboard, _, Some(it)) => {
+                        (it.memory_mb, it.cpus, it.pids) = (memory_mb, cpus, pids);
+                    }
+                    _ => {}
                 }
                 continue;
             }
@@ -407,6 +419,9 @@ fn describe(
         })
         .filter(|_| keeps_secrets);
     let running = backend.is_some_and(|it| it.is_running() && it.restarts);
+    let limits = |container: Option<&ObservedContainer>| {
+        container.map_or_else(LimitsModel::default, |it| LimitsModel::from(&it.limits))
+    };
     Model {
         id: None,
         name: name.to_string(),
@@ -420,7 +435,9 @@ fn describe(
         backend: Some(BackendModel {
             image: Some(backend.map_or_else(default_backend_image, |it| it.image.clone())),
             env: backend.and_then(user_env),
-            memory_mb: backend.and_then(|it| it.memory).map(|bytes| bytes >> 20),
+            memory_mb: limits(backend).memory_mb,
+            cpus: limits(backend).cpus,
+            pids: limits(backend).pids,
             jwt_entrypoint: Some(
                 backend.is_some_and(|it| it.labels.contains_key(labels::ENTRYPOINT)),
             ),
@@ -429,9 +446,14 @@ fn describe(
         dashboard: Some(DashboardModel {
             enabled: Some(dashboard.is_some() || !running),
             image: Some(dashboard.map_or_else(default_dashboard_image, |it| it.image.clone())),
+            memory_mb: limits(dashboard).memory_mb,
+            cpus: limits(dashboard).cpus,
+            pids: limits(dashboard).pids,
         }),
         database,
         network,
+        hardening: backend.and_then(|it| HardeningModel::of(&it.dropped, it.may_gain_rights)),
+        log: backend.and_then(log_limit),
         volume: Some(VolumeModel {
             on_destroy: Some(VolumeModel::RETAIN.to_owned()),
         }),
@@ -450,6 +472,15 @@ fn describe(
         env_local: None,
         agent_env: None,
     }
+}
+
+/// The limit of the log, by the record on the container.
+fn log_limit(container: &ObservedContainer) -> Option<LogModel> {
+    let (size, files) = container.labels.get(labels::LOG)?.split_once('x')?;
+    Some(LogModel {
+        max_size_mb: Some(size.parse::<u64>().ok()? / 1_000_000),
+        max_files: Some(files.parse().ok()?),
+    })
 }
 
 fn user_env_has_no_database(backend: Option<&ObservedContainer>) -> bool {

@@ -1,6 +1,7 @@
 //! The attributes of a deployment.
 
 use super::{
+    confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
     images::ImageName,
     model::{NetworkModel, VolumeModel},
@@ -112,10 +113,10 @@ fn backend() -> Attr<Planned, Group> {
             )
             .with(
                 "memory_mb",
-                number("Most memory the backend may use, in MiB. Changed while it runs.")
-                    .optional()
-                    .within(64..=16_777_216),
+                LimitsModel::memory(),
             )
+            .with("cpus", LimitsModel::cpus())
+            .with("pids", LimitsModel::pids())
             .with(
                 "jwt_entrypoint",
                 boolean("Whether the backend is started by a script that puts the key for sign-in tokens into the environment of its process, as `JWT_PRIVATE_KEY`, and into `/convex/jwt_env.sh`. Functions do not see it there, only variables set by `convex_env`. Without a key given it takes `JWT_PRIVATE_KEY_BASE64` of `env`, else one that is made once and kept in the volume. Default `false`.")
@@ -150,7 +151,10 @@ fn dashboard() -> Attr<Planned, Group> {
                     .optional()
                     .parsed::<ImageName>()
                     .inferred(OnUpdate::Keep),
-            ),
+            )
+            .with("memory_mb", LimitsModel::memory())
+            .with("cpus", LimitsModel::cpus())
+            .with("pids", LimitsModel::pids()),
         "The dashboard: the website to look at data, functions and logs with, after giving it the admin key.",
     )
     .optional()
@@ -213,6 +217,8 @@ pub fn schema() -> Schema {
             .with("dashboard", dashboard())
             .with("database", DatabaseModel::attribute())
             .with("network", NetworkModel::attribute())
+            .with("hardening", HardeningModel::attribute())
+            .with("log", LogModel::attribute())
             .with(
                 "volume",
                 object(

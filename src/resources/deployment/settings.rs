@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    confinement::confinement,
     database::{DatabaseModel, DatabaseServer},
     images::{default_backend_image, default_dashboard_image},
     model::{Model, OriginsModel, UrlsModel},
@@ -16,7 +17,7 @@ use crate::{
     },
     plugin::Diagnostic,
     render::{backend_entrypoint, env_local::ProjectEnv},
-    runtime::{self, Desired, File, Names, Program, Renew},
+    runtime::{self, Confinement, Desired, File, Limits, Names, Program, Renew},
 };
 
 /// What a deployment is to be, apart from its secret.
@@ -29,7 +30,9 @@ pub struct Settings {
     pub instance_name: InstanceName,
     pub backend_image: String,
     pub backend_env: ExtraEnv,
-    pub backend_memory_mb: Option<u64>,
+    pub backend_limits: Limits,
+    pub dashboard_limits: Limits,
+    pub confinement: Confinement,
     pub entrypoint: Option<Entrypoint>,
     pub dashboard_image: Option<String>,
     pub database: Option<DatabaseServer>,
@@ -119,7 +122,9 @@ impl Settings {
                 .and_then(|backend| backend.image.clone())
                 .unwrap_or_else(default_backend_image),
             backend_env,
-            backend_memory_mb: backend.and_then(|backend| backend.memory_mb),
+            backend_limits: backend.map(|it| it.limits().limits()).unwrap_or_default(),
+            dashboard_limits: dashboard.map(|it| it.limits().limits()).unwrap_or_default(),
+            confinement: confinement(model.hardening.as_ref(), model.log),
             entrypoint: backend
                 .filter(|backend| backend.jwt_entrypoint == Some(true))
                 .map(|backend| Entrypoint {
@@ -159,7 +164,7 @@ impl Settings {
             user_env: Vec::new(),
             hidden_env: Vec::new(),
             hidden_version: None,
-            memory: None,
+            limits: self.dashboard_limits,
         };
         Desired {
             name: self.name.clone(),
@@ -171,12 +176,13 @@ impl Settings {
                 user_env: self.backend_env.as_map().keys().cloned().collect(),
                 hidden_env: hidden_env.iter().map(|name| (*name).to_owned()).collect(),
                 hidden_version: self.hidden_version.clone(),
-                memory: self.backend_memory_mb.map(|megabytes| megabytes << 20),
+                limits: self.backend_limits,
             },
             dashboard: self.dashboard_image.as_ref().map(dashboard),
             entrypoint: self.entrypoint.as_ref().map(Entrypoint::program),
             has_files: self.entrypoint.is_some() || self.authorities().is_some(),
             attachment: self.network.attachment(),
+            confinement: self.confinement.clone(),
             labels: self.labels.clone(),
         }
     }

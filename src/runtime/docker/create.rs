@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
     models::{
-        ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, Mount, MountType,
-        NetworkConnectRequest, NetworkingConfig, PortBinding,
+        ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+        Mount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding,
     },
     query_parameters::CreateContainerOptionsBuilder,
 };
 
-use super::{Docker, DockerError, Patience, execute::bytes};
+use super::{Docker, DockerError, Patience, execute::signed};
 use crate::runtime::{
-    Conflict, ContainerSpec, Kind, Names, NetworkSpec, Program, Role,
+    Confinement, Conflict, ContainerSpec, Kind, Limits, LogLimit, Names, NetworkSpec, Program,
+    Role,
     desired::{DATA_DIRECTORY, labels},
 };
 
@@ -152,7 +153,7 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
             user_env: Vec::new(),
             hidden_env: Vec::new(),
             hidden_version: None,
-            memory: None,
+            limits: Limits::default(),
         },
         labels: [
             (labels::DEPLOYMENT.to_owned(), names.deployment().to_owned()),
@@ -161,10 +162,22 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         .into(),
         volume: Some(names.volume()),
         network,
+        confinement: Confinement::default(),
         entrypoint: None,
         arguments: Vec::new(),
         has_files: false,
         ready: (0, ""),
+    }
+}
+
+/// Docker keeps as many files as are allowed, each in its own format.
+fn log_config(limit: &LogLimit) -> HostConfigLogConfig {
+    HostConfigLogConfig {
+        typ: Some("json-file".to_owned()),
+        config: Some(HashMap::from([
+            ("max-size".to_owned(), limit.file_size.to_string()),
+            ("max-file".to_owned(), limit.files.to_string()),
+        ])),
     }
 }
 
@@ -235,8 +248,14 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
             mounts: Some(spec.volume.iter().map(mount).collect()),
             port_bindings: Some(ports.iter().map(binding).collect()),
             network_mode: Some(spec.network.mode()),
-            memory: program.memory.map(|it| bytes(Some(it))),
-            memory_swap: program.memory.map(|it| bytes(Some(it))),
+            memory: program.limits.memory.map(signed),
+            memory_swap: program.limits.memory.map(signed),
+            nano_cpus: program.limits.nano_cpus.map(signed),
+            pids_limit: program.limits.processes.map(signed),
+            cap_drop: Some(spec.confinement.dropped.iter().cloned().collect()),
+            security_opt: (!spec.confinement.may_gain_rights)
+                .then(|| vec!["no-new-privileges:true".to_owned()]),
+            log_config: spec.confinement.log.as_ref().map(log_config),
             ..Default::default()
         }),
         networking_config: own.map(|(own, aliases)| NetworkingConfig {

@@ -89,11 +89,14 @@ impl Docker {
                 };
                 self.update(patience, &names.container(*role), update).await
             }
-            Step::LimitMemory(role) => {
-                let memory = job.spec(*role).and_then(|spec| spec.program.memory);
+            Step::Limit(role) => {
+                let limits = job.spec(*role).map(|spec| spec.program.limits);
+                let limits = limits.unwrap_or_default();
                 let update = ContainerUpdateBody {
-                    memory: Some(bytes(memory)),
-                    memory_swap: Some(if memory.is_some() { bytes(memory) } else { -1 }),
+                    memory: limits.memory.map(signed),
+                    memory_swap: limits.memory.map(signed),
+                    nano_cpus: limits.nano_cpus.map(signed),
+                    pids_limit: limits.processes.map(signed),
                     ..Default::default()
                 };
                 self.update(patience, &names.container(*role), update).await
@@ -340,6 +343,7 @@ fn ours(
     }))
 }
 
-pub(super) fn bytes(memory: Option<u64>) -> i64 {
-    memory.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+/// As Docker takes numbers.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

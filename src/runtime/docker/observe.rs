@@ -15,7 +15,7 @@ use super::{Docker, DockerError, Patience, archive, found};
 use crate::{
     convex::Secret,
     runtime::{
-        Existing, Names, Observed, ObservedContainer, Role, State,
+        Existing, Limits, Names, Observed, ObservedContainer, Role, State,
         desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
     },
 };
@@ -274,13 +274,31 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
             .into_keys()
             .collect::<BTreeSet<_>>(),
         ports: read_ports(host.port_bindings.unwrap_or_default()),
-        memory: host
-            .memory
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .filter(|bytes| *bytes > 0),
+        limits: Limits {
+            memory: limit(host.memory),
+            nano_cpus: limit(host.nano_cpus),
+            processes: limit(host.pids_limit),
+        },
+        dropped: host
+            .cap_drop
+            .unwrap_or_default()
+            .iter()
+            .map(|name| name.strip_prefix("CAP_").unwrap_or(name).to_owned())
+            .collect(),
+        may_gain_rights: !host.security_opt.unwrap_or_default().iter().any(|option| {
+            matches!(
+                option.as_str(),
+                "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true"
+            )
+        }),
         restarts,
         image_env: None,
     }
+}
+
+/// Docker says that there is no limit by 0, or by a negative number.
+fn limit(number: Option<i64>) -> Option<u64> {
+    u64::try_from(number?).ok().filter(|number| *number > 0)
 }
 
 /// A time such as `2026-06-26T10:20:30.5Z`, whose fraction has as many digits

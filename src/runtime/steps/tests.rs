@@ -4,8 +4,8 @@ use super::{Conflict, Kind, Step, steps};
 use crate::{
     convex::DeploymentName,
     runtime::{
-        Attachment, ContainerSpec, Desired, Entrypoint, Existing, NetworkSpec, Observed,
-        ObservedContainer, Program, Publish, Renew, Role, State, labels,
+        Attachment, Confinement, ContainerSpec, Desired, Entrypoint, Existing, Limits, NetworkSpec,
+        Observed, ObservedContainer, Program, Publish, Renew, Role, State, labels,
     },
 };
 
@@ -16,7 +16,7 @@ fn program(image: &str) -> Program {
         user_env: Vec::new(),
         hidden_env: Vec::new(),
         hidden_version: None,
-        memory: None,
+        limits: Limits::default(),
     }
 }
 
@@ -33,6 +33,7 @@ fn desired() -> Desired {
             further: Vec::new(),
             publish: Publish::default(),
         },
+        confinement: Confinement::default(),
         labels: BTreeMap::new(),
     }
 }
@@ -63,7 +64,9 @@ fn running(spec: &ContainerSpec) -> ObservedContainer {
             NetworkSpec::Of { .. } | NetworkSpec::None => BTreeMap::new(),
         },
         started: "2026".to_owned(),
-        memory: spec.program.memory,
+        limits: spec.program.limits,
+        dropped: spec.confinement.dropped.clone(),
+        may_gain_rights: spec.confinement.may_gain_rights,
         restarts: true,
         image_env: None,
     }
@@ -174,14 +177,22 @@ fn a_variable_too_many_is_told_from_the_images_own() {
 }
 
 #[test]
-fn a_memory_limit_is_changed_in_place() {
+fn a_limit_is_changed_in_place_and_taken_away_with_a_new_container() {
     let mut desired = desired();
+    desired.backend.limits.memory = Some(1 << 29);
     let observed = all_there(&desired);
-    desired.backend.memory = Some(1 << 30);
+    desired.backend.limits = Limits {
+        memory: Some(1 << 30),
+        nano_cpus: Some(500_000_000),
+        processes: Some(512),
+    };
     assert_eq!(
         steps(&desired, &observed).unwrap(),
-        [Step::LimitMemory(Role::Backend)]
+        [Step::Limit(Role::Backend)]
     );
+    desired.backend.limits.memory = None;
+    let todo = steps(&desired, &observed).unwrap();
+    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod database;
 mod deployment;
 mod drift;
 mod env;
+mod hardening;
 mod interrupted;
 mod modes;
 mod network;
