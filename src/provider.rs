@@ -1,5 +1,7 @@
 //! The provider: its configuration, and everything it offers.
 
+mod docker;
+
 use std::ffi::OsString;
 
 use crate::{
@@ -12,31 +14,29 @@ use crate::{
         PostgresUrlFunction,
     },
     plugin::{
-        Config, Diagnostic, Diagnostics, Known, Members, Provider,
-        schema::{Fields, Schema, object, string},
+        Config, Diagnostics, Members, Provider,
+        schema::{Fields, Schema},
     },
     resources::{
         admin_key_file::AdminKeyFileResource, auth_keys::AuthKeysResource,
         credentials::CredentialsResource, deployment::DeploymentResource, env::EnvResource,
         project::ProjectResource,
     },
-    runtime::docker::Endpoint,
-    session::Session,
+    runtime::docker::{Registries, Surroundings},
+    session::{Hosts, Session},
 };
 
 /// What the process's environment says to the provider.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    docker_host: Option<String>,
+    docker: Surroundings,
 }
 
 impl Environment {
     /// Reads the environment through `var`.
     pub fn read(var: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
-            docker_host: var("DOCKER_HOST")
-                .and_then(|host| host.into_string().ok())
-                .filter(|host| !host.is_empty()),
+            docker: Surroundings::read(var),
         }
     }
 }
@@ -62,53 +62,26 @@ impl Provider for Convex {
     type Session = Session;
 
     fn schema(&self) -> Schema {
-        let host = string(
-            "Where the Docker daemon listens: `unix:///path/to/socket` or `tcp://host:port`. Null or empty means the variable `DOCKER_HOST`, else `unix:///var/run/docker.sock`. Nothing is dialled before a resource needs it.",
-        )
-        .optional()
-        .check(|value, path, found| {
-            if let Some(host) = value.as_str().filter(|host| !host.is_empty())
-                && let Err(error) = Endpoint::parse(host)
-            {
-                found.push(
-                    Diagnostic::error("Invalid Docker address", error.to_string())
-                        .at(path.clone()),
-                );
-            }
-        });
         Schema::new(
             "Runs and configures self-hosted Convex deployments.",
-            Fields::new().with(
-                "docker",
-                object(
-                    Fields::new().with("host", host),
-                    "The Docker daemon that runs deployments.",
-                )
-                .optional(),
-            ),
+            Fields::new().with("docker", docker::attribute()),
         )
     }
 
+    fn validate(&self, config: Config<'_>) -> Diagnostics {
+        docker::check(config, &self.environment.docker)
+    }
+
     fn configure(&self, config: Config<'_>) -> Result<Session, Diagnostics> {
-        let host = match config.get::<Option<String>>("docker.host") {
-            // What it depends on may not exist yet. An operation that needs
-            // Docker before it is known says so.
-            Known::Unknown => return Ok(Session::without_docker()),
-            Known::Known(host) => host.filter(|host| !host.is_empty()),
-        };
-        let endpoint = match (host, &self.environment.docker_host) {
-            (Some(host), _) => Endpoint::parse(&host).map_err(|error| {
-                Diagnostic::error("Invalid Docker address", error.to_string()).at("docker.host")
-            })?,
-            (None, Some(host)) => Endpoint::parse(host).map_err(|error| {
-                Diagnostic::error(
-                    "Invalid Docker address",
-                    format!("In the environment variable DOCKER_HOST: {error}"),
-                )
-            })?,
-            (None, None) => Endpoint::local(),
-        };
-        Ok(Session::with_docker(endpoint))
+        // What it depends on may not exist yet. An operation that needs a host
+        // before it is known says so.
+        let around = self.environment.docker.clone();
+        let registries = Registries::new(
+            docker::read_registries(config),
+            around.config_directory.clone(),
+        );
+        let hosts = Hosts::new(docker::read(config), around, registries);
+        Ok(Session::new(hosts))
     }
 
     fn members(&self) -> Members<Session> {

@@ -1,22 +1,23 @@
 //! What the operations of one run share.
 
+mod hosts;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use self::hosts::{DockerConfig, Hosts, exposed};
 use crate::{
     convex::{InstanceName, InstanceSecret, Reach, Secret},
-    plugin::{Diagnostic, Known},
-    runtime::docker::{Docker, Endpoint},
+    plugin::Known,
+    runtime::DeploymentId,
 };
 
 /// A configured provider.
 #[derive(Debug)]
 pub struct Session {
-    /// `None` while the address is not known.
-    endpoint: Option<Endpoint>,
-    docker: OnceLock<Arc<Docker>>,
+    hosts: Hosts,
     deployments: Mutex<HashMap<String, Deployment>>,
     backends: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     listings: Mutex<HashMap<String, Option<Listing>>>,
@@ -113,17 +114,9 @@ pub struct Live {
 }
 
 impl Session {
-    pub(crate) fn with_docker(endpoint: Endpoint) -> Self {
+    pub(crate) fn new(hosts: Hosts) -> Self {
         Self {
-            endpoint: Some(endpoint),
-            ..Self::without_docker()
-        }
-    }
-
-    pub(crate) fn without_docker() -> Self {
-        Self {
-            endpoint: None,
-            docker: OnceLock::new(),
+            hosts,
             deployments: Mutex::default(),
             backends: Mutex::default(),
             listings: Mutex::default(),
@@ -131,33 +124,25 @@ impl Session {
         }
     }
 
-    /// The Docker daemon. Not dialled yet.
-    pub fn docker(&self) -> Result<Arc<Docker>, Diagnostic> {
-        if let Some(docker) = self.docker.get() {
-            return Ok(Arc::clone(docker));
-        }
-        let endpoint = self.endpoint.clone().ok_or_else(|| {
-            Diagnostic::error(
-                "Docker address not known yet",
-                "The provider's docker.host depends on something that is only made during apply, but a deployment that exists has to be looked at now. Apply what it depends on first, for example with -target.",
-            )
-        })?;
-        let docker = Docker::new(endpoint)
-            .map_err(|error| Diagnostic::error("Cannot use Docker", error.to_string()))?;
-        Ok(Arc::clone(self.docker.get_or_init(|| Arc::new(docker))))
+    /// The Docker hosts.
+    #[must_use]
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
-    /// Whether the Docker daemon's address is known.
+    /// Whether it is known how the host of a deployment is reached, by the
+    /// deployment's ID.
     #[must_use]
-    pub fn knows_docker(&self) -> bool {
-        self.endpoint.is_some()
+    pub fn reaches(&self, deployment: &str) -> bool {
+        // What is no ID is refused by whoever looks for the deployment.
+        DeploymentId::parse(deployment).map_or(true, |id| self.hosts.knows(&id.host))
     }
 
     fn deployments(&self) -> MutexGuard<'_, HashMap<String, Deployment>> {
         lock(&self.deployments)
     }
 
-    /// What is known of a deployment.
+    /// What is known of a deployment, by its ID.
     #[must_use]
     pub fn deployment(&self, name: &str) -> Deployment {
         self.deployments().get(name).cloned().unwrap_or_default()
@@ -222,7 +207,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Claim, Session};
+    use super::{Claim, DockerConfig, Hosts, Session};
+    use crate::runtime::docker::{Registries, Surroundings};
+
+    fn session() -> Session {
+        Session::new(Hosts::new(
+            DockerConfig::default(),
+            Surroundings::default(),
+            Registries::default(),
+        ))
+    }
 
     fn claim(owner: Option<&str>, names: &[&str], exclusive: bool) -> Claim {
         Claim {
@@ -234,7 +228,7 @@ mod tests {
 
     #[test]
     fn two_resources_may_share_a_backend_but_no_name() {
-        let session = Session::without_docker();
+        let session = session();
         let try_claim = |claim| session.claim("app", claim).map(|names| names.len());
         assert_eq!(try_claim(claim(Some("one"), &["A", "B"], false)), None);
         assert_eq!(try_claim(claim(None, &["C"], false)), None);
@@ -244,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_resource_never_stands_in_its_own_way() {
-        let session = Session::without_docker();
+        let session = session();
         let try_claim = |claim| session.claim("app", claim).map(|names| names.len());
         assert_eq!(try_claim(claim(Some("one"), &["A"], false)), None);
         assert_eq!(try_claim(claim(Some("one"), &["A", "B"], false)), None);
@@ -254,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_name_that_others_want_is_known() {
-        let session = Session::without_docker();
+        let session = session();
         session.claim("app", claim(Some("one"), &["A"], false));
         session.claim("app", claim(None, &["B"], false));
         session.claim("other", claim(None, &["C"], false));

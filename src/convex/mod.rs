@@ -23,7 +23,7 @@ pub mod secret;
 pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;
 pub use database::Database;
-pub use instance::{DeploymentName, InstanceName, InstanceSecret};
+pub use instance::{DeploymentName, InstanceName, InstanceSecret, NameError};
 pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
 pub use postgres::PostgresUrl;
 pub use reach::Reach;

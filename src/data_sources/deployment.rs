@@ -5,13 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::{
     convex::{DeploymentName, Secret},
     plugin::{
-        Cx, DataSource, Diagnostics,
+        Cx, DataSource, Diagnostic, Diagnostics,
         schema::{Fields, OnUpdate, Schema, boolean, object, string},
     },
-    resources::deployment::{
-        find,
-        model::{OriginsModel, PerContainer, UrlsModel},
+    resources::{
+        deployment::{
+            find,
+            model::{OriginsModel, PerContainer, UrlsModel},
+        },
+        docker_host::DockerModel,
     },
+    runtime::DeploymentId,
     session::Session,
 };
 
@@ -24,6 +28,7 @@ pub struct DeploymentDataSource;
 pub struct Model {
     id: Option<String>,
     name: String,
+    docker: Option<DockerModel>,
     running: Option<bool>,
     origins: Option<OriginsModel>,
     instance_name: Option<String>,
@@ -50,14 +55,18 @@ impl DataSource<Session> for DeploymentDataSource {
             .computed(OnUpdate::Keep)
         };
         Schema::new(
-            "A deployment on the provider's Docker host that another configuration manages. Reads Docker at every plan, so it has no place in a Coder template, which is planned without Docker when it is imported.",
+            "A deployment that another configuration manages. Reads Docker at every plan, so it has no place in a Coder template, which is planned without Docker when it is imported.",
             Fields::new()
-                .with("id", text("The name."))
+                .with("id", text("The name, and behind an `@` the Docker host where that is not the provider's own."))
                 .with(
                     "name",
                     string("Name of the deployment.")
                         .required()
                         .parsed::<DeploymentName>(),
+                )
+                .with(
+                    "docker",
+                    DockerModel::attribute("The Docker host it is on, where that is not the provider's own."),
                 )
                 .with(
                     "running",
@@ -99,10 +108,15 @@ impl DataSource<Session> for DeploymentDataSource {
     }
 
     async fn read(&self, cx: &mut Cx<Session>, config: Model) -> Result<Model, Diagnostics> {
-        let found = find(cx, &config.name).await?;
+        let name = DeploymentName::parse(&config.name).map_err(|error| {
+            Diagnostic::error("Invalid value for name", error.to_string()).at("name")
+        })?;
+        let host = DockerModel::host(config.docker.as_ref())?;
+        let found = find(cx, &DeploymentId { name, host }).await?;
         Ok(Model {
             id: found.id,
             name: config.name,
+            docker: config.docker,
             running: found.running,
             origins: found.origins,
             instance_name: found.instance_name,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backend::{self, BackendError, TransportError},
-    convex::{AdminKey, ApiOrigin, DeploymentName, Secret},
+    convex::{AdminKey, ApiOrigin, Secret},
     plugin::{
         Config, Cx, DataSource, Diagnostic, Diagnostics, Timeouts,
         schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of, string},
@@ -15,7 +15,7 @@ use crate::{
         backend_error, deployment,
         env::backend::{Backend, Target, find, list},
     },
-    runtime::docker::Patience,
+    runtime::{DeploymentId, docker::Patience},
     session::{Listing, Session},
 };
 
@@ -50,9 +50,9 @@ impl DataSource<Session> for EnvDataSource {
                 )
                 .with(
                     "deployment",
-                    string("ID of a deployment on the provider's Docker host. Either this or `url`.")
+                    string("ID of a deployment that this provider runs. Either this or `url`.")
                         .optional()
-                        .parsed::<DeploymentName>(),
+                        .parsed::<DeploymentId>(),
                 )
                 .with(
                     "url",

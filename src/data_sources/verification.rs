@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    convex::{Access, AdminKey, ApiOrigin, DeploymentName, Secret},
+    convex::{Access, AdminKey, ApiOrigin, Secret},
     plugin::{
         Config, Cx, DataSource, Diagnostic, Diagnostics,
         schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of_objects, string},
@@ -16,7 +16,7 @@ use crate::{
     },
     resources::deployment::{Found, locate},
     runtime::{
-        Names, Role, SITE_PORT,
+        DeploymentId, Names, Role, SITE_PORT,
         docker::{ExecTransport, Patience},
     },
     session::{Live, Session},
@@ -77,7 +77,7 @@ impl DataSource<Session> for VerificationDataSource {
                     "deployment",
                     string("ID of a deployment that this provider runs. It is asked through Docker, so that its ports need not be reached. Either this or `url`.")
                         .optional()
-                        .parsed::<DeploymentName>(),
+                        .parsed::<DeploymentId>(),
                 )
                 .with(
                     "url",
@@ -210,7 +210,7 @@ async fn by_deployment(cx: &Cx<Session>, deployment: &str) -> Probes {
         containers,
         ..unasked("the containers do not run")
     };
-    if !cx.session.knows_docker() {
+    if !cx.session.reaches(deployment) {
         return stopped(Answer::NotAsked(
             "the address of Docker is not known yet".to_owned(),
         ));
@@ -235,16 +235,17 @@ async fn ask_inside(cx: &Cx<Session>, deployment: &str, live: &Live) -> Result<P
     let failed = |error: &dyn std::fmt::Display| {
         Diagnostic::error("The deployment cannot be asked", error.to_string())
     };
-    let name = DeploymentName::parse(deployment).map_err(|error| failed(&error))?;
+    let id = DeploymentId::parse(deployment).map_err(|error| failed(&error))?;
     let secret = live
         .secret
         .as_ref()
         .ok_or_else(|| failed(&"its instance secret is not known"))?;
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| failed(&error))?;
-    let container = Names::of(&name).container(Role::Backend);
+    let container = Names::of(&id.name).container(Role::Backend);
     let patience = Patience::new(PATIENCE, cx.cancellation());
-    let transport = ExecTransport::new(cx.session.docker()?, container.clone(), patience);
+    let docker = cx.session.hosts().docker(&id.host)?;
+    let transport = ExecTransport::new(docker, container.clone(), patience);
     let site = transport.clone().at(SITE_PORT);
     let site = Ok((format!("{container}:{SITE_PORT}"), site));
     let probes = ask(&container, transport, site, Some(&key)).await;

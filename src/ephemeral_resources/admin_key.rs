@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    convex::{Access, AdminKey, DeploymentName, InstanceName, InstanceSecret, Secret},
+    convex::{Access, AdminKey, InstanceName, InstanceSecret, Secret},
     plugin::{
         Config, Cx, Diagnostic, Diagnostics, EphemeralResource, Known, redact,
         schema::{Fields, OnUpdate, Schema, boolean, string},
     },
     resources::find_instance,
+    runtime::DeploymentId,
     session::Session,
 };
 
@@ -35,9 +36,9 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
             Fields::new()
                 .with(
                     "deployment",
-                    string("ID of a deployment on the provider's Docker host. Where this configuration does not manage it, its backend must run, so that the secret can be read from its volume.")
+                    string("ID of a deployment that this provider runs. Where this configuration does not manage it, its backend must run, so that the secret can be read from its volume.")
                         .optional()
-                        .parsed::<DeploymentName>(),
+                        .parsed::<DeploymentId>(),
                 )
                 .with(
                     "instance_name",

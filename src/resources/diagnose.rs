@@ -1,5 +1,7 @@
 //! Errors of the domain as diagnostics: the attribute, the cause, the remedy.
 
+mod host;
+
 use crate::{
     backend::{BackendError, TransportError},
     plugin::{Diagnostic, value::Path},
@@ -23,6 +25,19 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
                 "The user that runs Terraform may not use {endpoint}, so {object} could not be handled. Add the user to the group that owns the socket (usually `docker`), or set docker.host to a daemon it may use."
             ),
         ),
+        DockerError::Tls { endpoint, problem } => host::tls(object, &endpoint, &problem),
+        DockerError::Ssh { endpoint, problem } => host::ssh(object, &endpoint, &problem),
+        DockerError::Lost {
+            endpoint,
+            doing,
+            reason,
+        } => host::lost(object, &endpoint, &doing, &reason),
+        DockerError::PullRefused {
+            image,
+            registry,
+            credentials,
+            reason,
+        } => host::refused_pull(&image, &registry, &credentials, &reason),
         DockerError::TooOld {
             endpoint,
             found,

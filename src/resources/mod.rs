@@ -5,6 +5,7 @@ pub mod auth_keys;
 pub mod credentials;
 pub mod deployment;
 mod diagnose;
+pub mod docker_host;
 pub mod env;
 mod imported;
 mod place;

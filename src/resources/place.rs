@@ -13,8 +13,8 @@ use crate::{
         ContainerDirectory, ContainerError, LocalDirectory, Surrounding, Target, TargetError,
     },
     render::files::{Edit, Existing, FilePath},
-    resources::docker_error,
-    runtime::docker::Patience,
+    resources::{docker_error, docker_host::DockerModel},
+    runtime::{HostRef, docker::Patience},
     session::Session,
 };
 
@@ -23,6 +23,8 @@ use crate::{
 pub struct ContainerModel {
     /// Its ID or name; absent while it is not there.
     pub id: Option<String>,
+    /// The Docker host it is on.
+    pub docker: Option<DockerModel>,
     /// Whose new files are.
     pub user: Option<String>,
 }
@@ -38,6 +40,10 @@ impl ContainerModel {
                         .optional(),
                 )
                 .with(
+                    "docker",
+                    DockerModel::attribute("The Docker host that the container is on, where that is not the provider's own."),
+                )
+                .with(
                     "user",
                     string("Whose new files are: a name or number, with or without a group behind a colon. Default: the one that the container's programs run as.")
                         .optional(),
@@ -45,6 +51,17 @@ impl ContainerModel {
             description,
         )
         .optional()
+    }
+
+    /// The Docker host it is on.
+    pub fn host(&self) -> Result<HostRef, Diagnostic> {
+        DockerModel::host(self.docker.as_ref())
+            .map_err(|problem| problem.at("container.docker.host"))
+    }
+
+    /// Whether it is known how that is reached.
+    pub fn is_in_reach(&self, session: &Session) -> bool {
+        self.host().is_ok_and(|host| session.hosts().knows(&host))
     }
 }
 
@@ -69,7 +86,7 @@ pub async fn find(
     let Some(id) = &container.id else {
         return Ok(None);
     };
-    let docker = cx.session.docker()?;
+    let docker = cx.session.hosts().docker(&container.host()?)?;
     let user = container.user.as_deref();
     match ContainerDirectory::find(docker, id, directory, user, patience).await {
         Ok(directory) => Ok(Some(Place::Container(Box::new(directory)))),

@@ -4,12 +4,14 @@
 //! values; [`steps()`] says, without I/O, how to get from one to the other.
 //! [`docker`] looks and acts.
 
+mod deployment_id;
 mod desired;
 pub mod docker;
 mod observed;
 mod steps;
 
 pub use self::{
+    deployment_id::{DeploymentId, DeploymentIdError, HostRef, HostRefError},
     desired::{
         Attachment, BACKEND_PORT, CREDENTIALS_DIRECTORY, Confinement, ContainerSpec,
         DASHBOARD_PORT, DATA_DIRECTORY, Desired, Entrypoint, File, Limits, LogLimit, Names,

@@ -12,4 +12,5 @@ mod plugin;
 mod release;
 mod render;
 mod resources;
+mod runtime;
 mod schema;

@@ -1,6 +1,6 @@
 //! Whether the containers of a deployment on this machine run.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +9,7 @@ use crate::{
     convex::DeploymentName,
     runtime::{
         Names, ObservedContainer, Role,
-        docker::{Docker, DockerError, Endpoint, Patience},
+        docker::{Connection, Docker, DockerError, HostConfig, Patience, Surroundings},
     },
 };
 
@@ -19,21 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks at the containers of the deployment whose instance has this name, which is that of the
 /// deployment unless it was given another one. Changes nothing.
 ///
-/// `docker` is an address as `DOCKER_HOST` has it; `None` means the daemon of this machine. Where
+/// `around` says which daemon, as it does to the docker command line. Where
 /// no daemon answers, as within a workspace, or has no such deployment, the question stays open:
 /// something else may run the backend.
-pub async fn containers(docker: Option<&str>, instance: &str) -> Answer<bool> {
+pub async fn containers(around: &Surroundings, instance: &str) -> Answer<bool> {
     let unasked = |error: &dyn std::fmt::Display| {
         Answer::NotAsked(format!("Docker cannot be asked: {error}"))
     };
-    let endpoint = match docker.map(Endpoint::parse).transpose() {
-        Ok(endpoint) => endpoint.unwrap_or_else(Endpoint::local),
+    let connection = match HostConfig::default().resolve(around) {
+        Ok(connection) => connection,
         Err(error) => return unasked(&error),
     };
     let Ok(name) = DeploymentName::parse(instance) else {
         return none(instance);
     };
-    match look(endpoint, &name).await {
+    match look(connection, &name).await {
         Ok(Some(running)) => Answer::Known(running),
         Ok(None) => none(instance),
         Err(error) => unasked(&error),
@@ -47,8 +47,8 @@ fn none(instance: &str) -> Answer<bool> {
 }
 
 /// Whether they run; nothing where there is no such deployment.
-async fn look(endpoint: Endpoint, name: &DeploymentName) -> Result<Option<bool>, DockerError> {
-    let docker = Docker::new(endpoint)?;
+async fn look(connection: Connection, name: &DeploymentName) -> Result<Option<bool>, DockerError> {
+    let docker = Docker::new(connection, Arc::default())?;
     let patience = Patience::new(PATIENCE, CancellationToken::new());
     let names = Names::of(name);
     let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());

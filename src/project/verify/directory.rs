@@ -9,6 +9,7 @@ use super::{
 use crate::{
     convex::{AdminKey, ApiOrigin},
     render::env_local::{ADMIN_KEY, SELF_HOSTED_URL},
+    runtime::docker::Surroundings,
 };
 
 /// Whether an address is one of this very machine.
@@ -51,7 +52,10 @@ pub async fn verify_directory(
 ) -> io::Result<Report> {
     let snapshot = snapshot(directory)?;
     let probes = match addresses(Some(&snapshot), &environment) {
-        Ok(addresses) => ask(&addresses, environment("DOCKER_HOST").as_deref()).await,
+        Ok(addresses) => {
+            let around = Surroundings::read(|name| environment(name).map(Into::into));
+            ask(&addresses, &around).await
+        }
         Err(why) => unasked(&why),
     };
     Ok(verify(&Facts {
@@ -61,14 +65,14 @@ pub async fn verify_directory(
 }
 
 /// Looks at the containers of a deployment on this machine, and asks it if they run.
-async fn ask(addresses: &Addresses, docker: Option<&str>) -> Probes {
+async fn ask(addresses: &Addresses, docker: &Surroundings) -> Probes {
     let instance = addresses.key.as_ref().and_then(AdminKey::instance_name);
     let containers = match instance {
         _ if !is_local(&addresses.api) => {
             Answer::NotAsked("the deployment is not on this machine".to_owned())
         }
         None => Answer::NotAsked("there is no admin key that names the deployment".to_owned()),
-        Some(instance) => containers(docker.filter(|it| !it.is_empty()), instance).await,
+        Some(instance) => containers(docker, instance).await,
     };
     let probes = match containers {
         Answer::Known(false) => unasked("the containers do not run"),

@@ -12,7 +12,7 @@ use crate::{
         find_instance,
         place::{self, Place},
     },
-    runtime::docker::Patience,
+    runtime::{DeploymentId, docker::Patience},
     session::Session,
 };
 
@@ -84,7 +84,13 @@ pub(super) async fn write(
 
 /// Looks at the file. Where nothing can be seen it stays as it was.
 pub(super) async fn read(cx: &mut Cx<Session>, mut model: Model) -> Model {
-    if !cx.session.knows_docker() {
+    let in_reach = DeploymentId::parse(&model.deployment)
+        .is_ok_and(|id| cx.session.hosts().knows(&id.host))
+        && model
+            .container
+            .as_ref()
+            .is_none_or(|container| container.is_in_reach(&cx.session));
+    if !in_reach {
         return model;
     }
     let limit = model.timeouts.clone().unwrap_or_default().read();

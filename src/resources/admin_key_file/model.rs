@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    convex::DeploymentName,
     plugin::{
         Timeouts,
         schema::{Fields, OnUpdate, Schema, boolean, string},
     },
     resources::place::ContainerModel,
+    runtime::DeploymentId,
 };
 
 /// The attributes of `convex_admin_key_file`.
@@ -56,7 +56,7 @@ pub fn schema() -> Schema {
                 "deployment",
                 string("ID of the deployment that the key is for.")
                     .required()
-                    .parsed::<DeploymentName>()
+                    .parsed::<DeploymentId>()
                     .replaces(),
             )
             .with(
@@ -68,7 +68,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "container",
-                ContainerModel::attribute("The container that the file is in, on the provider's Docker host. It is written to through Docker."),
+                ContainerModel::attribute("The container that the file is in. It is written to through Docker."),
             )
             .with(
                 "read_only",

@@ -2,10 +2,10 @@
 
 use super::{model::OriginsModel, read, record::Record, work::object};
 use crate::{
-    convex::{DeploymentName, InstanceName, InstanceSecret, Origins, Reach},
+    convex::{InstanceName, InstanceSecret, Origins, Reach},
     plugin::{Cx, Diagnostic, Diagnostics, Known, Timeouts, redact},
     resources::docker_error,
-    runtime::{Names, ObservedContainer, Role, docker::Patience},
+    runtime::{DeploymentId, Names, ObservedContainer, Role, docker::Patience},
     session::{Live, Session},
 };
 
@@ -22,8 +22,11 @@ pub enum Found {
 }
 
 /// Everything about a deployment that can be seen, as when it is imported.
-pub async fn find(cx: &mut Cx<Session>, name: &str) -> Result<super::model::Model, Diagnostics> {
-    read::import(cx, name).await
+pub async fn find(
+    cx: &mut Cx<Session>,
+    id: &DeploymentId,
+) -> Result<super::model::Model, Diagnostics> {
+    read::look_all_over(cx, id).await
 }
 
 /// Where a deployment is. Taken from what this run knows already, else from
@@ -38,12 +41,12 @@ pub async fn locate(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnos
 
 /// Where a deployment is, by what Docker shows.
 pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnostic> {
-    let name = DeploymentName::parse(deployment).map_err(|error| {
+    let id = DeploymentId::parse(deployment).map_err(|error| {
         Diagnostic::error("Invalid value for deployment", error.to_string()).at("deployment")
     })?;
-    let docker = cx.session.docker()?;
+    let docker = cx.session.hosts().docker(&id.host)?;
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
-    let names = Names::of(&name);
+    let names = Names::of(&id.name);
     let failed = |error| docker_error(&object(deployment), error);
     let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
     // What its image adds to its environment plays no part here.
@@ -145,7 +148,7 @@ pub fn no_such(deployment: &str) -> Diagnostic {
     Diagnostic::error(
         "No such deployment",
         format!(
-            "The Docker host has no {}. Give the id of a convex_deployment, and make sure that the provider's docker.host is the host it runs on.",
+            "The Docker host has no {}. Give the id of a convex_deployment, which says its host where that is not the provider's own, and make sure that the provider's docker.host is the one it was made with.",
             object(deployment)
         ),
     )

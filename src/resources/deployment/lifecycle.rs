@@ -9,7 +9,8 @@ use super::{
     model::{Model, VolumeModel},
     secrets::Secrets,
     settings::Settings,
-    work::{Work, object},
+    whereabouts,
+    work::Work,
 };
 use crate::{
     backend::{BackendError, api},
@@ -29,6 +30,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     let patience = Patience::new(timeouts(&planned).create(), cx.cancellation());
     let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
     let observed = work.observe(&[]).await?;
+    whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     let adopted = observed.volume.is_some();
     if adopted {
@@ -103,6 +105,8 @@ pub(super) async fn update(
     let known = prior.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = known.backend.into_iter().chain(known.dashboard).collect();
     let observed = work.observe(&known).await?;
+    whereabouts::check(&cx.private, &work, &observed)?;
+    whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed).await?;
     let rotates = prior.rotate_trigger != planned.rotate_trigger;
@@ -133,11 +137,8 @@ pub(super) async fn update(
 }
 
 fn running_secret(cx: &Cx<Session>, work: &Work) -> Option<InstanceSecret> {
-    let name = work.settings.name.as_str();
-    cx.session
-        .deployment(name)
-        .live
-        .and_then(|live| live.secret)
+    let id = work.settings.id().to_string();
+    cx.session.deployment(&id).live.and_then(|live| live.secret)
 }
 
 /// Removes a deployment. What is gone already, or was never made, is fine.
@@ -145,9 +146,10 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     let patience = Patience::new(timeouts(&prior).delete(), cx.cancellation());
     let work = Work::new(cx, Settings::of(&prior)?, patience)?;
     let observed = work.observe(&[]).await?;
+    whereabouts::check(&cx.private, &work, &observed)?;
     let ours = |deployment: Option<&str>| deployment == Some(prior.name.as_str());
     let names = work.settings.names();
-    let failed = |error| docker_error(&object(&prior.name), error);
+    let failed = |error| docker_error(&work.object, error);
     for (role, owner) in [
         (
             Role::Dashboard,
@@ -187,7 +189,7 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
             .map_err(failed)?;
     }
     cx.session
-        .note(&prior.name, |deployment| deployment.live = None);
+        .note(&work.settings.id().to_string(), |it| it.live = None);
     Ok(())
 }
 
@@ -278,7 +280,7 @@ async fn finish(
         keeps_secrets: settings.keeps_secrets,
         running: settings.running,
     };
-    cx.session.note(settings.name.as_str(), |deployment| {
+    cx.session.note(&settings.id().to_string(), |deployment| {
         deployment.live = Some(live);
         deployment.applied = true;
     });

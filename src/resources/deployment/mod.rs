@@ -14,6 +14,7 @@ mod record;
 mod schema;
 mod secrets;
 pub(crate) mod settings;
+mod whereabouts;
 mod work;
 
 pub use self::find::{Found, find, find_instance, locate, look, no_such};
@@ -21,6 +22,7 @@ pub use self::images::{default_backend_image, default_dashboard_image};
 use self::model::Model;
 use crate::{
     plugin::{Config, Cx, Diagnostic, Diagnostics, Plan, Resource, schema::Schema},
+    resources::docker_host::DockerModel,
     session::Session,
 };
 
@@ -50,11 +52,12 @@ impl Resource<Session> for DeploymentResource {
     }
 
     async fn read(&self, cx: &mut Cx<Session>, prior: Model) -> Result<Option<Model>, Diagnostics> {
-        if !cx.session.knows_docker() {
+        let host = DockerModel::host(prior.docker.as_ref())?;
+        if !cx.session.hosts().knows(&host) {
             cx.warn(Diagnostic::warning(
                 "Deployment not looked at",
                 format!(
-                    "The provider's docker.host is not known yet, so deployment {:?} is taken to be as it was left.",
+                    "The provider's docker attribute is not known yet, so deployment {:?} is taken to be as it was left.",
                     prior.name
                 ),
             ));

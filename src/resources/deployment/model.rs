@@ -11,6 +11,7 @@ use super::{
 use crate::{
     convex::{ApiOrigin, DashboardOrigin, Origins, Secret, SiteOrigin},
     plugin::Timeouts,
+    resources::docker_host::DockerModel,
 };
 
 /// The attributes of `convex_deployment`.
@@ -18,6 +19,7 @@ use crate::{
 pub struct Model {
     pub id: Option<String>,
     pub name: String,
+    pub docker: Option<DockerModel>,
     pub running: Option<bool>,
     pub origins: Option<OriginsModel>,
     pub internal_origins: Option<bool>,

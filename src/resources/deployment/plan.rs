@@ -10,6 +10,7 @@ use super::{
     model::{Model, PerContainer, VolumeModel},
     network::{Container, Network},
     settings::Settings,
+    whereabouts::{self, is_another},
 };
 use crate::{
     convex::{AdminKey, InstanceName, InstanceSecret, Secret, database::DatabaseWarning},
@@ -25,6 +26,7 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
         return;
     }
     defaults(plan);
+    whereabouts::plan(cx, plan);
     refuse_new_instance_name(plan);
     warn_of_rotation(plan);
     check_secrecy(plan);
@@ -62,7 +64,7 @@ fn defaults(plan: &mut Plan<'_>) {
 
 /// The data is bound to the name of the instance, and so is every key.
 fn refuse_new_instance_name(plan: &mut Plan<'_>) {
-    if plan.creates() || plan.changes("name") {
+    if plan.creates() || is_another(plan) {
         return;
     }
     let prior = plan.prior::<String>("instance_name");
@@ -165,6 +167,7 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
     let known = |path: &str| !plan.planned::<IgnoredAny>(path).is_unknown();
     let parts = [
         "name",
+        "docker",
         "running",
         "origins",
         "internal_origins",
@@ -211,9 +214,9 @@ fn nothing_known(plan: &mut Plan<'_>) {
         plan.set_unknown(path);
     }
     // What does follow from the little that is known.
-    match plan.planned::<String>("name") {
-        Known::Known(name) => plan.set("id", &name),
-        Known::Unknown => plan.set_unknown("id"),
+    match whereabouts::planned_id(plan) {
+        Some(id) => plan.set("id", &id.to_string()),
+        None => plan.set_unknown("id"),
     }
     if let Known::Known(Some(name)) = plan.planned::<Option<String>>("instance_name")
         && let Ok(name) = InstanceName::parse(&name)
@@ -226,7 +229,7 @@ fn nothing_known(plan: &mut Plan<'_>) {
 /// one yet.
 fn derived(plan: &mut Plan<'_>, outlook: &Outlook) {
     let settings = &outlook.settings;
-    plan.set("id", settings.name.as_str());
+    plan.set("id", &settings.id().to_string());
     plan.set("database_name", &settings.instance_name.database_name());
     match settings.urls() {
         Some(urls) => {
@@ -296,7 +299,7 @@ fn tell_projects(plan: &mut Plan<'_>, outlook: &Outlook, key: Option<&AdminKey>)
 
 /// Whether the instance gets a new secret because that was asked for.
 fn rotates(plan: &Plan<'_>) -> bool {
-    !plan.creates() && !plan.changes("name") && plan.changes("rotate_trigger")
+    !plan.creates() && !is_another(plan) && plan.changes("rotate_trigger")
 }
 
 /// Says in words what a new secret ends.
@@ -457,7 +460,7 @@ fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
 /// says nothing: while the plan is applied Terraform will not mention it again,
 /// and what depends on it must then come to the same plan.
 fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
-    let Known::Known(name) = plan.planned::<String>("name") else {
+    let Some(id) = whereabouts::planned_id(plan) else {
         return;
     };
     if !plan.changes_anything() {
@@ -477,6 +480,7 @@ fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
         },
         running: settings.map_or(Known::Unknown, |settings| Known::Known(settings.running)),
     };
-    cx.session
-        .note(&name, |deployment| deployment.planned = Some(planned));
+    cx.session.note(&id.to_string(), |deployment| {
+        deployment.planned = Some(planned);
+    });
 }

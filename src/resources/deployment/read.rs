@@ -15,15 +15,16 @@ use super::{
     record::Record,
     secrets::stored_secret,
     settings::Settings,
+    whereabouts,
     work::{Work, object},
 };
 use crate::{
     backend::{BackendError, TransportError, api},
-    convex::{DeploymentName, InstanceSecret, Origins, process_env::ExtraEnv},
+    convex::{InstanceSecret, Origins, process_env::ExtraEnv},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    resources::{backend_error, docker_error},
+    resources::{backend_error, docker_error, docker_host::DockerModel},
     runtime::{
-        Attachment, BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, Difference, Names,
+        Attachment, BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, DeploymentId, Difference, Names,
         ObservedContainer, Role, SITE_PORT, differences,
         docker::{Credentials, Patience},
         labels,
@@ -39,9 +40,9 @@ pub(super) async fn refresh(
     let settings = Settings::of(&model)?;
     let limit = model.timeouts.clone().unwrap_or_default().read();
     let patience = Patience::new(limit, cx.cancellation());
-    let docker = cx.session.docker()?;
+    let docker = cx.session.hosts().docker(&settings.host)?;
     let names = settings.names();
-    let object = object(&model.name);
+    let object = object(&settings.id().to_string());
     let failed = |error| docker_error(&object, error);
     let ids = model.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = ids.backend.iter().chain(&ids.dashboard).cloned().collect();
@@ -65,6 +66,7 @@ pub(super) async fn refresh(
             .map_err(failed)?
             .is_none()
     {
+        whereabouts::check_absent(&cx.private, docker.endpoint(), &object)?;
         cx.warn(Diagnostic::warning(
             "Deployment is gone",
             format!(
@@ -76,6 +78,7 @@ pub(super) async fn refresh(
         return Ok(None);
     }
 
+    whereabouts::note(&mut cx.private, &docker);
     let mut desired = settings.desired();
     let mut host_is_away = false;
     let mut host_started = String::new();
@@ -291,29 +294,44 @@ fn report(cx: &mut Cx<Session>, name: &str, odd: &[(Role, Difference)]) {
 }
 
 fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running: bool) {
-    let live = Settings::of(model).ok().map(|settings| Live {
+    let Ok(settings) = Settings::of(model) else {
+        return;
+    };
+    let id = settings.id().to_string();
+    let live = Live {
         instance_name: settings.instance_name,
         secret,
         reach: settings.reach,
         keeps_secrets: settings.keeps_secrets,
         running,
-    });
+    };
     cx.session
-        .note(&model.name, |deployment| deployment.live = live);
+        .note(&id, |deployment| deployment.live = Some(live));
 }
 
-/// Finds a deployment by its name.
+/// Finds a deployment by its ID.
 pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
-    let name = DeploymentName::parse(id).map_err(|error| {
+    let id = DeploymentId::parse(id).map_err(|error| {
         Diagnostic::error(
             "Not the name of a deployment",
-            format!("{error} A deployment is imported by its name."),
+            format!(
+                "{error} A deployment is imported by its name, and behind an `@` its Docker host where that is not the provider's own."
+            ),
         )
     })?;
-    let docker = cx.session.docker()?;
+    look_all_over(cx, &id).await
+}
+
+/// Everything about a deployment that can be seen.
+pub(super) async fn look_all_over(
+    cx: &mut Cx<Session>,
+    id: &DeploymentId,
+) -> Result<Model, Diagnostics> {
+    let name = &id.name;
+    let docker = cx.session.hosts().docker(&id.host)?;
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
-    let names = Names::of(&name);
-    let failed = |error| docker_error(&object(id), error);
+    let names = Names::of(name);
+    let failed = |error| docker_error(&object(&id.to_string()), error);
     let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
     let look = async |role| {
         let container = docker.container(&patience, &names, role, &[]).await;
@@ -330,8 +348,9 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
         return Err(Diagnostic::error(
             "No such deployment",
             format!(
-                "The Docker host at {} has neither a backend nor a volume of a deployment {id:?}. Only deployments made by this provider can be imported, by their name.",
-                docker.endpoint()
+                "The Docker host at {} has neither a backend nor a volume of a deployment {:?}. Only deployments made by this provider can be imported, by their name.",
+                docker.endpoint(),
+                name.as_str(),
             ),
         )
         .into());
@@ -343,7 +362,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
             .map_err(failed)?,
         None => Credentials::default(),
     };
-    let mut model = describe(&name, backend.as_ref(), dashboard.as_ref(), &stored);
+    let mut model = describe(id, backend.as_ref(), dashboard.as_ref(), &stored);
     if let Ok(settings) = Settings::of(&model) {
         settings.fill(&mut model);
         let secret = stored_secret(&stored).ok().flatten();
@@ -370,7 +389,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
 
 /// The configuration that would make these containers.
 fn describe(
-    name: &DeploymentName,
+    id: &DeploymentId,
     backend: Option<&ObservedContainer>,
     dashboard: Option<&ObservedContainer>,
     stored: &Credentials,
@@ -424,11 +443,12 @@ fn describe(
     };
     Model {
         id: None,
-        name: name.to_string(),
+        name: id.name.to_string(),
+        docker: DockerModel::of(&id.host),
         running: Some(running),
         origins: Some(origins),
         internal_origins: Some(reach.is_some_and(|reach| reach.internal)),
-        instance_name: env("INSTANCE_NAME").or_else(|| Some(name.to_string())),
+        instance_name: env("INSTANCE_NAME").or_else(|| Some(id.name.to_string())),
         instance_secret: None,
         secrets_in_state: Some(keeps_secrets),
         rotate_trigger: None,

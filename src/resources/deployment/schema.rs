@@ -20,6 +20,7 @@ use crate::{
         },
         value::{Path, Value},
     },
+    resources::docker_host::DockerModel,
     runtime::labels,
 };
 
@@ -166,13 +167,17 @@ pub fn schema() -> Schema {
     Schema::new(
         "A self-hosted Convex deployment on Docker: a backend and a dashboard, their network, and the volume with their data.",
         Fields::new()
-            .with("id", result("The name."))
+            .with("id", result("What it is called by what depends on it: the name, and behind an `@` its Docker host where that is not the provider's own."))
             .with(
                 "name",
                 string("Name of the deployment and of all its Docker objects: lower-case letters, digits and hyphens, at most 63. It is the deployment's identity: another name is another deployment, with a volume of its own. In Coder, derive it from the workspace's ID.")
                     .required()
                     .parsed::<DeploymentName>()
                     .replaces(),
+            )
+            .with(
+                "docker",
+                DockerModel::attribute("The Docker host it runs on, where that is not the provider's own. Another host replaces the deployment: its data stays behind, and the new one starts without. What depends on the deployment finds the host by its `id`."),
             )
             .with(
                 "running",

@@ -17,13 +17,17 @@ use crate::{
     },
     plugin::Diagnostic,
     render::{backend_entrypoint, env_local::ProjectEnv},
-    runtime::{self, Confinement, Desired, File, Limits, Names, Program, Renew},
+    resources::docker_host::DockerModel,
+    runtime::{
+        self, Confinement, DeploymentId, Desired, File, HostRef, Limits, Names, Program, Renew,
+    },
 };
 
 /// What a deployment is to be, apart from its secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub name: DeploymentName,
+    pub host: HostRef,
     pub running: bool,
     pub keeps_secrets: bool,
     pub reach: Reach,
@@ -97,6 +101,7 @@ impl Settings {
         let dashboard = model.dashboard.as_ref();
         let dashboard_enabled = dashboard.and_then(|it| it.enabled).unwrap_or(true);
         Ok(Self {
+            host: DockerModel::host(model.docker.as_ref())?,
             running: model.running.unwrap_or(true) && network.is_there(),
             database: model
                 .database
@@ -139,6 +144,14 @@ impl Settings {
             labels: model.labels.clone().unwrap_or_default(),
             name,
         })
+    }
+
+    /// What it is called by what depends on it.
+    pub fn id(&self) -> DeploymentId {
+        DeploymentId {
+            name: self.name.clone(),
+            host: self.host.clone(),
+        }
     }
 
     /// The names of the Docker objects.
@@ -244,7 +257,7 @@ impl Settings {
 
     /// Puts everything that follows from the settings into a model.
     pub fn fill(&self, model: &mut Model) {
-        model.id = Some(self.name.to_string());
+        model.id = Some(self.id().to_string());
         // As asked for: a container whose network is shared may be away.
         model.running.get_or_insert(true);
         model.origins = Some(OriginsModel::from(&self.reach.public));

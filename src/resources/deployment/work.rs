@@ -9,7 +9,7 @@ use crate::{
     plugin::{Cx, Diagnostic, redact},
     resources::{backend_error, docker_error},
     runtime::{
-        Conflict, Desired, Observed, Role, Step,
+        Conflict, Desired, HostRef, Observed, Role, Step,
         docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
         steps,
     },
@@ -68,10 +68,15 @@ impl Work {
             }
         }
         Ok(Self {
-            object: object(settings.name.as_str()),
+            object: object(&settings.id().to_string()),
+            docker: cx.session.hosts().docker(&settings.host).map_err(
+                |problem| match settings.host {
+                    HostRef::Default => problem,
+                    HostRef::Named(_) | HostRef::At(_) => problem.at("docker.host"),
+                },
+            )?,
             open_network: settings.network.clone(),
             settings,
-            docker: cx.session.docker()?,
             patience,
             chose_ports: false,
             refused_ports: BTreeSet::new(),

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::model::Model;
 use crate::{
     backend::{BackendError, Client, HttpTransport, Request, Response, Transport, TransportError},
-    convex::{Access, AdminKey, ApiOrigin, DeploymentName, Reach, Secret},
+    convex::{Access, AdminKey, ApiOrigin, Reach, Secret},
     plugin::{Cx, Diagnostic, redact},
     resources::deployment::{Found, locate},
     runtime::{
-        Names, Role,
+        DeploymentId, Names, Role,
         docker::{Docker, ExecTransport, Patience},
     },
     session::{Listing, Live, Session},
@@ -201,7 +201,7 @@ async fn by_deployment(
         }
         Found::Gone => return Ok(Backend::Gone),
     };
-    let name = DeploymentName::parse(deployment).map_err(|error| invalid("deployment", &error))?;
+    let id = DeploymentId::parse(deployment).map_err(|error| invalid("deployment", &error))?;
     let secret = live.secret.as_ref().ok_or_else(|| {
         Diagnostic::error(
             "The instance secret is gone",
@@ -211,8 +211,9 @@ async fn by_deployment(
     })?;
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
-    let container = Names::of(&name).container(Role::Backend);
-    let transport = ExecTransport::new(cx.session.docker()?, container, patience.clone());
+    let container = Names::of(&id.name).container(Role::Backend);
+    let docker = cx.session.hosts().docker(&id.host)?;
+    let transport = ExecTransport::new(docker, container, patience.clone());
     Ok(Backend::Running {
         client: Box::new(Client::new(Way::Exec(transport), key)),
         traits: Some(Traits::of(&live)),

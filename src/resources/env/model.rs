@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backend,
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, DeploymentName, Secret, SiteOrigin,
+        AdminKey, ApiOrigin, AuthKeys, Secret, SiteOrigin,
         env_var::{VarName, VarValue},
     },
     plugin::{
@@ -18,6 +18,7 @@ use crate::{
         },
         value::{Path, Value},
     },
+    runtime::DeploymentId,
 };
 
 /// The attributes of `convex_env`.
@@ -306,7 +307,7 @@ pub fn schema() -> Schema {
                 "deployment",
                 string("ID of the deployment. Its backend is spoken to through Docker, so that its ports need not be reached. Either this or `url`. Another one replaces this resource: the variables are removed there and set here.")
                     .optional()
-                    .parsed::<DeploymentName>()
+                    .parsed::<DeploymentId>()
                     .replaces(),
             )
             .with(

@@ -236,7 +236,7 @@ async fn secrecy(cx: &Cx<Session>, plan: &mut Plan<'_>, seen: &Seen) {
 /// promised, but what it refuses is refused before anything is in the state.
 async fn keeps_secrets_now(cx: &Cx<Session>, plan: &Plan<'_>) -> Option<bool> {
     let name = plan.planned::<Option<String>>("deployment").known();
-    let name = name.flatten().filter(|_| cx.session.knows_docker())?;
+    let name = name.flatten().filter(|it| cx.session.reaches(it))?;
     match look(cx, &name).await.ok()? {
         Found::Running(live) => Some(live.keeps_secrets),
         Found::Stopped(_) | Found::Gone => None,

@@ -28,7 +28,12 @@ pub(super) async fn read(
     let target = Target::of(&model);
     let id = target.id().unwrap_or_default().to_owned();
     // Neither is known before there is a plan.
-    if (model.deployment.is_some() && !cx.session.knows_docker()) || target.lacks_key() {
+    if model
+        .deployment
+        .as_ref()
+        .is_some_and(|it| !cx.session.reaches(it))
+        || target.lacks_key()
+    {
         cx.session.note_read(&id, None);
         return Ok(Some(model));
     }
@@ -118,7 +123,8 @@ fn take_over(model: &mut Model, private: &Private, live: &Listing) {
 /// secrets, since nobody has said yet which ones may be seen; their values are
 /// left out where secrets are not kept in the state.
 pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
-    if id.contains("://") {
+    let (deployment, names) = split(id);
+    if deployment.contains("://") && !deployment.contains('@') {
         return Err(Diagnostic::error(
             "Only variables of a deployment of this provider are imported",
             format!(
@@ -127,13 +133,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
         )
         .into());
     }
-    let (deployment, wanted) = match id.split_once('/') {
-        Some((deployment, names)) => {
-            let names = names.split(',').map(str::trim);
-            (deployment, Some(names.collect::<Vec<_>>()))
-        }
-        None => (id, None),
-    };
+    let wanted = names.map(|names| names.split(',').map(str::trim).collect::<Vec<_>>());
     let target = Target {
         deployment: Some(deployment.to_owned()),
         ..Target::default()
@@ -192,6 +192,16 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
         secrets_in_state: Some(keeps),
         ..Model::imported(deployment)
     })
+}
+
+/// The deployment and the names of an import. The address of a Docker host may
+/// have a `/` in it itself, so variables of a deployment there are imported all
+/// together, or by the host's name among the provider's `docker.hosts`.
+fn split(id: &str) -> (&str, Option<&str>) {
+    match id.split_once('/') {
+        Some((deployment, names)) if !id.contains("://") => (deployment, Some(names)),
+        _ => (id, None),
+    }
 }
 
 /// Takes out what `auth` stands for, if all of it is there and the keys are a

@@ -7,7 +7,7 @@ use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
     project::{BringError, bring, look, remove, target::TargetError},
     render::files::{Action, Desired, Policy, Written},
-    resources::place::{self, Place},
+    resources::place::{self, ContainerModel, Place},
     runtime::docker::Patience,
     session::Session,
 };
@@ -140,7 +140,8 @@ pub(super) async fn read(
 /// The directory, if it can be had. Containers come and go, and one that has gone has taken its
 /// files along or left them on a volume; either way there is nothing to look at.
 async fn at_rest(cx: &Cx<Session>, model: &Model) -> Option<Place> {
-    if model.container.is_some() && !cx.session.knows_docker() {
+    let in_reach = |container: &ContainerModel| container.is_in_reach(&cx.session);
+    if !model.container.as_ref().is_none_or(in_reach) {
         return None;
     }
     let limit = model.timeouts.clone().unwrap_or_default().read();

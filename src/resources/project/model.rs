@@ -98,7 +98,7 @@ pub fn schema() -> Schema {
     let fields = with_attributes(fields)
         .with(
             "container",
-            ContainerModel::attribute("The container that the directory is in, on the provider's Docker host. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it."),
+            ContainerModel::attribute("The container that the directory is in. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it."),
         )
         .with(
             "on_destroy",

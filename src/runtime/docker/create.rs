@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     models::{
         ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-        Mount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding,
+        Mount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, RestartPolicy,
+        RestartPolicyNameEnum,
     },
     query_parameters::CreateContainerOptionsBuilder,
 };
@@ -36,7 +37,7 @@ impl Docker {
         spec: &ContainerSpec,
     ) -> Result<(), DockerError> {
         match self.try_create(patience, spec).await {
-            Err(DockerError::Absent { reason, .. }) if reason.contains("No such image") => {
+            Err(DockerError::Absent { reason, .. }) if lacks_image(&reason) => {
                 self.pull(patience, &spec.program.image).await?;
                 self.try_create(patience, spec).await
             }
@@ -52,7 +53,15 @@ impl Docker {
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();
-        let request = self.client.create_container(Some(options), body(spec));
+        let mut body = body(spec);
+        if !self.engine.changes_containers()
+            && spec.role != Role::Probe
+            && let Some(host) = &mut body.host_config
+        {
+            // It has to be kept running from its start on, or never is.
+            host.restart_policy = Some(kept_running());
+        }
+        let request = self.client.create_container(Some(options), body);
         let doing = format!("create container {}", spec.name);
         match self.call(patience, &doing, request).await {
             Ok(_) => self.connect_networks(patience, spec).await,
@@ -179,6 +188,19 @@ fn log_config(limit: &LogLimit) -> HostConfigLogConfig {
             ("max-file".to_owned(), limit.files.to_string()),
         ])),
     }
+}
+
+/// What keeps a container running that has shown that it can.
+pub(super) fn kept_running() -> RestartPolicy {
+    RestartPolicy {
+        name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+        maximum_retry_count: None,
+    }
+}
+
+/// Whether an image is missing, in Docker's words or Podman's.
+fn lacks_image(reason: &str) -> bool {
+    reason.contains("No such image") || reason.contains("image not known")
 }
 
 /// The request that makes a container. It is started without a restart policy,

@@ -5,8 +5,9 @@ use std::io;
 use bollard::errors::Error;
 
 use super::{
-    Endpoint,
-    transport::{ApiVersion, TooOld},
+    Endpoint, Source, SshProblem, TlsProblem,
+    dial::DialError,
+    transport::{ApiVersion, Lost, TooOld},
 };
 use crate::runtime::{Conflict, Role};
 
@@ -27,6 +28,32 @@ pub enum DockerError {
         /// Where was dialled.
         endpoint: Endpoint,
     },
+    /// TLS with the daemon fails.
+    #[error("no trusted connection to {endpoint}: {problem}")]
+    Tls {
+        /// Where was dialled.
+        endpoint: Endpoint,
+        /// Why.
+        problem: TlsProblem,
+    },
+    /// SSH to the daemon's machine fails.
+    #[error("no connection to {endpoint}: {problem}")]
+    Ssh {
+        /// Where was dialled.
+        endpoint: Endpoint,
+        /// Why.
+        problem: SshProblem,
+    },
+    /// The daemon went away while it was asked for something.
+    #[error("the connection to {endpoint} was lost while trying to {doing}: {reason}")]
+    Lost {
+        /// The daemon.
+        endpoint: Endpoint,
+        /// What was tried. Whether it has come about, nobody knows.
+        doing: String,
+        /// The words of whoever noticed.
+        reason: String,
+    },
     /// The daemon is too old.
     #[error("the daemon at {endpoint} has API version {found}, and {oldest} is needed")]
     TooOld {
@@ -43,6 +70,18 @@ pub enum DockerError {
         /// The image.
         image: String,
         /// The daemon's or the registry's words.
+        reason: String,
+    },
+    /// The registry does not give the image to whoever asks.
+    #[error("{registry} refuses image {image}: {reason}")]
+    PullRefused {
+        /// The image.
+        image: String,
+        /// The registry.
+        registry: String,
+        /// Where the credentials came from that it was shown.
+        credentials: Box<Source>,
+        /// The registry's words.
         reason: String,
     },
     /// A port of the host is in use.
@@ -149,6 +188,8 @@ pub(super) fn classify(endpoint: &Endpoint, doing: &str, error: Error) -> Docker
         },
         Error::IOError { err } => of_connection(endpoint, doing, &err),
         Error::DockerStreamError { error } => of_reply(endpoint, doing, 500, error),
+        // The body of a reply broke off.
+        Error::HyperResponseError { err } => lost(endpoint, doing, err.to_string()),
         other => DockerError::Failed {
             doing,
             reason: other.to_string(),
@@ -161,6 +202,12 @@ fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) ->
     // for many years (moby: `daemon/`, libnetwork: `portallocator`).
     if message.contains("no space left on device") {
         return DockerError::NoSpace;
+    }
+    if message.contains("HTTP request to an HTTPS server") {
+        return DockerError::Tls {
+            endpoint: endpoint.clone(),
+            problem: TlsProblem::NeedsTls,
+        };
     }
     if let Some(port) = taken_port(&message) {
         return DockerError::PortTaken { port, holder: None };
@@ -214,22 +261,37 @@ fn of_connection(endpoint: &Endpoint, doing: String, error: &io::Error) -> Docke
             oldest: too_old.oldest,
         };
     }
+    if let Some(Lost(reason)) = error.get_ref().and_then(|it| it.downcast_ref()) {
+        return lost(endpoint, doing, reason.clone());
+    }
     let endpoint = endpoint.clone();
+    match DialError::of(error) {
+        Some(DialError::Tls(problem)) => return DockerError::Tls { endpoint, problem },
+        Some(DialError::Ssh(problem)) => return DockerError::Ssh { endpoint, problem },
+        None => {}
+    }
+    let unreachable = |reason: String| DockerError::Unreachable {
+        endpoint: endpoint.clone(),
+        reason,
+    };
     match error.kind() {
         io::ErrorKind::PermissionDenied => DockerError::NoPermission { endpoint },
-        io::ErrorKind::TimedOut => DockerError::TimedOut { endpoint, doing },
-        io::ErrorKind::NotFound
-        | io::ErrorKind::ConnectionRefused
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable => DockerError::Unreachable {
-            endpoint,
-            reason: error.to_string(),
-        },
-        _ => DockerError::Failed {
-            doing,
-            reason: format!("the connection to {endpoint} broke: {error}"),
-        },
+        io::ErrorKind::TimedOut => unreachable("no connection came about in time".to_owned()),
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe => {
+            unreachable("the connection was closed without an answer".to_owned())
+        }
+        _ => unreachable(error.to_string()),
+    }
+}
+
+fn lost(endpoint: &Endpoint, doing: String, reason: String) -> DockerError {
+    DockerError::Lost {
+        endpoint: endpoint.clone(),
+        doing,
+        reason,
     }
 }
 
@@ -277,5 +339,9 @@ mod tests {
             DockerError::TooOld { .. }
         ));
         assert!(matches!(reply(500, "boom"), DockerError::Failed { .. }));
+        assert!(matches!(
+            reply(400, "Client sent an HTTP request to an HTTPS server.\n"),
+            DockerError::Tls { .. }
+        ));
     }
 }

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use bollard::{
-    models::{
-        ContainerUpdateBody, NetworkCreateRequest, RestartPolicy, RestartPolicyNameEnum,
-        VolumeCreateRequest,
-    },
+    models::{ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
         ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
         StartContainerOptions, StopContainerOptions,
@@ -14,7 +11,9 @@ use bollard::{
 };
 use tokio::time::Instant;
 
-use super::{Credentials, Docker, DockerError, Patience, exec::missing_program, found};
+use super::{
+    Credentials, Docker, DockerError, Patience, create::kept_running, exec::missing_program, found,
+};
 use crate::runtime::{Conflict, ContainerSpec, Desired, Existing, File, Kind, Role, Step};
 
 /// Pause between two questions whether a program answers, in seconds.
@@ -80,11 +79,12 @@ impl Docker {
                 None => Ok(()),
             },
             Step::KeepRunning(role) => {
+                if !self.engine.changes_containers() {
+                    // It was made so.
+                    return Ok(());
+                }
                 let update = ContainerUpdateBody {
-                    restart_policy: Some(RestartPolicy {
-                        name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
-                        maximum_retry_count: None,
-                    }),
+                    restart_policy: Some(kept_running()),
                     ..Default::default()
                 };
                 self.update(patience, &names.container(*role), update).await
@@ -286,6 +286,12 @@ impl Docker {
         name: &str,
         update: ContainerUpdateBody,
     ) -> Result<(), DockerError> {
+        if !self.engine.changes_containers() {
+            return Err(DockerError::Failed {
+                doing: format!("change {name} while it runs"),
+                reason: "Podman before release 5.1 cannot. Stop the deployment once and start it again with `running`: its containers are made anew then".to_owned(),
+            });
+        }
         let request = self.client.update_container(name, update);
         self.call(patience, &format!("update {name}"), request)
             .await

@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
 
-use super::{Docker, DockerError, Patience, found, observe::read_env};
+use super::{
+    Docker, DockerError, Patience, found,
+    observe::read_env,
+    registry::{is_refusal, name_of},
+};
 
 impl Docker {
     /// The environment an image gives its containers; `None` when the image
@@ -42,7 +46,12 @@ impl Docker {
         let options = CreateImageOptionsBuilder::new()
             .from_image(&with_tag(image))
             .build();
-        let mut progress = self.client.create_image(Some(options), None, None);
+        let auth = self
+            .within(patience, &doing, self.registries.for_image(image))
+            .await?;
+        let mut progress = self
+            .client
+            .create_image(Some(options), None, auth.credentials);
         let watch = async {
             let mut last = String::new();
             while let Some(part) = progress.next().await {
@@ -58,6 +67,16 @@ impl Docker {
         self.call(patience, &doing, watch)
             .await
             .map_err(|error| match error {
+                DockerError::Absent { reason, .. } | DockerError::Failed { reason, .. }
+                    if is_refusal(&reason) =>
+                {
+                    DockerError::PullRefused {
+                        image: image.to_owned(),
+                        registry: name_of(image),
+                        credentials: Box::new(auth.source),
+                        reason,
+                    }
+                }
                 DockerError::Absent { reason, .. } | DockerError::Failed { reason, .. } => {
                     DockerError::NoImage {
                         image: image.to_owned(),

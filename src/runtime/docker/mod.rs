@@ -5,28 +5,40 @@
 //! run finds what is there and goes on.
 
 mod archive;
+mod config_file;
 mod create;
+mod dial;
+mod engine;
 mod error;
 mod exec;
 mod execute;
 mod files;
+mod host;
 mod image;
 mod observe;
+mod registry;
 mod transport;
 mod tunnel;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    config_file::ConfigFileError,
+    dial::SshProblem,
     error::DockerError,
     exec::ExecTransport,
     execute::Job,
     files::{InContainer, Owner, Put},
+    host::{
+        Connection, ContextError, Endpoint, EndpointError, HostConfig, HostError, Origin,
+        SshAddress, SshConfig, SshConfigError, Surroundings, TlsConfig, TlsConfigError, TlsProblem,
+    },
     observe::Credentials,
-    transport::{ApiVersion, Endpoint, EndpointError},
+    registry::{HelperProblem, Registries, RegistryAuth, Source},
+    transport::ApiVersion,
     tunnel::TunnelError,
 };
 
@@ -35,6 +47,8 @@ pub use self::{
 pub struct Docker {
     endpoint: Endpoint,
     client: bollard::Docker,
+    engine: Arc<engine::Engine>,
+    registries: Arc<Registries>,
 }
 
 /// How long an operation goes on, and what can end it before.
@@ -62,11 +76,19 @@ impl Patience {
 }
 
 impl Docker {
-    /// The daemon at `endpoint`.
-    pub fn new(endpoint: Endpoint) -> Result<Self, DockerError> {
-        let client = transport::client(&endpoint)
+    /// The daemon that is reached in this way, which pulls images with these
+    /// credentials.
+    pub fn new(connection: Connection, registries: Arc<Registries>) -> Result<Self, DockerError> {
+        let endpoint = connection.endpoint().clone();
+        let engine = Arc::default();
+        let client = transport::client(connection, Arc::clone(&engine))
             .map_err(|error| error::classify(&endpoint, "make a client", error))?;
-        Ok(Self { endpoint, client })
+        Ok(Self {
+            endpoint,
+            client,
+            engine,
+            registries,
+        })
     }
 
     /// Where the daemon listens.

@@ -252,6 +252,19 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
                 RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY
             )
         });
+    let networks: BTreeSet<_> = container
+        .network_settings
+        .and_then(|settings| settings.networks)
+        .unwrap_or_default()
+        .into_keys()
+        .collect();
+    let mut network_mode = host.network_mode.unwrap_or_default();
+    // Podman says of every network of its own which kind it is, not which one.
+    if let ("bridge", 1, Some(only)) = (network_mode.as_str(), networks.len(), networks.first())
+        && only != "bridge"
+    {
+        network_mode.clone_from(only);
+    }
     ObservedContainer {
         id: container.id.unwrap_or_default(),
         image: config.image.unwrap_or_default(),
@@ -265,14 +278,9 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
             .into_iter()
             .filter_map(|mount| Some((mount.destination?, mount.name?)))
             .collect(),
-        network_mode: host.network_mode.unwrap_or_default(),
+        network_mode,
         started: started_at(started),
-        networks: container
-            .network_settings
-            .and_then(|settings| settings.networks)
-            .unwrap_or_default()
-            .into_keys()
-            .collect::<BTreeSet<_>>(),
+        networks,
         ports: read_ports(host.port_bindings.unwrap_or_default()),
         limits: Limits {
             memory: limit(host.memory),

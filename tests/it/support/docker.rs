@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 
 /// Where Docker listens on a test machine.
-const SOCKET: &str = "/var/run/docker.sock";
+pub const SOCKET: &str = "/var/run/docker.sock";
 
 /// The images that deployments of tests run.
 #[derive(Debug)]
@@ -210,6 +210,7 @@ type Judge = dyn Fn(usize, &Call) -> Fate + Send + Sync;
 pub struct Proxy {
     socket: PathBuf,
     calls: Arc<Mutex<Vec<Call>>>,
+    connections: Arc<AtomicUsize>,
     judge: Arc<Mutex<Arc<Judge>>>,
     _directory: TempDir,
     _runtime: tokio::runtime::Runtime,
@@ -232,10 +233,17 @@ impl Proxy {
             let _guard = runtime.enter();
             UnixListener::bind(&socket).expect("a socket")
         };
-        runtime.spawn(accept(listener, Arc::clone(&calls), Arc::clone(&judge)));
+        let connections = Arc::default();
+        runtime.spawn(accept(
+            listener,
+            Arc::clone(&calls),
+            Arc::clone(&connections),
+            Arc::clone(&judge),
+        ));
         Self {
             socket,
             calls,
+            connections,
             judge,
             _directory: directory,
             _runtime: runtime,
@@ -245,6 +253,16 @@ impl Proxy {
     /// Its address, for `DOCKER_HOST`.
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket.display())
+    }
+
+    /// Where its socket is.
+    pub fn socket(&self) -> String {
+        self.socket.display().to_string()
+    }
+
+    /// How many connections were made since the last time this was asked.
+    pub fn take_connections(&self) -> usize {
+        self.connections.swap(0, Ordering::Relaxed)
     }
 
     /// The calls since the last time this was asked.
@@ -262,9 +280,11 @@ impl Proxy {
 async fn accept(
     listener: UnixListener,
     calls: Arc<Mutex<Vec<Call>>>,
+    connections: Arc<AtomicUsize>,
     judge: Arc<Mutex<Arc<Judge>>>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::Relaxed);
         let (calls, judge) = (Arc::clone(&calls), Arc::clone(&judge));
         let service = service_fn(move |request| {
             let (calls, judge) = (Arc::clone(&calls), Arc::clone(&judge));

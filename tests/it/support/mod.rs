@@ -7,12 +7,16 @@
 pub mod apps;
 pub mod backend;
 pub mod binaries;
+pub mod certificates;
 pub mod compose;
+pub mod daemon;
 pub mod docker;
+pub mod gate;
 pub mod golden;
 pub mod http;
 pub mod node;
 pub mod plugin;
+pub mod podman;
 #[allow(
     dead_code,
     clippy::unwrap_used,
@@ -20,6 +24,8 @@ pub mod plugin;
 )]
 #[path = "../../standin/tests/support/postgres.rs"]
 pub mod postgres;
+pub mod registry;
+pub mod sshd;
 pub mod terraform;
 pub mod tools;
 
