@@ -15,6 +15,7 @@ use terraform_provider_convex::{
     project::verify::{Style, verify_directory},
     provider::{Convex, Environment},
     resources::deployment::{default_backend_image, default_dashboard_image},
+    runtime::{docker::Surroundings, sweep},
 };
 
 const HELP: &str = "\
@@ -36,6 +37,11 @@ Usage:
                                            check the app in DIR and its deployment,
                                            and say what to do; ends with code 1 if
                                            a check failed
+    terraform-provider-convex sweep [--remove [NAME...] [--data]]
+                                           list what the Docker host has of all
+                                           deployments; with --remove, remove what
+                                           is left over, or all of those named but
+                                           their data, or with --data that, too
     terraform-provider-convex external [OPERATION]
                                            answer a query of data \"external\": a JSON
                                            object of strings on standard input; see
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
             ),
         ),
         ["verify", ref rest @ ..] => verify(rest),
+        ["sweep", ref rest @ ..] => sweep_host(rest),
         ["external"] => external(None),
         ["external", operation] if !operation.starts_with('-') => external(Some(operation)),
         ["--debug"] => {
@@ -93,6 +100,39 @@ fn external(operation: Option<&str>) -> ExitCode {
         Err(failure) => {
             let name = "terraform-provider-convex external";
             say(&mut io::stderr(), &format!("{name}: {failure}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tidies up a Docker host.
+fn sweep_host(arguments: &[&str]) -> ExitCode {
+    let (flags, names): (Vec<&str>, Vec<&str>) =
+        arguments.iter().partition(|it| it.starts_with('-'));
+    let request = sweep::Request {
+        removes: flags.contains(&"--remove"),
+        with_data: flags.contains(&"--data"),
+        deployments: names.into_iter().map(str::to_owned).collect(),
+    };
+    let known = flags.iter().all(|it| ["--remove", "--data"].contains(it));
+    let names_without_removal = !request.removes && !request.deployments.is_empty();
+    let data_of_all = request.with_data && request.deployments.is_empty();
+    if !known || names_without_removal || data_of_all {
+        return refuse(arguments);
+    }
+    let around = Surroundings::read(|name| env::var_os(name));
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(sweep::sweep(&request, &around)));
+    match outcome {
+        Ok(Ok(text)) => say(&mut io::stdout(), &text),
+        Ok(Err(error)) => {
+            say(&mut io::stderr(), &format!("{error}\n"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            say(&mut io::stderr(), &format!("{error}\n"));
             ExitCode::FAILURE
         }
     }

@@ -7,8 +7,10 @@
 mod deployment_id;
 mod desired;
 pub mod docker;
+pub mod inventory;
 mod observed;
 mod steps;
+pub mod sweep;
 
 pub use self::{
     deployment_id::{DeploymentId, DeploymentIdError, HostRef, HostRefError},

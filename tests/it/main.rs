@@ -14,3 +14,4 @@ mod render;
 mod resources;
 mod runtime;
 mod schema;
+mod sweep;

@@ -15,6 +15,7 @@ mod execute;
 mod files;
 mod host;
 mod image;
+mod inventory;
 mod observe;
 mod registry;
 mod transport;

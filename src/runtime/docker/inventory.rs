@@ -1,0 +1,70 @@
+//! Finding all objects that belong to deployments, and removing some of them.
+
+use std::collections::HashMap;
+
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+};
+
+use super::{Docker, DockerError, Patience};
+use crate::runtime::{
+    Kind,
+    inventory::{Inventory, Labelled},
+    labels,
+};
+
+impl Docker {
+    /// Everything with a label of ours.
+    pub async fn inventory(&self, patience: &Patience) -> Result<Inventory, DockerError> {
+        let filters = HashMap::from([("label", vec![labels::DEPLOYMENT])]);
+        let mut found = Vec::new();
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let containers = self.client.list_containers(Some(options));
+        for it in self.call(patience, "list containers", containers).await? {
+            let name = it.names.unwrap_or_default().into_iter().next();
+            let is_running = it.state.is_some_and(|state| state.to_string() == "running");
+            let labels = it.labels.unwrap_or_default();
+            found.extend(labelled(Kind::Container, name, &labels, is_running));
+        }
+        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
+        let volumes = self.client.list_volumes(Some(options));
+        let volumes = self.call(patience, "list volumes", volumes).await?;
+        for it in volumes.volumes.unwrap_or_default() {
+            found.extend(labelled(Kind::Volume, Some(it.name), &it.labels, false));
+        }
+        let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+        let networks = self.client.list_networks(Some(options));
+        for it in self.call(patience, "list networks", networks).await? {
+            let labels = it.labels.unwrap_or_default();
+            found.extend(labelled(Kind::Network, it.name, &labels, false));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Removes an object. It having gone already is success.
+    pub async fn remove(&self, patience: &Patience, object: &Labelled) -> Result<(), DockerError> {
+        match object.kind {
+            Kind::Container => self.remove_container(patience, &object.name).await,
+            Kind::Network => self.remove_network(patience, &object.name).await,
+            Kind::Volume => self.remove_volume(patience, &object.name).await,
+        }
+    }
+}
+
+fn labelled(
+    kind: Kind,
+    name: Option<String>,
+    all: &HashMap<String, String>,
+    is_running: bool,
+) -> Option<Labelled> {
+    Some(Labelled {
+        kind,
+        name: name?.trim_start_matches('/').to_owned(),
+        deployment: all.get(labels::DEPLOYMENT)?.clone(),
+        role: all.get(labels::ROLE).cloned().unwrap_or_default(),
+        is_running,
+    })
+}
