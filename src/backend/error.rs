@@ -32,6 +32,10 @@ pub enum TransportError {
         /// The limit.
         limit: usize,
     },
+    /// What carries requests to the backend is itself not there, such as the
+    /// daemon that runs it. Whether the request was handled is unknown.
+    #[error("{0}")]
+    Carrier(String),
     /// The way to the backend itself failed.
     #[error("{0}")]
     Failed(String),

@@ -38,6 +38,13 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             credentials,
             reason,
         } => host::refused_pull(&image, &registry, &credentials, &reason),
+        DockerError::NoAddresses => Diagnostic::error(
+            "Docker has no addresses left for networks",
+            format!(
+                "The Docker host has no addresses left for the network of {object}: its default ranges suffice for about 30 networks. Remove networks that nobody uses with `docker network prune`, give the daemon more ranges (`default-address-pools` in its daemon.json), or share the network of a container with network.container, and apply again."
+            ),
+        )
+        .at("network"),
         DockerError::TooOld {
             endpoint,
             found,
@@ -176,6 +183,18 @@ fn explain(
             "Remove the path from the URL",
             program.attribute("env"),
         )
+    } else if has("lease") && (has("lost") || code == 0) {
+        (
+            "another backend has taken its database over",
+            "A database belongs to one backend at a time: end the other one, or give this deployment a database of its own",
+            Path::of("database"),
+        )
+    } else if has("no space left on device") {
+        (
+            "the disk is full",
+            "Free some space on the Docker host, for example with `docker system df` and `docker image prune`",
+            program,
+        )
     } else if has("not a boolean") {
         (
             "a variable that must be true or false is neither",
@@ -216,13 +235,17 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
             "Cancelled",
             "Terraform was interrupted. A change that was on its way is made whole or not at all; the next apply finds out which.".to_owned(),
         ),
+        BackendError::Transport(TransportError::Carrier(reason)) => (
+            "The backend cannot be reached through Docker",
+            format!("{reason}. Check that the Docker daemon runs, or set the provider's docker.host (or DOCKER_HOST) to where it listens, and apply again."),
+        ),
         BackendError::Transport(error) => (
             "The backend cannot be reached",
             format!("{error}. Check that {object} runs and that its address is right, and apply again."),
         ),
         BackendError::KeyRefused => (
             "The backend does not accept the admin key",
-            format!("The key is for another instance, or was made with another instance secret than {object} runs with. Use the key of this very deployment."),
+            format!("The key is for another instance, or was made with another instance secret than {object} runs with. Use the key of this very deployment. If the secret in its volume was changed by hand, set rotate_trigger of the convex_deployment to another text, and apply that resource first (`terraform apply -target=…`): it gets a new secret, and the state knows it."),
         ),
         BackendError::NotAllowed => (
             "The admin key may not do this",
@@ -253,4 +276,77 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
         summary,
         format!("While trying to {doing} of {object}: {detail}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{docker_error, explain};
+    use crate::runtime::{
+        Role,
+        docker::{DockerError, Endpoint},
+    };
+
+    fn cause(code: i64, out_of_memory: bool, log: &str) -> (&'static str, String) {
+        let (cause, _, attribute) = explain(Role::Backend, code, out_of_memory, log);
+        (cause, attribute.to_string())
+    }
+
+    #[test]
+    fn an_end_has_a_cause_and_an_attribute() {
+        let memory = "it needed more memory than it may use";
+        assert_eq!(cause(1, true, ""), (memory, "backend.memory_mb".into()));
+        assert_eq!(cause(137, false, ""), (memory, "backend.memory_mb".into()));
+        for (code, log) in [(0, "Attempting to acquire lease"), (1, "LeaseLost: lost")] {
+            let (cause, attribute) = cause(code, false, log);
+            assert_eq!(cause, "another backend has taken its database over");
+            assert_eq!(attribute, "database");
+        }
+        assert_eq!(
+            cause(1, false, "No space left on device").0,
+            "the disk is full"
+        );
+        assert_eq!(cause(3, false, "boom").0, "its log says why");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_way_to_docker_names_the_daemon_and_the_way_out() {
+        let endpoint = Endpoint::local();
+        let reason = io::Error::from(io::ErrorKind::UnexpectedEof).to_string();
+        for (error, remedy) in [
+            (
+                DockerError::NoPermission {
+                    endpoint: endpoint.clone(),
+                },
+                "Add the user to the group",
+            ),
+            (
+                DockerError::Unreachable {
+                    endpoint: endpoint.clone(),
+                    reason: reason.clone(),
+                },
+                "Start the Docker daemon",
+            ),
+            (
+                DockerError::Lost {
+                    endpoint: endpoint.clone(),
+                    doing: "x".into(),
+                    reason,
+                },
+                "See that the daemon runs",
+            ),
+            (
+                DockerError::TimedOut {
+                    endpoint,
+                    doing: "x".into(),
+                },
+                "raise `timeouts`",
+            ),
+        ] {
+            let said = format!("{:?}", docker_error("deployment \"a\"", error));
+            assert!(said.contains("/var/run/docker.sock"), "{said}");
+            assert!(said.contains(remedy), "{said}");
+        }
+    }
 }

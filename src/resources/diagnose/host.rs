@@ -135,7 +135,7 @@ pub(super) fn lost(object: &str, endpoint: &Endpoint, doing: &str, reason: &str)
     Diagnostic::error(
         "The connection to Docker was lost",
         format!(
-            "The daemon at {endpoint} went away while {object} was handled (at: {doing}; {reason}). Whether that was still done cannot be told from here. What is known to exist is kept in the state, and the next apply finds out the rest and goes on from there. See that the daemon runs and stays reachable, and apply again."
+            "The daemon at {endpoint} went away while {object} was handled (at: {doing}; {reason}). Whether that was still done cannot be told from here. What is known to exist is kept in the state, and the next apply finds out the rest and goes on from there. See that the daemon runs and stays reachable, or set the provider's docker.host (or DOCKER_HOST) to where it listens now, and apply again."
         ),
     )
 }

@@ -84,6 +84,9 @@ pub enum DockerError {
         /// The registry's words.
         reason: String,
     },
+    /// The daemon has no range of addresses left for another network.
+    #[error("the daemon has no addresses left for another network")]
+    NoAddresses,
     /// A port of the host is in use.
     #[error("port {port} of the host is in use{}", holder.as_ref().map(|it| format!(" by {it}")).unwrap_or_default())]
     PortTaken {
@@ -200,7 +203,10 @@ pub(super) fn classify(endpoint: &Endpoint, doing: &str, error: Error) -> Docker
 fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) -> DockerError {
     // The daemon has no codes for these, only words, which have been the same
     // for many years (moby: `daemon/`, libnetwork: `portallocator`).
-    if message.contains("no space left on device") {
+    if ["no space left on device", "disk quota exceeded"]
+        .iter()
+        .any(|text| message.contains(text))
+    {
         return DockerError::NoSpace;
     }
     if message.contains("HTTP request to an HTTPS server") {
@@ -208,6 +214,9 @@ fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) ->
             endpoint: endpoint.clone(),
             problem: TlsProblem::NeedsTls,
         };
+    }
+    if message.contains("fully subnetted") || message.contains("non-overlapping") {
+        return DockerError::NoAddresses;
     }
     if let Some(port) = taken_port(&message) {
         return DockerError::PortTaken { port, holder: None };
@@ -297,6 +306,7 @@ fn lost(endpoint: &Endpoint, doing: String, reason: String) -> DockerError {
 
 #[cfg(test)]
 mod tests {
+
     use bollard::errors::Error;
 
     use super::{DockerError, classify};
@@ -330,6 +340,12 @@ mod tests {
             reply(500, "write /x: no space left on device"),
             DockerError::NoSpace
         ));
+        for message in [
+            "all predefined address pools have been fully subnetted",
+            "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network",
+        ] {
+            assert!(matches!(reply(500, message), DockerError::NoAddresses));
+        }
         assert!(reply(404, "No such container: x").is_absent());
         assert!(matches!(
             reply(

@@ -156,6 +156,9 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
                 DockerError::TimedOut { .. } => TransportError::TimedOut {
                     seconds: curl::TIMEOUT_S,
                 },
+                lost @ (DockerError::Unreachable { .. }
+                | DockerError::NoPermission { .. }
+                | DockerError::Lost { .. }) => TransportError::Carrier(lost.to_string()),
                 other => TransportError::Failed(other.to_string()),
             })?;
         if let Some(reason) = missing_program(&output) {

@@ -225,6 +225,8 @@ impl Docker {
                 Err(DockerError::TimedOut { .. }) => {
                     // A little more patience, to find out why.
                     let patience = Patience::new(Duration::from_secs(10), patience.cancel.clone());
+                    // A daemon that says nothing is not the program's fault.
+                    self.inspect(&patience, &spec.name).await?;
                     let log = self.log_tail(&patience, &spec.name).await;
                     return Err(not_ready(spec, started, log));
                 }
