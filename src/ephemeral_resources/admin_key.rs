@@ -85,10 +85,18 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
     async fn open(&self, cx: &mut Cx<Session>, config: Model) -> Result<Known<Model>, Diagnostics> {
         let (name, secret) = match &config.deployment {
             Some(deployment) => match find_instance(cx, deployment).await? {
-                Known::Known((name, Some(secret))) => (name, secret),
-                Known::Known((name, None)) => {
+                Known::Known((Some(name), Some(secret))) => (name, secret),
+                Known::Known((name, _)) => {
+                    if name.is_none() {
+                        cx.warn(Diagnostic::warning(
+                            "No key of a deployment that is stopped",
+                            format!(
+                                "The secret of deployment {deployment:?} can only be read from its volume while its backend runs, so admin_key is null. Start it, or give instance_name and instance_secret."
+                            ),
+                        ).at("deployment"));
+                    }
                     return Ok(Known::Known(Model {
-                        instance_name: Some(name.to_string()),
+                        instance_name: name.map(|name| name.to_string()),
                         ..config
                     }));
                 }

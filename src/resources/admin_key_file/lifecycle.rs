@@ -41,7 +41,8 @@ async fn place(
 /// The content of the file; `None` while the deployment does not tell its
 /// secret.
 async fn content(cx: &Cx<Session>, model: &Model) -> Result<Option<Vec<u8>>, Diagnostic> {
-    let Known::Known((name, Some(secret))) = find_instance(cx, &model.deployment).await? else {
+    let Known::Known((Some(name), Some(secret))) = find_instance(cx, &model.deployment).await?
+    else {
         return Ok(None);
     };
     let access = match model.read_only {

@@ -113,12 +113,14 @@ pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnosti
 }
 
 /// The name and the secret of a deployment's instance. Unknown while this run
-/// has only planned to make or to change them. The secret is absent where it is
-/// kept in the volume alone and nothing runs that could be asked.
+/// has only planned to make or to change them. Each is absent where it is not
+/// known to this run and nothing runs that could be asked: an apply knows only
+/// the deployments that it changes itself, and one that is stopped is no
+/// reason for it to fail.
 pub async fn find_instance(
     cx: &Cx<Session>,
     deployment: &str,
-) -> Result<Known<(InstanceName, Option<InstanceSecret>)>, Diagnostic> {
+) -> Result<Known<(Option<InstanceName>, Option<InstanceSecret>)>, Diagnostic> {
     let known = cx.session.deployment(deployment);
     if known.awaits_keys() {
         return Ok(Known::Unknown);
@@ -126,18 +128,11 @@ pub async fn find_instance(
     if let Some(live) = known.live
         && (live.secret.is_some() || !live.running)
     {
-        return Ok(Known::Known((live.instance_name, live.secret)));
+        return Ok(Known::Known((Some(live.instance_name), live.secret)));
     }
     match look(cx, deployment).await? {
-        Found::Running(live) => Ok(Known::Known((live.instance_name, live.secret))),
-        Found::Stopped(_) => Err(Diagnostic::error(
-            "The deployment is stopped",
-            format!(
-                "The secret of {} can only be read from its volume while its backend runs. Start it, or give instance_name and instance_secret.",
-                object(deployment)
-            ),
-        )
-        .at("deployment")),
+        Found::Running(live) => Ok(Known::Known((Some(live.instance_name), live.secret))),
+        Found::Stopped(_) => Ok(Known::Known((None, None))),
         Found::Gone => Err(no_such(deployment)),
     }
 }
