@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// The processes of the provider that a project's Terraform has started.
-fn provider_processes(mark: &str) -> Vec<String> {
+pub(super) fn provider_processes(mark: &str) -> Vec<String> {
     let is_ours = |pid: &str| {
         let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
         let contains = |bytes: Vec<u8>, part: &str| {

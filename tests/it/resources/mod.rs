@@ -17,6 +17,7 @@ mod project_in_container;
 mod refusals;
 mod secrecy;
 mod sign_in;
+mod survival;
 mod verification;
 
 use crate::support::{

@@ -38,7 +38,10 @@ fn all_resources_of_a_run_share_the_connection_to_a_host() {
     let authority = Authority::new();
     let proxy = Proxy::start();
     let server = authority.server(&["localhost"], Time::Now);
-    let gate = Gate::with_tls(&proxy.socket(), authority.gate(&server));
+    let gate = Gate::with_tls(
+        &proxy.socket().display().to_string(),
+        authority.gate(&server),
+    );
     let client = authority.client(Time::Now);
     let name = Name::new();
     let project = Project::new(
@@ -78,7 +81,10 @@ fn nobody_is_dialled_or_asked_before_a_resource_needs_it() {
     let authority = Authority::new();
     let proxy = Proxy::start();
     let server = authority.server(&["localhost"], Time::Now);
-    let gate = Gate::with_tls(&proxy.socket(), authority.gate(&server));
+    let gate = Gate::with_tls(
+        &proxy.socket().display().to_string(),
+        authority.gate(&server),
+    );
     let client = authority.client(Time::Now);
     let sshd = Sshd::start();
     let name = Name::new();

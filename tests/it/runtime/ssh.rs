@@ -25,7 +25,7 @@ fn a_host_behind_ssh_runs_a_deployment() {
     let proxy = Proxy::start();
     let name = Name::new();
     // The path behind the host is the daemon's socket over there.
-    let host = format!("{}{}", sshd.address(), proxy.socket());
+    let host = format!("{}{}", sshd.address(), proxy.socket().display());
     let project = project(&at(&host, &sshd.key(), &sshd.known_hosts()), &name, "");
     project.apply().ok();
     project.assert_no_changes();

@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod compose;
 pub mod daemon;
 pub mod docker;
+pub mod driver;
 pub mod gate;
 pub mod golden;
 pub mod http;
@@ -24,6 +25,7 @@ pub mod podman;
 )]
 #[path = "../../standin/tests/support/postgres.rs"]
 pub mod postgres;
+pub mod proxy;
 pub mod registry;
 pub mod sshd;
 pub mod terraform;
