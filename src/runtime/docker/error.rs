@@ -231,15 +231,16 @@ fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) ->
             oldest: ApiVersion::OLDEST,
         };
     }
-    match status {
-        404 | 409 => DockerError::Absent {
+    // That a container ended between two calls is told with status 500.
+    if matches!(status, 404 | 409) || message.contains("is not running") {
+        return DockerError::Absent {
             doing,
             reason: message,
-        },
-        _ => DockerError::Failed {
-            doing,
-            reason: message,
-        },
+        };
+    }
+    DockerError::Failed {
+        doing,
+        reason: message,
     }
 }
 
@@ -347,6 +348,7 @@ mod tests {
             assert!(matches!(reply(500, message), DockerError::NoAddresses));
         }
         assert!(reply(404, "No such container: x").is_absent());
+        assert!(reply(500, "Container 84 is not running: Exited (7) 1 second ago").is_absent());
         assert!(matches!(
             reply(
                 400,
