@@ -53,6 +53,25 @@ pub fn config(request: &Request, key: Option<&AdminKey>, port: u16) -> Secret {
     config.into()
 }
 
+/// The configuration that downloads the file of a snapshot export. Where it
+/// goes is among the program's arguments.
+#[must_use]
+pub fn download(id: &str, key: &AdminKey, port: u16, limit: std::time::Duration) -> Secret {
+    let mut config = format!(
+        "silent\nshow-error\nfail\nnoproxy = \"*\"\nmax-time = {}\n",
+        limit.as_secs().max(1)
+    );
+    let url = format!("http://127.0.0.1:{port}/api/export/zip/{id}");
+    let header = format!("Authorization: Convex {}", key.expose());
+    for (name, value) in [("url", url), ("header", header)] {
+        config.push_str(name);
+        config.push_str(" = ");
+        quote(&value, &mut config);
+        config.push('\n');
+    }
+    config.into()
+}
+
 /// curl's own quoting in its configuration (`tool_parsecfg.c`).
 fn quote(value: &str, into: &mut String) {
     into.push('"');

@@ -109,7 +109,8 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
         DockerError::NotReady { role, seconds, log } => Diagnostic::error(
             format!("The {role} does not answer"),
             format!(
-                "The {role} of {object} runs, but did not answer within {seconds} s. {}\n\nIf it was only slow, apply again or raise `timeouts`; its data is kept.",
+                "The {role} of {object} runs, but did not answer within {seconds} s. {}{}\n\nIf it was only slow, apply again or raise `timeouts`; its data is kept.",
+                progress(&log),
                 end_of_log(&log)
             ),
         )
@@ -210,6 +211,17 @@ fn explain(
     } else {
         ("its log says why", "Remove the cause", program)
     }
+}
+
+/// How far a migration of the data has come, should one be under way.
+fn progress(log: &str) -> String {
+    let last = log.lines().rev().find_map(|line| {
+        let (_, step) = line.split_once("Executing Migration ")?;
+        step.split(['.', ' ']).next()
+    });
+    last.map_or_else(String::new, |step| {
+        format!("It was migrating its data, at step {step}: let it finish, with a longer limit in `timeouts`. ")
+    })
 }
 
 fn end_of_log(log: &str) -> String {

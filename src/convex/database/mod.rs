@@ -38,6 +38,36 @@ pub enum DatabaseKind {
     Mysql,
 }
 
+impl DatabaseKind {
+    /// As a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    /// From the word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::Sqlite, Self::Postgres, Self::Mysql];
+        all.into_iter().find(|it| it.as_str() == word)
+    }
+
+    /// The kind of server that a URL is for, by its scheme alone.
+    #[must_use]
+    pub fn of_url(url: &str) -> Option<Self> {
+        let (scheme, _) = url.split_once("://")?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "mysql" => Some(Self::Mysql),
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            _ => None,
+        }
+    }
+}
+
 /// Settings as a user gives them. `Debug` shows nothing of them.
 #[derive(Clone, Default)]
 pub struct DatabaseSettings<'a> {

@@ -12,7 +12,7 @@ use std::fmt;
 
 pub use extra::ExtraEnv;
 pub use problem::{ExtraEnvError, ExtraEnvWarning};
-pub use s3::{S3Error, S3Settings, S3Storage};
+pub use s3::{S3Error, S3Settings, S3Storage, StorageKind};
 
 use super::database::Database;
 use super::instance::InstanceName;

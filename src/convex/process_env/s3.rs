@@ -5,12 +5,51 @@
 //! Sources: upstream `self-hosted/docker-build/run_backend.sh`, `crates/aws_utils/src/lib.rs` and
 //! `crates/model/src/database_globals/mod.rs`.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use url::Url;
 
 use super::super::secret::Secret;
 use super::problem::S3;
+
+/// The kinds of storage a backend can keep files in. Its database remembers which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageKind {
+    /// A directory of the volume.
+    Local,
+    /// Buckets.
+    S3,
+}
+
+impl StorageKind {
+    /// The kind that variables of the process choose, as the start script reads them.
+    #[must_use]
+    pub fn among(env: &BTreeMap<String, String>) -> Self {
+        let is_set = |name: &str| env.get(name).is_some_and(|value| !value.is_empty());
+        if S3.into_iter().all(is_set) {
+            Self::S3
+        } else {
+            Self::Local
+        }
+    }
+
+    /// As a word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::S3 => "s3",
+        }
+    }
+
+    /// From the word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Local, Self::S3]
+            .into_iter()
+            .find(|it| it.as_str() == word)
+    }
+}
 
 /// Settings as a user gives them.
 #[derive(Clone, Debug, Default)]
@@ -152,6 +191,12 @@ impl S3Storage {
             path_style: settings.path_style,
             key,
         }))
+    }
+
+    /// The secret of the key, where there is one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        self.key.as_ref().map(|(_, secret)| secret)
     }
 
     /// The variables for the backend.

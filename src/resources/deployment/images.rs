@@ -5,10 +5,10 @@
 const RELEASE: &str = "903b8b96c4bceb34c62e366cf36e8f4774955e6b";
 
 /// The backend's image without its tag.
-const BACKEND_IMAGE: &str = "ghcr.io/get-convex/convex-backend";
+pub const BACKEND_IMAGE: &str = "ghcr.io/get-convex/convex-backend";
 
 /// The dashboard's image without its tag.
-const DASHBOARD_IMAGE: &str = "ghcr.io/get-convex/convex-dashboard";
+pub const DASHBOARD_IMAGE: &str = "ghcr.io/get-convex/convex-dashboard";
 
 /// The image of the backend when none is given.
 #[must_use]

@@ -6,7 +6,9 @@
 //! the volume before the backend first starts, so the next run finds all.
 
 use super::{
+    guard,
     model::{Model, VolumeModel},
+    record::Record,
     secrets::Secrets,
     settings::Settings,
     whereabouts,
@@ -44,7 +46,8 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
         ));
     }
     let stored = work.stored_credentials(&observed).await?;
-    check_instance_name(&work, stored.name.as_deref())?;
+    guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
+    guard::check_release(cx, &work, &planned, &stored)?;
     let given = planned.instance_secret.as_ref();
     let secrets = Secrets::for_create(&work.settings, given, &stored).await?;
     // A container that runs with another secret than the one asked for.
@@ -63,22 +66,6 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     refill(&work, &secrets, &mut planned)?;
     finish(cx, &work, &mut planned, &secrets, adopted).await?;
     Ok(planned)
-}
-
-/// The data is bound to the name of its instance.
-fn check_instance_name(work: &Work, stored: Option<&str>) -> Result<(), Diagnostic> {
-    let wanted = work.settings.instance_name.as_str();
-    match stored {
-        Some(name) if name != wanted => Err(Diagnostic::error(
-            "The data belongs to another instance",
-            format!(
-                "The volume {} was made by instance {name:?}, and {wanted:?} is configured. Set instance_name to {name:?}, or choose another name for the deployment.",
-                work.settings.names().volume(),
-            ),
-        )
-        .at("instance_name")),
-        _ => Ok(()),
-    }
 }
 
 /// The state of a deployment whose create has not come to its end. Terraform
@@ -108,6 +95,7 @@ pub(super) async fn update(
     whereabouts::check(&cx.private, &work, &observed)?;
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
+    guard::before_update(cx, &mut work, &prior, &mut planned, &observed).await?;
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed).await?;
     let rotates = prior.rotate_trigger != planned.rotate_trigger;
     let replaced = match (&prior.instance_secret, &secrets.instance) {

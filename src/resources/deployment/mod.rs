@@ -1,8 +1,10 @@
 //! `convex_deployment`: a backend and a dashboard on Docker.
 
+mod bonds;
 mod confinement;
 mod database;
 mod find;
+mod guard;
 mod images;
 mod lifecycle;
 pub(crate) mod model;
@@ -11,9 +13,12 @@ mod plan;
 mod prepare;
 mod read;
 mod record;
+mod release;
 mod schema;
 mod secrets;
 pub(crate) mod settings;
+mod snapshot;
+mod storage;
 mod whereabouts;
 mod work;
 
@@ -40,6 +45,7 @@ impl Resource<Session> for DeploymentResource {
     fn validate(&self, config: Config<'_>) -> Diagnostics {
         let mut found = database::check(config);
         found.extend(network::check(config));
+        found.extend(storage::check(config));
         found
     }
 

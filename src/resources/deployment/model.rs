@@ -5,11 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bonds::Bonds,
     confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
+    release::UpgradeModel,
+    storage::StorageModel,
 };
 use crate::{
-    convex::{ApiOrigin, DashboardOrigin, Origins, Secret, SiteOrigin},
+    convex::{
+        ApiOrigin, DashboardOrigin, Origins, Secret, SiteOrigin, database::DatabaseKind,
+        process_env::StorageKind,
+    },
     plugin::Timeouts,
     resources::docker_host::DockerModel,
 };
@@ -30,6 +36,9 @@ pub struct Model {
     pub backend: Option<BackendModel>,
     pub dashboard: Option<DashboardModel>,
     pub database: Option<DatabaseModel>,
+    pub storage: Option<StorageModel>,
+    pub allow_data_loss: Option<bool>,
+    pub upgrade: Option<UpgradeModel>,
     pub network: Option<NetworkModel>,
     pub hardening: Option<HardeningModel>,
     pub log: Option<LogModel>,
@@ -38,10 +47,14 @@ pub struct Model {
     pub timeouts: Option<Timeouts>,
     pub admin_key: Option<Secret>,
     pub database_name: Option<String>,
+    pub database_kind: Option<String>,
+    pub storage_kind: Option<String>,
     pub urls: Option<UrlsModel>,
     pub container_ids: Option<PerContainer>,
     pub image_digests: Option<PerContainer>,
     pub version: Option<String>,
+    pub kept_images: Option<PerContainer>,
+    pub last_snapshot: Option<String>,
     pub ports: Option<PublishModel>,
     pub env_local: Option<Secret>,
     pub agent_env: Option<BTreeMap<String, Secret>>,
@@ -136,6 +149,36 @@ impl DashboardModel {
 }
 
 impl Model {
+    /// The images that its containers are made from: those that running ones
+    /// keep, else those asked for.
+    pub fn images(&self) -> PerContainer {
+        let kept = self.kept_images.clone().unwrap_or_default();
+        let backend = self.backend.as_ref().and_then(|it| it.image.clone());
+        let dashboard = self.dashboard.as_ref().and_then(|it| it.image.clone());
+        PerContainer {
+            backend: kept.backend.or(backend),
+            dashboard: kept.dashboard.or(dashboard),
+        }
+    }
+
+    /// What the state says that its data is bound to.
+    pub fn bonds(&self) -> Bonds {
+        Bonds {
+            instance: self.instance_name.clone(),
+            database: self
+                .database_kind
+                .as_deref()
+                .and_then(DatabaseKind::of_word),
+            storage: self.storage_kind.as_deref().and_then(StorageKind::of_word),
+        }
+    }
+
+    /// Puts in what its data is bound to.
+    pub fn set_bonds(&mut self, bonds: &Bonds) {
+        self.database_kind = bonds.database.map(|it| it.as_str().to_owned());
+        self.storage_kind = bonds.storage.map(|it| it.as_str().to_owned());
+    }
+
     /// Whether its secrets may be kept in the state.
     pub fn keeps_secrets(&self) -> bool {
         self.secrets_in_state != Some(false)

@@ -6,9 +6,11 @@
 use serde::de::IgnoredAny;
 
 use super::{
+    guard,
     images::{default_backend_image, default_dashboard_image},
     model::{Model, PerContainer, VolumeModel},
     network::{Container, Network},
+    release,
     settings::Settings,
     whereabouts::{self, is_another},
 };
@@ -27,7 +29,8 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     }
     defaults(plan);
     whereabouts::plan(cx, plan);
-    refuse_new_instance_name(plan);
+    release::plan_images(plan);
+    guard::keep_bonds(plan);
     warn_of_rotation(plan);
     check_secrecy(plan);
     warn_of_new_volume(plan);
@@ -55,32 +58,13 @@ fn defaults(plan: &mut Plan<'_>) {
     if missing(plan, "dashboard.image") {
         plan.set("dashboard.image", &default_dashboard_image());
     }
+    if plan.creates() {
+        plan.set("last_snapshot", &None::<String>);
+    }
     if missing(plan, "instance_name")
         && let Known::Known(name) = plan.planned::<String>("name")
     {
         plan.set("instance_name", &name);
-    }
-}
-
-/// The data is bound to the name of the instance, and so is every key.
-fn refuse_new_instance_name(plan: &mut Plan<'_>) {
-    if plan.creates() || is_another(plan) {
-        return;
-    }
-    let prior = plan.prior::<String>("instance_name");
-    let planned = plan.planned::<String>("instance_name").known();
-    if let (Some(prior), Some(planned)) = (prior, planned)
-        && prior != planned
-    {
-        plan.report(
-            Diagnostic::error(
-                "The instance name cannot be changed",
-                format!(
-                    "The deployment's data was made as instance {prior:?}, and {planned:?} is configured. Set instance_name back to {prior:?}. For another instance, make another deployment, and bring the data over with `npx convex export` and `npx convex import`."
-                ),
-            )
-            .at("instance_name"),
-        );
     }
 }
 
@@ -187,6 +171,10 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
     if database_is_open {
         model.database = None;
     }
+    let storage_is_open = !known("storage");
+    if storage_is_open {
+        model.storage = None;
+    }
     let runs = model.running != Some(false);
     let mut settings = Settings::of(&model).ok()?;
     let to_be_made = !known("network.container");
@@ -196,7 +184,10 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         settings.running = runs;
     }
     Some(Outlook {
-        is_open: to_be_made || database_is_open || settings.network.publish().is_open(),
+        is_open: to_be_made
+            || database_is_open
+            || storage_is_open
+            || settings.network.publish().is_open(),
         settings,
         database_is_open,
     })
@@ -347,6 +338,10 @@ fn check_secrecy(plan: &mut Plan<'_>) {
         (
             "database.url",
             "Give url_wo, which is never stored, in its place",
+        ),
+        (
+            "storage.s3.secret_access_key",
+            "Give secret_access_key_wo, which is never stored, in its place",
         ),
     ] {
         if plan.config().has(path) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    bonds::Bonds,
     confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
     images::{default_backend_image, default_dashboard_image},
@@ -13,8 +14,10 @@ use super::{
     },
     network::{Container, Network},
     record::Record,
+    release::UpgradeModel,
     secrets::stored_secret,
     settings::Settings,
+    storage::{S3Model, StorageModel},
     whereabouts,
     work::{Work, object},
 };
@@ -365,6 +368,12 @@ pub(super) async fn look_all_over(
     let mut model = describe(id, backend.as_ref(), dashboard.as_ref(), &stored);
     if let Ok(settings) = Settings::of(&model) {
         settings.fill(&mut model);
+        let seen = match &backend {
+            Some(_) => Record::bonds(&stored).or(model.bonds()),
+            // What a stopped one is bound to, only its volume knows.
+            None => Bonds::default(),
+        };
+        model.set_bonds(&seen);
         let secret = stored_secret(&stored).ok().flatten();
         if secret.is_some() || !settings.keeps_secrets {
             fill_keys(&settings, secret.as_ref(), &mut model)?;
@@ -441,6 +450,15 @@ fn describe(
     let limits = |container: Option<&ObservedContainer>| {
         container.map_or_else(LimitsModel::default, |it| LimitsModel::from(&it.limits))
     };
+    let storage = backend
+        .filter(|it| !it.listed(labels::ENV).contains("S3_STORAGE_FILES_BUCKET"))
+        .and_then(|it| S3Model::among(&it.env))
+        .map(|s3| StorageModel {
+            s3: Some(S3Model {
+                secret_access_key: s3.secret_access_key.filter(|_| keeps_secrets),
+                ..s3
+            }),
+        });
     Model {
         id: None,
         name: id.name.to_string(),
@@ -471,6 +489,9 @@ fn describe(
             pids: limits(dashboard).pids,
         }),
         database,
+        storage,
+        allow_data_loss: Some(false),
+        upgrade: Some(UpgradeModel::unsaid()),
         network,
         hardening: backend.and_then(|it| HardeningModel::of(&it.dropped, it.may_gain_rights)),
         log: backend.and_then(log_limit),
@@ -481,6 +502,8 @@ fn describe(
         timeouts: None,
         admin_key: None,
         database_name: None,
+        database_kind: None,
+        storage_kind: None,
         urls: None,
         container_ids: Some(PerContainer {
             backend: backend.map(|it| it.id.clone()),
@@ -488,6 +511,8 @@ fn describe(
         }),
         image_digests: Some(PerContainer::default()),
         version: None,
+        kept_images: None,
+        last_snapshot: None,
         ports: None,
         env_local: None,
         agent_env: None,

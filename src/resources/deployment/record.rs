@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{model::OriginsModel, settings::Settings};
+use super::{bonds::Bonds, model::OriginsModel, settings::Settings};
 use crate::{
-    convex::{Reach, Secret},
+    convex::{Reach, Secret, database::DatabaseKind, process_env::StorageKind},
     runtime::docker::Credentials,
 };
 
@@ -17,15 +17,22 @@ pub struct Record {
     origins: OriginsModel,
     internal_origins: bool,
     secrets_in_state: bool,
+    #[serde(default)]
+    database_kind: Option<String>,
+    #[serde(default)]
+    storage_kind: Option<String>,
 }
 
 impl Record {
     /// Of a deployment as it is to be.
     pub fn of(settings: &Settings) -> Self {
+        let bonds = Bonds::of(settings);
         Self {
             origins: OriginsModel::from(&settings.reach.public),
             internal_origins: settings.reach.internal,
             secrets_in_state: settings.keeps_secrets,
+            database_kind: bonds.database.map(|it| it.as_str().to_owned()),
+            storage_kind: bonds.storage.map(|it| it.as_str().to_owned()),
         }
     }
 
@@ -45,6 +52,22 @@ impl Record {
             public: self.origins.parse()?,
             internal: self.internal_origins,
         })
+    }
+
+    /// What the volume says that its data is bound to. The name of the instance
+    /// is in a file of the backend's own.
+    pub fn bonds(stored: &Credentials) -> Bonds {
+        let record = Self::read(stored);
+        let record = record.as_ref();
+        Bonds {
+            instance: stored.name.clone(),
+            database: record
+                .and_then(|it| it.database_kind.as_deref())
+                .and_then(DatabaseKind::of_word),
+            storage: record
+                .and_then(|it| it.storage_kind.as_deref())
+                .and_then(StorageKind::of_word),
+        }
     }
 
     /// Whether its secrets may be kept in the state.

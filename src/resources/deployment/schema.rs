@@ -5,6 +5,8 @@ use super::{
     database::DatabaseModel,
     images::ImageName,
     model::{NetworkModel, VolumeModel},
+    release::UpgradeModel,
+    storage::StorageModel,
 };
 use crate::{
     convex::{
@@ -148,7 +150,7 @@ fn dashboard() -> Attr<Planned, Group> {
             )
             .with(
                 "image",
-                string("Image of the dashboard, best of the same release as the backend's.")
+                string("Image of the dashboard, of the same release as the backend's: official images of different releases are refused.")
                     .optional()
                     .parsed::<ImageName>()
                     .inferred(OnUpdate::Keep),
@@ -194,7 +196,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "instance_name",
-                string("Name of the instance, part of every admin key and, with `-` as `_`, the name of its database. Default: the name. Cannot be changed once there is data.")
+                string("Name of the instance, part of every admin key and, with `-` as `_`, the name of its database. Default: the name. Cannot be changed once there is data; see `allow_data_loss`.")
                     .optional()
                     .parsed::<InstanceName>()
                     .inferred(OnUpdate::Keep),
@@ -221,6 +223,14 @@ pub fn schema() -> Schema {
             .with("backend", backend())
             .with("dashboard", dashboard())
             .with("database", DatabaseModel::attribute())
+            .with("storage", StorageModel::attribute())
+            .with("upgrade", UpgradeModel::attribute())
+            .with(
+                "allow_data_loss",
+                boolean("Whether a change that leaves data behind is made: another instance name, kind of database or kind of storage, or an older backend. Such a change is refused otherwise; with `true` the plan warns of what exactly is left behind, and where. Nothing is deleted. Set it back afterwards. Default `false`.")
+                    .optional()
+                    .default(false),
+            )
             .with("network", NetworkModel::attribute())
             .with("hardening", HardeningModel::attribute())
             .with("log", LogModel::attribute())
@@ -250,6 +260,14 @@ pub fn schema() -> Schema {
                 "admin_key",
                 result("Key with full control over the deployment, for the dashboard and the `convex` command line. It never expires; only a new instance secret ends it. It is in the state.").sensitive(),
             )
+            .with(
+                "database_kind",
+                result("Where the documents are: `sqlite`, `postgresql` or `mysql`."),
+            )
+            .with(
+                "storage_kind",
+                result("Where files, modules and search indexes are: `local`, on the volume, or `s3`."),
+            )
             .with("database_name", result("Name of the instance's database on a database server."))
             .with(
                 "urls",
@@ -271,6 +289,14 @@ pub fn schema() -> Schema {
                 per_container("Digests of the images that run, or IDs of images that came from no registry.", "Of the backend's.", "Of the dashboard's."),
             )
             .with("version", result("What the backend says of its release."))
+            .with(
+                "kept_images",
+                per_container("Images that running containers keep though others are configured, because `upgrade.policy` is `keep`. Null where none is kept.", "Of the backend's.", "Of the dashboard's."),
+            )
+            .with(
+                "last_snapshot",
+                result("Where the snapshot before the last change of the backend's image is: a path of the machine that ran Terraform, or a volume and a path as its containers see it, with a colon between."),
+            )
             .with(
                 "ports",
                 object(

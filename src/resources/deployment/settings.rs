@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
+    bonds::Bonds,
     confinement::confinement,
     database::{DatabaseModel, DatabaseServer},
     images::{default_backend_image, default_dashboard_image},
     model::{Model, OriginsModel, UrlsModel},
     network::Network,
+    storage::{self, StorageModel, Store},
 };
 use crate::{
     convex::{
@@ -40,6 +42,7 @@ pub struct Settings {
     pub entrypoint: Option<Entrypoint>,
     pub dashboard_image: Option<String>,
     pub database: Option<DatabaseServer>,
+    pub storage: Option<Store>,
     pub hidden_url: bool,
     pub hidden_version: Option<String>,
     pub network: Network,
@@ -97,6 +100,7 @@ impl Settings {
             let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
             wrong("backend.env", &errors.join(" "))
         })?;
+        let images = model.images();
         let network = Network::of(model.network.as_ref(), model.ports);
         let dashboard = model.dashboard.as_ref();
         let dashboard_enabled = dashboard.and_then(|it| it.enabled).unwrap_or(true);
@@ -112,20 +116,20 @@ impl Settings {
                 .database
                 .as_ref()
                 .is_some_and(|it| it.url_wo.is_some()),
-            hidden_version: model
-                .database
+            storage: model
+                .storage
                 .as_ref()
-                .and_then(|database| database.url_wo_version)
-                .map(|version| version.to_string()),
+                .map(StorageModel::store)
+                .transpose()?
+                .flatten(),
+            hidden_version: hidden_version(model),
             keeps_secrets: model.keeps_secrets(),
             reach: Reach {
                 public: origins,
                 internal: model.internal_origins.unwrap_or(false),
             },
             instance_name,
-            backend_image: backend
-                .and_then(|backend| backend.image.clone())
-                .unwrap_or_else(default_backend_image),
+            backend_image: images.backend.unwrap_or_else(default_backend_image),
             backend_env,
             backend_limits: backend.map(|it| it.limits().limits()).unwrap_or_default(),
             dashboard_limits: dashboard.map(|it| it.limits().limits()).unwrap_or_default(),
@@ -135,11 +139,8 @@ impl Settings {
                 .map(|backend| Entrypoint {
                     key: backend.jwt_private_key.clone(),
                 }),
-            dashboard_image: dashboard_enabled.then(|| {
-                dashboard
-                    .and_then(|dashboard| dashboard.image.clone())
-                    .unwrap_or_else(default_dashboard_image)
-            }),
+            dashboard_image: dashboard_enabled
+                .then(|| images.dashboard.unwrap_or_else(default_dashboard_image)),
             network,
             labels: model.labels.clone().unwrap_or_default(),
             name,
@@ -170,7 +171,16 @@ impl Settings {
             extra: &self.backend_env,
         };
         let hidden = matches!(self.database, Some(DatabaseServer::Hidden));
-        let hidden_env = if hidden { HIDDEN } else { &[] };
+        let mut hidden_env = if hidden { HIDDEN.to_vec() } else { Vec::new() };
+        let mut env = backend.render();
+        if let Some(store) = &self.storage {
+            env = env.with_storage(&store.s3);
+        }
+        let mut env = env.into_map();
+        if self.storage.as_ref().is_some_and(|store| store.is_hidden) {
+            env.remove(storage::SECRET);
+            hidden_env.push(storage::SECRET);
+        }
         let dashboard = |image: &String| Program {
             image: image.clone(),
             env: dashboard_env(&self.reach.public.api, &ExtraEnv::default()).into_map(),
@@ -185,9 +195,9 @@ impl Settings {
             renew: Renew::Nothing,
             backend: Program {
                 image: self.backend_image.clone(),
-                env: backend.render().into_map(),
+                env,
                 user_env: self.backend_env.as_map().keys().cloned().collect(),
-                hidden_env: hidden_env.iter().map(|name| (*name).to_owned()).collect(),
+                hidden_env: hidden_env.into_iter().map(str::to_owned).collect(),
                 hidden_version: self.hidden_version.clone(),
                 limits: self.backend_limits,
             },
@@ -242,7 +252,8 @@ impl Settings {
             admin_key: admin_key.filter(|_| self.keeps_secrets),
             database: self
                 .database()
-                .filter(|_| self.keeps_secrets)
+                // What is kept nowhere is not kept here either.
+                .filter(|_| self.keeps_secrets && !self.hidden_url)
                 .and_then(Database::postgres),
         };
         Ok(ForProjects {
@@ -263,6 +274,7 @@ impl Settings {
         model.origins = Some(OriginsModel::from(&self.reach.public));
         model.instance_name = Some(self.instance_name.to_string());
         model.database_name = Some(self.instance_name.database_name());
+        model.set_bonds(&Bonds::of(self).or(model.bonds()));
         model.urls = self.urls();
         model.ports = Some(self.network.publish());
     }
@@ -303,9 +315,21 @@ impl Entrypoint {
     }
 }
 
+/// Tells one version of what is kept nowhere from another.
+fn hidden_version(model: &Model) -> Option<String> {
+    let database = model.database.as_ref().and_then(|it| it.url_wo_version);
+    let s3 = model.storage.as_ref().and_then(|it| it.s3.as_ref());
+    let store = s3.and_then(|it| it.secret_access_key_wo_version);
+    let text = |version: Option<i64>| version.map(|it| it.to_string());
+    match (text(database), text(store)) {
+        (database, None) => database,
+        (database, Some(store)) => Some(format!("{}/{store}", database.unwrap_or_default())),
+    }
+}
+
 /// The tag of an image, which the backend is told as its release: stock images
 /// do not know it themselves.
-fn tag(image: &str) -> Option<&str> {
+pub fn tag(image: &str) -> Option<&str> {
     let name = image.split('@').next()?;
     name.rsplit_once(':')
         .map(|(_, tag)| tag)

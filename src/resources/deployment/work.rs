@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{network::Network, record::Record, secrets::Secrets, settings::Settings};
+use super::{network::Network, record::Record, release, secrets::Secrets, settings::Settings};
 use crate::{
     backend::{BackendError, Client, api},
     convex::{AdminKey, InstanceSecret},
@@ -15,6 +15,19 @@ use crate::{
     },
     session::Session,
 };
+
+/// The database file, where no variable says otherwise (upstream
+/// `self-hosted/docker-build/run_backend.sh`).
+const SQLITE_FILE: &str = "/convex/data/db.sqlite3";
+
+/// Renames a file and what `SQLite` keeps beside it. Doing it again does nothing.
+const PUT_ASIDE: &str = r#"set -e
+[ -e "$1" ] || exit 0
+aside="$1.aside.$(date -u +%Y%m%dT%H%M%SZ)"
+for rest in -wal -shm; do
+  if [ -e "$1$rest" ]; then mv "$1$rest" "$aside$rest"; fi
+done
+mv "$1" "$aside""#;
 
 /// How a deployment is called in messages.
 pub fn object(name: &str) -> String {
@@ -31,6 +44,10 @@ pub struct Work {
     pub(super) open_network: Network,
     /// Whether ports were chosen here, and not by an earlier apply.
     pub(super) chose_ports: bool,
+    /// Whether a database file is put aside before the backend starts.
+    pub(super) puts_file_aside: bool,
+    /// Whether the data of a deployment that is stopped is bound otherwise.
+    pub(super) rebinds: bool,
     /// Ports that something outside Docker has.
     pub(super) refused_ports: BTreeSet<u16>,
 }
@@ -67,7 +84,13 @@ impl Work {
                 redact::remember(password.expose());
             }
         }
+        let store = settings.storage.as_ref().filter(|it| !it.is_hidden);
+        if let Some(secret) = store.and_then(|store| store.s3.secret()) {
+            redact::remember(secret.expose());
+        }
         Ok(Self {
+            puts_file_aside: false,
+            rebinds: false,
             object: object(&settings.id().to_string()),
             docker: cx.session.hosts().docker(&settings.host).map_err(
                 |problem| match settings.host {
@@ -123,6 +146,19 @@ impl Work {
         self.docker.make_probe(&self.patience, &names, image).await
     }
 
+    /// Renames the database file, should there be one. No backend may run.
+    pub async fn put_file_aside(&self) -> Result<(), DockerError> {
+        let given = self.settings.backend_env.as_map().get("SQLITE_DB");
+        let file = given.map_or(SQLITE_FILE, String::as_str);
+        let image = &self.settings.backend_image;
+        let names = self.settings.names();
+        let command = ["-c", PUT_ASIDE, "sh", file];
+        self.docker
+            .run_on_volume(&self.patience, &names, image, &command)
+            .await
+            .map(drop)
+    }
+
     /// Puts credentials into the volume of a deployment that does not run.
     pub async fn store_while_stopped(&self, credentials: &Credentials) -> Result<(), Diagnostic> {
         let store = async {
@@ -174,6 +210,18 @@ impl Work {
                 (None, Failed::Said(problem)) => return Err(*problem),
             }
         };
+        if !desired.running && self.rebinds {
+            // Once it is started again, nobody else will know.
+            if self.puts_file_aside {
+                let aside = self.put_file_aside().await;
+                aside.map_err(|error| self.failed(error))?;
+            }
+            let record = Credentials {
+                record: record.clone(),
+                ..Credentials::default()
+            };
+            self.store_while_stopped(&record).await?;
+        }
         if desired.running && !todo.contains(&Step::StoreSecrets) {
             let record = Credentials {
                 record,
@@ -205,9 +253,36 @@ impl Work {
             self.prepare_database(cx, job.desired, observed).await?;
         }
         for step in todo.iter().filter(|step| !is_first(step)) {
+            // After the old backend has ended, and before the volume says that
+            // it is bound otherwise.
+            if *step == Step::StoreSecrets && self.puts_file_aside {
+                self.put_file_aside().await?;
+            }
             self.docker.carry_out(&self.patience, job, step).await?;
+            // What migrates the data is a backend that answers.
+            if *step == Step::AwaitReady(Role::Backend) {
+                self.remember_release().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Notes in the volume which release runs on it now.
+    async fn remember_release(&self) -> Result<(), DockerError> {
+        let backend = self.settings.names().container(Role::Backend);
+        let stored = self.docker.credentials(&self.patience, &backend).await?;
+        let before = release::read(&stored);
+        let after = release::remember(before.clone(), &self.settings.backend_image);
+        if after == before {
+            return Ok(());
+        }
+        let noted = Credentials {
+            releases: Some(serde_json::json!(after).to_string().into()),
+            ..Credentials::default()
+        };
+        self.docker
+            .store_credentials(&self.patience, &backend, &noted)
+            .await
     }
 
     pub fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {

@@ -30,6 +30,9 @@ const KEY_FILE: &str = "jwt_private_key.pem";
 /// The file with what this provider notes of a deployment.
 const RECORD_FILE: &str = "deployment.json";
 
+/// The file with the releases that have run.
+const RELEASES_FILE: &str = "releases.json";
+
 /// Longest credentials file that makes sense, in bytes.
 const MAX_FILE: u64 = 4096;
 
@@ -47,6 +50,7 @@ impl Docker {
             (SECRET_FILE, &credentials.secret),
             (KEY_FILE, &credentials.jwt_key),
             (RECORD_FILE, &credentials.record),
+            (RELEASES_FILE, &credentials.releases),
         ];
         let files: Vec<_> = files
             .into_iter()
@@ -176,6 +180,8 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
             found.jwt_key = Some(text.into());
         } else if path.ends_with(RECORD_FILE) {
             found.record = Some(text.into());
+        } else if path.ends_with(RELEASES_FILE) {
+            found.releases = Some(text.into());
         }
     }
     Ok(found)

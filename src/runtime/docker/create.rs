@@ -130,6 +130,28 @@ impl Docker {
         Ok(spec.name)
     }
 
+    /// Runs a shell with these arguments on the deployment's volume, which no
+    /// other container may be using, to its end. Returns what it printed.
+    pub async fn run_on_volume(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        image: &str,
+        arguments: &[&str],
+    ) -> Result<String, DockerError> {
+        let spec = ContainerSpec {
+            entrypoint: Some("sh".to_owned()),
+            arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
+            ..probe(names, image, NetworkSpec::None)
+        };
+        self.remove_container(patience, &spec.name).await?;
+        self.create_container(patience, &spec).await?;
+        self.start(patience, &spec.name).await?;
+        let ended = self.await_end(patience, &spec.name).await;
+        self.remove_container(patience, &spec.name).await?;
+        ended
+    }
+
     /// Makes a container that does nothing but be in a network, and starts it.
     /// It has no part in the data. Returns its name; the caller removes it.
     pub async fn start_lender(

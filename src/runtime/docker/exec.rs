@@ -87,6 +87,43 @@ impl Docker {
     }
 }
 
+impl Docker {
+    /// Runs a program in a running container and writes what it prints into
+    /// `target`, of whatever length. Returns how many bytes that were.
+    pub(super) async fn exec_into(
+        &self,
+        patience: &Patience,
+        container: &str,
+        command: &[&str],
+        target: &mut impl std::io::Write,
+    ) -> Result<u64, DockerError> {
+        let doing = format!("run {} in {container}", command[0]);
+        let options = CreateExecOptions {
+            cmd: Some(command.to_vec()),
+            attach_stdout: Some(true),
+            ..Default::default()
+        };
+        let exec = self.client.create_exec(container, options);
+        let exec = self.call(patience, &doing, exec).await?;
+        let started = self.client.start_exec(&exec.id, None::<StartExecOptions>);
+        let StartExecResults::Attached { mut output, .. } =
+            self.call(patience, &doing, started).await?
+        else {
+            return Ok(0);
+        };
+        let copy = async {
+            let mut written = 0;
+            while let Some(part) = output.next().await {
+                let part = part?.into_bytes();
+                target.write_all(&part)?;
+                written += part.len() as u64;
+            }
+            Ok(written)
+        };
+        self.call(patience, &doing, copy).await
+    }
+}
+
 /// What Docker prints in place of a program that cannot be started. That the
 /// container was just ending is told in the same way, and means nothing.
 fn failed_to_start(output: &Output) -> Option<String> {

@@ -282,6 +282,31 @@ impl Docker {
         }
     }
 
+    /// Waits until the program of a container has ended well.
+    pub(super) async fn await_end(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<String, DockerError> {
+        let doing = format!("run {name} to its end");
+        loop {
+            let container = self.inspect(patience, name).await?;
+            let state = container.and_then(|it| it.state).unwrap_or_default();
+            if !state.running.unwrap_or_default() {
+                let said = self.log_tail(patience, name).await;
+                return match state.exit_code.unwrap_or_default() {
+                    0 => Ok(said),
+                    code => Err(DockerError::Failed {
+                        doing,
+                        reason: format!("it ended with code {code}: {said}"),
+                    }),
+                };
+            }
+            let pause = tokio::time::sleep(Duration::from_millis(50));
+            self.within(patience, &doing, pause).await?;
+        }
+    }
+
     async fn update(
         &self,
         patience: &Patience,

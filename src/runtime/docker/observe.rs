@@ -23,6 +23,9 @@ use crate::{
 /// Most lines of a log that are shown.
 const LOG_LINES: usize = 20;
 
+/// Most lines of a log that are looked through for the progress of a migration.
+const LOG_SEARCHED: usize = 2000;
+
 /// Most characters of a log line that are shown.
 const LOG_LINE: usize = 400;
 
@@ -38,6 +41,8 @@ pub struct Credentials {
     pub jwt_key: Option<Secret>,
     /// What this provider notes of a deployment for those who only find it.
     pub record: Option<Secret>,
+    /// Which releases have run on it, as this provider has noted.
+    pub releases: Option<Secret>,
 }
 
 impl Docker {
@@ -189,7 +194,7 @@ impl Docker {
         let options = LogsOptionsBuilder::new()
             .stdout(true)
             .stderr(true)
-            .tail(&LOG_LINES.to_string())
+            .tail(&LOG_SEARCHED.to_string())
             .build();
         let stream = self.client.logs(container, Some(options));
         let collected = stream.fold(Vec::new(), |mut bytes, part| async move {
@@ -203,9 +208,20 @@ impl Docker {
             .await
             .unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<_> = text.lines().map(shorten_line).collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        end_of_log(&text)
     }
+}
+
+/// The last lines, and the last one that tells of a migration, should many
+/// others have come after it.
+fn end_of_log(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(shorten_line).collect();
+    let (before, end) = lines.split_at(lines.len().saturating_sub(LOG_LINES));
+    let tells = |line: &&String| line.contains("Executing Migration");
+    let earlier = before.iter().rev().find(tells);
+    let earlier = earlier.filter(|_| !end.iter().any(|line| tells(&line)));
+    let all: Vec<_> = earlier.into_iter().chain(end).map(String::as_str).collect();
+    all.join("\n")
 }
 
 /// Without the colours some programs print, and cut if it is very long.
@@ -351,7 +367,18 @@ fn read_ports(
 
 #[cfg(test)]
 mod tests {
-    use super::{shorten_line, started_at};
+    use super::{LOG_LINES, end_of_log, shorten_line, started_at};
+
+    #[test]
+    fn a_migration_is_told_however_much_comes_after_it() {
+        let many = |line: &str| format!("{line}\n").repeat(LOG_LINES);
+        let log = |tail: &str| format!("Executing Migration 1/3\nExecuting Migration 2/3\n{tail}");
+        let told = end_of_log(&log(&many("GET")));
+        assert_eq!(told.lines().count(), LOG_LINES + 1);
+        assert!(told.starts_with("Executing Migration 2/3\nGET"), "{told}");
+        assert_eq!(end_of_log(&log("GET\n")).lines().count(), 3);
+        assert_eq!(end_of_log(&many("GET")).lines().count(), LOG_LINES);
+    }
 
     #[test]
     fn times_order_as_texts_do() {

@@ -249,3 +249,73 @@ on_each_core! {
         project.destroy().ok();
     }
 }
+
+/// The URL is in no state, and the kind of its server is remembered all the same.
+#[test]
+fn data_stays_on_its_kind_of_database_unless_its_loss_is_allowed() {
+    let name = Name::new();
+    let server = Reachable::start(&name, "off");
+    server.server.create_database("my_app");
+    let on = |url: &str, more: &str| {
+        let database = format!("database = {{\n url_wo = {url:?}\n url_wo_version = 1\n}}");
+        deployment(
+            &name,
+            &format!("instance_name = \"my-app\"\n{database}\n{more}"),
+        )
+    };
+    let url = server.url("?sslmode=disable");
+    let project = Project::new(Core::Installed, &config(&on(&url, "")));
+    project.apply().ok();
+    let kind = |project: &Project| project.state("convex_deployment.app")["database_kind"].clone();
+    assert_eq!(kind(&project), "postgresql");
+    let state = project.read("terraform.tfstate");
+    assert!(
+        !state.contains(&server.host),
+        "not among what projects are told either"
+    );
+    let without = |more: &str| deployment(&name, &format!("instance_name = \"my-app\"\n{more}"));
+    configure(&project, &without(""));
+    let refusal = "The kind of database cannot be changed";
+    project.plan().fails_with(&[refusal, "allow_data_loss"]);
+    configure(
+        &project,
+        &on("mysql://convex:secret@db.example.com:3306", ""),
+    );
+    project.plan().fails_with(&[refusal, "MySQL"]);
+    // Another server of the same kind is the user's own business.
+    configure(
+        &project,
+        &on(
+            &url.replace("my-app", "x")
+                .replace('?', "?connect_timeout=5&"),
+            "labels = { a = \"1\" }",
+        ),
+    );
+    project.apply().ok();
+
+    configure(&project, &without("allow_data_loss = true"));
+    project.apply().ok().says(&[
+        "Documents are left behind",
+        "the database \"my_app\" on the server",
+        r#"~ database_kind = "postgresql" -> "sqlite""#,
+    ]);
+    configure(&project, &without(""));
+    project.apply().ok();
+    project.assert_no_changes();
+    assert!(!environment(&name).contains("POSTGRES_URL"));
+    assert!(server.has("my_app"));
+    project.run(&["state", "rm", "convex_deployment.app"]).ok();
+    project
+        .run(&[
+            "import",
+            "-no-color",
+            "convex_deployment.app",
+            name.as_str(),
+        ])
+        .ok();
+    assert_eq!(kind(&project), "sqlite");
+    configure(&project, &on(&url, ""));
+    project.plan().fails_with(&[refusal, "db.sqlite3"]);
+    configure(&project, &without(""));
+    project.destroy().ok();
+}

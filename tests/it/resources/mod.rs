@@ -8,6 +8,7 @@ mod database;
 mod deployment;
 mod drift;
 mod env;
+mod guard;
 mod hardening;
 mod interrupted;
 mod modes;
@@ -18,6 +19,7 @@ mod refusals;
 mod secrecy;
 mod sign_in;
 mod survival;
+mod upgrade;
 mod verification;
 
 use crate::support::{

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::error::ApiError;
+use crate::export::Exports;
 use crate::identity::Authority;
 use crate::push::{Provider, Pushed};
 use crate::store::{Store, StoreError};
@@ -63,6 +64,8 @@ pub struct Settings {
 pub struct Deployment {
     /// What the start said.
     pub settings: Settings,
+    /// Its snapshot exports.
+    pub exports: Exports,
     variables: Table<Variables>,
     canonical_urls: Table<CanonicalUrls>,
     pushed: Table<Pushed>,
@@ -149,6 +152,7 @@ impl Deployment {
         }
         Ok(Self {
             settings,
+            exports: Exports::default(),
             variables: Table::new(VARIABLES, read(&documents, VARIABLES)?.unwrap_or_default()),
             canonical_urls: Table::new(
                 CANONICAL_URLS,

@@ -13,6 +13,7 @@ pub mod connection;
 pub mod dashboard;
 pub mod deployment;
 pub mod error;
+pub mod export;
 pub mod faults;
 pub mod http;
 pub mod identity;

@@ -1,4 +1,5 @@
-//! The functions that a deployment has without pushed code: the system's own queries of environment variables.
+//! The functions that a deployment has without pushed code: the system's own queries of environment variables and of
+//! exports.
 
 use serde_json::{Value, json};
 
@@ -6,6 +7,7 @@ use crate::deployment::{Deployment, Destination};
 use crate::error::ApiError;
 use crate::identity::{Identity, Operation};
 
+const EXPORTS: &str = "_system/cli/exports";
 const VARIABLES: &str = "_system/cli/queryEnvironmentVariables";
 
 /// What became of a call that was allowed.
@@ -33,6 +35,7 @@ pub fn run(
             Some(name) => Outcome::Value(get(deployment, name)),
             None => Outcome::Failure("The argument `name` is missing or is no string.".into()),
         },
+        (EXPORTS, "getLatest") => Outcome::Value(deployment.exports.document()),
         _ => Outcome::Failure(format!("No function is called '{module}:{function}'.")),
     })
 }

@@ -17,6 +17,8 @@ enum Fault {
     ExitAtStart(u8),
     /// `hang_at_start`: stay, and never listen.
     HangAtStart,
+    /// `stuck_migration`: say that a migration is under way, and answer 503 to everything.
+    StuckMigration,
     /// `never_healthy`: listen, and answer 503 to everything.
     NeverHealthy,
     /// `exit_after_ms=CODE:N`: end with this code so long after the start.
@@ -59,6 +61,7 @@ fn fault(word: &str) -> Option<Fault> {
             Some(Fault::ExitAfter(code.parse().ok()?, milliseconds(after)?))
         }
         ("hang_at_start", "") => Some(Fault::HangAtStart),
+        ("stuck_migration", "") => Some(Fault::StuckMigration),
         ("never_healthy", "") => Some(Fault::NeverHealthy),
         ("no_list", "") => Some(Fault::NoList),
         ("old_names", "") => Some(Fault::OldNames),
@@ -81,6 +84,9 @@ impl StartFaults {
             }
         }) {
             tokio::time::sleep(delay).await;
+        }
+        if self.0.contains(&Fault::StuckMigration) {
+            tracing::info!("Executing Migration 3/128. MigrationComplete(2)");
         }
         if self.0.contains(&Fault::HangAtStart) {
             std::future::pending::<()>().await;
@@ -129,7 +135,7 @@ impl StartFaults {
                 path,
                 "/api/list_environment_variables" | "/api/update_canonical_url"
             );
-        if self.0.contains(&Fault::NeverHealthy) {
+        if self.0.contains(&Fault::NeverHealthy) || self.0.contains(&Fault::StuckMigration) {
             Some(StatusCode::SERVICE_UNAVAILABLE.into_response())
         } else if newer && self.0.contains(&Fault::NoList) {
             Some(StatusCode::NOT_FOUND.into_response())
@@ -146,12 +152,12 @@ mod tests {
     #[test]
     fn all_words_are_understood_together() {
         let faults: StartFaults =
-            "start_delay_ms=20,exit_at_start=3 hang_at_start never_healthy,exit_after_ms=7:500,no_list,old_names"
+            "start_delay_ms=20,exit_at_start=3 hang_at_start never_healthy,stuck_migration,exit_after_ms=7:500,no_list,old_names"
                 .parse()
                 .unwrap();
         assert_eq!(faults.0[0], Fault::StartDelay(Duration::from_millis(20)));
-        assert_eq!(faults.0[4], Fault::ExitAfter(7, Duration::from_millis(500)));
-        assert_eq!(faults.0.len(), 7);
+        assert_eq!(faults.0[5], Fault::ExitAfter(7, Duration::from_millis(500)));
+        assert_eq!(faults.0.len(), 8);
         assert_eq!("".parse(), Ok(StartFaults::default()));
     }
 

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod body;
 pub mod caller;
 pub mod canonical_urls;
+pub mod exports;
 pub mod functions;
 pub mod layers;
 pub mod meta;
@@ -33,6 +34,8 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .route("/query", post(functions::query))
         .route("/get_config_hashes", post(push::config_hashes))
         .nest("/deploy2", deploy())
+        .route("/export/request/zip", post(exports::request))
+        .route("/export/zip/{name}", get(exports::file))
         .route("/sync", get(sync::upgrade))
         .route("/{version}/sync", get(sync::upgrade))
         .nest("/v1", v1());

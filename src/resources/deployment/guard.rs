@@ -1,0 +1,175 @@
+//! What a change must not do to data that is there.
+
+use super::{
+    bonds::Bonds, model::Model, record::Record, release, settings::Settings, storage::S3Model,
+    whereabouts::is_another, work::Work,
+};
+use crate::{
+    convex::{Secret, database::DatabaseKind, process_env::StorageKind},
+    plugin::{Cx, Diagnostic, Known, Plan, Severity, redact, value::Path},
+    runtime::{Observed, docker::Credentials},
+    session::Session,
+};
+
+/// Plans what the data is bound to, and refuses what it is not.
+pub fn keep_bonds(plan: &mut Plan<'_>) {
+    let now = planned_bonds(plan);
+    let set = |plan: &mut Plan<'_>, path: &str, word: Option<&str>| match word {
+        Some(word) => plan.set(path, word),
+        None => plan.set_unknown(path),
+    };
+    set(
+        plan,
+        "database_kind",
+        now.database.map(DatabaseKind::as_str),
+    );
+    set(plan, "storage_kind", now.storage.map(StorageKind::as_str));
+    if plan.creates() || is_another(plan) {
+        return;
+    }
+    let Some(prior) = plan.prior::<Model>(Path::root()) else {
+        return;
+    };
+    let was = prior.bonds();
+    let allowed = plan.planned("allow_data_loss") == Known::Known(Some(true));
+    for diagnostic in was.diagnose(&now, &prior.name, allowed) {
+        plan.report(diagnostic);
+    }
+}
+
+/// What is known of them: everything, unless a value is made in the same run.
+fn planned_bonds(plan: &Plan<'_>) -> Bonds {
+    let instance = plan.planned::<Option<String>>("instance_name");
+    let known = |path: &str| !plan.planned::<serde::de::IgnoredAny>(path).is_unknown();
+    let mut bonds = Bonds {
+        instance: instance.known().flatten(),
+        ..Bonds::default()
+    };
+    if let Some(mut model) = plan.outline::<Model>(Path::root()) {
+        let is_s3 = plan.outline::<S3Model>("storage.s3").is_some();
+        if !known("storage") {
+            model.storage = None;
+        }
+        if let Ok(settings) = Settings::of(&model) {
+            let found = Bonds::of(&settings);
+            bonds.database = found.database.filter(|_| known("backend.env"));
+            bonds.storage = if known("storage") && known("backend.env") {
+                found.storage
+            } else {
+                // Which bucket it is makes no difference.
+                is_s3.then_some(StorageKind::S3)
+            };
+        }
+    }
+    // What is never in a plan is in the configuration.
+    if plan.config().has("database") {
+        let url = ["database.url", "database.url_wo"]
+            .into_iter()
+            .find_map(|path| plan.config().get::<Option<Secret>>(path).known().flatten());
+        bonds.database = url.and_then(|url| DatabaseKind::of_url(url.expose()));
+    }
+    bonds
+}
+
+/// Refuses, before anything is done, to go on with data that is bound
+/// otherwise, and says what is left behind where that is allowed.
+pub fn check_bonds(
+    cx: &mut Cx<Session>,
+    work: &mut Work,
+    planned: &Model,
+    was: &Bonds,
+    says_so: bool,
+) -> Result<(), Diagnostic> {
+    let now = Bonds::of(&work.settings);
+    let allowed = planned.allow_data_loss == Some(true);
+    for diagnostic in was.diagnose(&now, &planned.name, allowed) {
+        match diagnostic.severity() {
+            Severity::Error => return Err(diagnostic),
+            Severity::Warning if says_so => cx.warn(diagnostic),
+            Severity::Warning => {}
+        }
+    }
+    work.puts_file_aside = was.puts_file_aside(&now);
+    Ok(())
+}
+
+/// Refuses a backend that is older than one that has run on the volume.
+pub fn check_release(
+    cx: &mut Cx<Session>,
+    work: &Work,
+    planned: &Model,
+    stored: &Credentials,
+) -> Result<(), Diagnostic> {
+    let image = &work.settings.backend_image;
+    let releases = release::read(stored);
+    let Some(was) = release::newer_than(&releases, image) else {
+        return Ok(());
+    };
+    let allowed = planned.allow_data_loss == Some(true);
+    let found = release::downgrade(was, image, &planned.name, allowed);
+    match found.severity() {
+        Severity::Error => Err(found),
+        Severity::Warning => {
+            cx.warn(found);
+            Ok(())
+        }
+    }
+}
+
+/// What comes before a change: a look at what it does to the data, at the
+/// release, and a snapshot where one is wanted. Nothing is ended before.
+pub async fn before_update(
+    cx: &mut Cx<Session>,
+    work: &mut Work,
+    prior: &Model,
+    planned: &mut Model,
+    observed: &Observed,
+) -> Result<(), Diagnostic> {
+    check_change(cx, work, prior, planned, observed).await?;
+    let image = work.settings.backend_image.clone();
+    let had = prior.images().backend;
+    if had.as_ref().is_some_and(|had| *had != image) {
+        let stored = work.stored_credentials(observed).await?;
+        check_release(cx, work, planned, &stored)?;
+    }
+    let upgrade = planned.upgrade.as_ref();
+    let running = observed.backend.as_ref().filter(|it| it.is_running());
+    let leaves = running.filter(|it| it.image != image);
+    if planned.last_snapshot.is_none() {
+        planned.last_snapshot.clone_from(&prior.last_snapshot);
+        if let Some(backend) = leaves
+            && let Some(upgrade) = upgrade.filter(|it| it.snapshot == Some(true))
+        {
+            let secret = work.secret_in_use().await?;
+            let key = Settings::of(prior)?.admin_key(&secret)?;
+            redact::remember(key.expose());
+            let path = upgrade.path.as_deref();
+            let place = work.take_snapshot(key, &backend.image, path).await?;
+            planned.last_snapshot = Some(place);
+        }
+    }
+    Ok(())
+}
+
+/// Looks at what a change does to the data. The volume is asked where the state
+/// does not know what the data is bound to, or says that the bond changes: what
+/// an interrupted change has done is only known there.
+async fn check_change(
+    cx: &mut Cx<Session>,
+    work: &mut Work,
+    prior: &Model,
+    planned: &Model,
+    observed: &Observed,
+) -> Result<(), Diagnostic> {
+    let now = Bonds::of(&work.settings);
+    let was = prior.bonds();
+    let is_open = was.database.is_none() || was.storage.is_none();
+    if !is_open && was.broken_by(&now).is_empty() {
+        return Ok(());
+    }
+    let stored = work.stored_credentials(observed).await?;
+    let was = Record::bonds(&stored).or(was);
+    check_bonds(cx, work, planned, &was, is_open)?;
+    work.rebinds = !was.broken_by(&now).is_empty();
+    Ok(())
+}

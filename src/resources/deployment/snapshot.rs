@@ -1,0 +1,170 @@
+//! A snapshot of the data before it meets another backend.
+
+use std::{path::Path as FilePath, time::Duration};
+
+use time::OffsetDateTime;
+
+use super::{settings::tag, work::Work};
+use crate::{
+    backend::{BackendError, api},
+    convex::AdminKey,
+    plugin::Diagnostic,
+    resources::backend_error,
+    runtime::Role,
+};
+
+/// Where snapshots are on the volume.
+const DIRECTORY: &str = "/convex/data/snapshots";
+
+/// Pause between two questions whether an export is finished.
+const PAUSE: Duration = Duration::from_millis(500);
+
+impl Work {
+    /// Exports a snapshot from the backend that runs, and returns where it is:
+    /// in `directory` of this machine, else on the volume.
+    pub async fn take_snapshot(
+        &self,
+        key: AdminKey,
+        image: &str,
+        directory: Option<&str>,
+    ) -> Result<String, Diagnostic> {
+        tracing::info!(object = self.object, "exporting a snapshot");
+        let id = self.export(key.clone()).await?;
+        let name = format!(
+            "{}-{}-{}.zip",
+            self.settings.name,
+            short(tag(image).unwrap_or("image")),
+            stamp(OffsetDateTime::now_utc())
+        );
+        let backend = self.settings.names().container(Role::Backend);
+        let file = format!("{DIRECTORY}/{name}");
+        let downloaded = self
+            .docker
+            .download_snapshot(&self.patience, &backend, &key, &id, &file)
+            .await;
+        downloaded.map_err(|error| self.no_snapshot(&error.to_string()))?;
+        let Some(directory) = directory else {
+            return Ok(format!("{}:{file}", self.settings.names().volume()));
+        };
+        let place = FilePath::new(directory).join(&name);
+        self.bring(&backend, &file, &place).await?;
+        Ok(place.display().to_string())
+    }
+
+    /// Has an export made, and returns its ID once it is finished.
+    async fn export(&self, key: AdminKey) -> Result<String, Diagnostic> {
+        let client = self.client(key);
+        let failed = |error: &BackendError| match error {
+            BackendError::NotFound => self.no_snapshot("the backend is too old to export one"),
+            error => backend_error(&self.object, "export a snapshot", error),
+        };
+        let mut earlier = None;
+        let mut requested = false;
+        loop {
+            let latest = client.call(&api::latest_export()).await;
+            let latest = latest.map_err(|error| failed(&error))?;
+            let is_busy = latest.as_ref().is_some_and(|it| !it.has_ended());
+            if !requested && !is_busy {
+                earlier = latest.map(|it| it.id);
+                match client.call(&api::request_export()).await {
+                    Ok(()) => requested = true,
+                    // Somebody else was quicker. Theirs comes first.
+                    Err(BackendError::Refused { code, .. }) if code == "ExportInProgress" => {}
+                    Err(error) => return Err(failed(&error)),
+                }
+            } else if let Some(export) =
+                latest.filter(|it| requested && Some(&it.id) != earlier.as_ref())
+            {
+                match export.state.as_str() {
+                    "completed" => return Ok(export.id),
+                    "requested" | "in_progress" => {}
+                    state => {
+                        return Err(self.no_snapshot(&format!(
+                            "the backend says that its export is {state:?}"
+                        )));
+                    }
+                }
+            }
+            if self.patience.left() < PAUSE * 2 {
+                return Err(
+                    self.no_snapshot("the export was not finished in time: raise timeouts.update")
+                );
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Brings a file from the volume to this machine, and removes it there.
+    async fn bring(&self, backend: &str, file: &str, place: &FilePath) -> Result<(), Diagnostic> {
+        let failed = |error: &dyn std::fmt::Display| {
+            self.no_snapshot(&format!(
+                "it cannot be written to {}: {error}",
+                place.display()
+            ))
+            .at("upgrade.path")
+        };
+        let directory = place.parent().unwrap_or(FilePath::new("."));
+        let mut temporary = tempfile::Builder::new()
+            .prefix(".snapshot")
+            .tempfile_in(directory)
+            .map_err(|error| failed(&error))?;
+        let copied = self
+            .docker
+            .copy_out(&self.patience, backend, file, temporary.as_file_mut())
+            .await;
+        copied.map_err(|error| failed(&error))?;
+        temporary
+            .as_file()
+            .sync_all()
+            .map_err(|error| failed(&error))?;
+        temporary
+            .persist(place)
+            .map_err(|error| failed(&error.error))?;
+        let removed = self.docker.remove_file(&self.patience, backend, file).await;
+        removed.map_err(|error| self.failed(error))
+    }
+
+    fn no_snapshot(&self, reason: &str) -> Diagnostic {
+        Diagnostic::error(
+            "No snapshot, so no upgrade",
+            format!(
+                "The image of {} was not changed, because a snapshot of its data is to come first, and there is none: {reason}. Remove the cause and apply again, or set upgrade.snapshot to false.",
+                self.object
+            ),
+        )
+        .at("upgrade.snapshot")
+    }
+}
+
+/// A time as part of a file's name.
+fn stamp(now: OffsetDateTime) -> String {
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        now.year(),
+        u8::from(now.month()),
+        now.day(),
+        now.hour(),
+        now.minute(),
+        now.second()
+    )
+}
+
+/// A tag as people write it, short, and fit for a file's name.
+fn short(tag: &str) -> String {
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    tag.chars().filter(|c| fit(*c)).take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{short, stamp};
+
+    #[test]
+    fn names_of_snapshots_order_as_time_does() {
+        let at = |seconds| stamp(time::OffsetDateTime::from_unix_timestamp(seconds).unwrap());
+        assert_eq!(at(1_782_468_030), "20260626T100030Z");
+        assert!(at(1_782_468_030) < at(1_782_468_031));
+        assert_eq!(short("903b8b96c4bceb34c62e"), "903b8b96c4bc");
+        assert_eq!(short("../x"), "..x");
+    }
+}

@@ -1,0 +1,252 @@
+//! Other images for a deployment that has data.
+
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use super::{config, configure, deployment, project};
+use crate::support::{
+    docker::{Name, docker, images},
+    terraform::{Core, Project},
+};
+
+/// The backend's image under other tags, which go at the end.
+struct Tags {
+    repository: String,
+    tags: Vec<&'static str>,
+}
+
+impl Tags {
+    fn new(name: &Name, tags: &[&'static str]) -> Self {
+        let all = Self {
+            repository: format!("convex-upgrade-{}", name.as_str()),
+            tags: tags.to_vec(),
+        };
+        for tag in tags {
+            docker(&["tag", &images().backend, &all.of(tag)]);
+        }
+        all
+    }
+
+    fn of(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.repository)
+    }
+
+    /// A deployment from the image with this tag.
+    fn deployment(&self, name: &Name, tag: &str, attributes: &str) -> String {
+        let image = format!("backend = {{ image = {:?} }}", self.of(tag));
+        deployment(name, &format!("{image}\n{attributes}"))
+    }
+}
+
+impl Drop for Tags {
+    fn drop(&mut self) {
+        for tag in &self.tags {
+            let _ = Command::new("docker").args(["rmi", &self.of(tag)]).output();
+        }
+    }
+}
+
+fn image(name: &Name) -> String {
+    docker(&[
+        "inspect",
+        "-f",
+        "{{.Config.Image}}",
+        &name.container("backend"),
+    ])
+}
+
+fn last_snapshot(project: &Project) -> String {
+    let state = project.state("convex_deployment.app");
+    state["last_snapshot"].as_str().expect("a place").to_owned()
+}
+
+/// Demands a whole ZIP file that only its owner reads.
+#[track_caller]
+fn assert_snapshot(file: &Path) {
+    let mode = file.metadata().expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    let tested = Command::new("python3")
+        .args(["-m", "zipfile", "-t"])
+        .arg(file)
+        .output();
+    let tested = tested.expect("Python");
+    assert!(
+        tested.status.success(),
+        "{}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
+}
+
+#[test]
+fn a_snapshot_comes_first_and_an_older_backend_never() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["1.0.0", "1.1.0", "blue", "green"]);
+    let on_volume = "upgrade = { snapshot = true }";
+    let project = Project::new(
+        Core::Installed,
+        &config(&tags.deployment(&name, "1.0.0", on_volume)),
+    );
+    project.apply().ok();
+    assert!(project.state("convex_deployment.app")["last_snapshot"].is_null());
+
+    configure(&project, &tags.deployment(&name, "1.1.0", on_volume));
+    project
+        .apply()
+        .ok()
+        .says(&["+ last_snapshot = (known after apply)"]);
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("1.1.0"));
+    let place = last_snapshot(&project);
+    let file = place
+        .strip_prefix(&format!("{}:", name.volume()))
+        .expect("on the volume");
+    assert!(
+        file.starts_with("/convex/data/snapshots/") && file.contains("-1.0.0-"),
+        "{file}"
+    );
+    let copy = project.path().join("copy.zip");
+    let from = format!("{}:{file}", name.container("backend"));
+    docker(&["cp", &from, &copy.display().to_string()]);
+    assert_snapshot(&copy);
+
+    // By the tags, which are numbers.
+    configure(&project, &tags.deployment(&name, "1.0.0", on_volume));
+    project.plan().fails_with(&[
+        "The backend cannot be downgraded",
+        "1.1.0",
+        "allow_data_loss",
+    ]);
+
+    // To the machine that runs Terraform.
+    let directory = project.path().join("snapshots");
+    std::fs::create_dir(&directory).expect("a directory");
+    let here = format!(
+        "upgrade = {{ snapshot = true, path = {:?} }}",
+        directory.display().to_string()
+    );
+    configure(&project, &tags.deployment(&name, "blue", &here));
+    project.apply().ok();
+    let place = last_snapshot(&project);
+    assert!(Path::new(&place).starts_with(&directory), "{place}");
+    assert_snapshot(Path::new(&place));
+    let left = docker(&[
+        "exec",
+        &name.container("backend"),
+        "ls",
+        "-A",
+        "/convex/data/snapshots",
+    ]);
+    assert_eq!(left.lines().count(), 1, "{left}");
+
+    // By what has run, where the tags do not tell.
+    configure(&project, &tags.deployment(&name, "1.1.0", &here));
+    project
+        .apply()
+        .fails_with(&["The backend cannot be downgraded", "blue"]);
+    assert_eq!(image(&name), tags.of("blue"));
+    let nowhere = "upgrade = { snapshot = true, path = \"/nowhere\" }";
+    configure(&project, &tags.deployment(&name, "green", nowhere));
+    project
+        .apply()
+        .fails_with(&["No snapshot, so no upgrade", "/nowhere"]);
+    let fault = r#"{"path":"/api/export/request/zip","kind":"status","status":500,"code":"InternalServerError"}"#;
+    let url = "http://127.0.0.1:3210/standin/faults";
+    docker(&[
+        "exec",
+        &name.container("backend"),
+        "curl",
+        "-sf",
+        "--json",
+        fault,
+        url,
+    ]);
+    configure(&project, &tags.deployment(&name, "green", on_volume));
+    project.apply().fails_with(&["export a snapshot"]);
+    assert_eq!(image(&name), tags.of("blue"));
+
+    configure(
+        &project,
+        &tags.deployment(&name, "1.1.0", "allow_data_loss = true"),
+    );
+    project
+        .apply()
+        .ok()
+        .says(&["An older backend on newer data", "blue"]);
+    assert_eq!(image(&name), tags.of("1.1.0"));
+    project.destroy().ok();
+    assert_eq!(name.objects(), Vec::<String>::new());
+}
+
+#[test]
+fn a_running_backend_keeps_its_image_where_that_is_the_policy() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["1", "2"]);
+    let keep = "upgrade = { policy = \"keep\" }";
+    let project = Project::new(Core::Installed, &config(&tags.deployment(&name, "1", keep)));
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "2", keep));
+    let warning = "The running backend keeps its image";
+    project
+        .apply()
+        .ok()
+        .says(&[warning, "until it is stopped and started"]);
+    project.assert_no_changes();
+    let kept = |project: &Project| {
+        project.state("convex_deployment.app")["kept_images"]["backend"].clone()
+    };
+    assert_eq!(
+        (image(&name), kept(&project)),
+        (tags.of("1"), tags.of("1").into())
+    );
+
+    // Made anew for another reason, it is the same image.
+    let labelled = format!("{keep}\nlabels = {{ a = \"1\" }}");
+    configure(&project, &tags.deployment(&name, "2", &labelled));
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("1"));
+
+    configure(
+        &project,
+        &tags.deployment(&name, "2", &format!("{labelled}\nrunning = false")),
+    );
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "2", &labelled));
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("2"));
+    assert!(kept(&project).is_null());
+    project.destroy().ok();
+}
+
+#[test]
+fn releases_that_differ_are_refused_and_a_migration_is_told() {
+    let name = Name::new();
+    let differ = r#"
+        backend   = { image = "ghcr.io/get-convex/convex-backend:a" }
+        dashboard = { image = "ghcr.io/get-convex/convex-dashboard:b" }
+    "#;
+    let project = project(Core::Installed, &name, differ);
+    project
+        .plan()
+        .fails_with(&["Backend and dashboard are of different releases"]);
+    let moving = r#"
+        backend   = { image = "ghcr.io/get-convex/convex-backend:latest" }
+        dashboard = { image = "ghcr.io/get-convex/convex-dashboard:latest" }
+    "#;
+    configure(&project, &deployment(&name, moving));
+    project
+        .plan()
+        .ok()
+        .says(&["Which release is that?", "A reviewer should ask"]);
+
+    let stuck = format!(
+        "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"stuck_migration\" }} }}\n timeouts = {{ create = \"12s\" }}",
+        images().backend
+    );
+    configure(&project, &deployment(&name, &stuck));
+    project.apply().fails_with(&[
+        "The backend does not answer",
+        "migrating its data, at step 3/128",
+    ]);
+    project.destroy().ok();
+}
