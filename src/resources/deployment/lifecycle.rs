@@ -9,6 +9,7 @@ use super::{
     guard,
     model::{Model, VolumeModel},
     record::Record,
+    restore,
     secrets::Secrets,
     settings::Settings,
     whereabouts,
@@ -31,7 +32,7 @@ fn timeouts(model: &Model) -> Timeouts {
 pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<Model, Diagnostics> {
     let patience = Patience::new(timeouts(&planned).create(), cx.cancellation());
     let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
-    let observed = work.observe(&[]).await?;
+    let mut observed = work.observe(&[]).await?;
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     let adopted = observed.volume.is_some();
@@ -48,6 +49,13 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     let stored = work.stored_credentials(&observed).await?;
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
     guard::check_release(cx, &work, &planned, &stored)?;
+    let source = planned.restore_from.as_ref();
+    let source = source.and_then(|it| it.volume.clone());
+    let is_due = restore::is_due(cx, &work, &planned, adopted, &stored)?;
+    let source = source.filter(|_| is_due);
+    if let Some(source) = &source {
+        work.check_source(source).await?;
+    }
     let given = planned.instance_secret.as_ref();
     let secrets = Secrets::for_create(&work.settings, given, &stored).await?;
     // A container that runs with another secret than the one asked for.
@@ -62,6 +70,12 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     planned.image_digests.get_or_insert_default();
     cx.checkpoint(&unfinished(&planned, adopted));
 
+    if let Some(source) = &source {
+        work.restore(source).await?;
+        observed = work.observe(&[]).await?;
+        let stored = work.stored_credentials(&observed).await?;
+        guard::check_release(cx, &work, &planned, &stored)?;
+    }
     work.carry_out(cx, desired, &secrets, observed).await?;
     refill(&work, &secrets, &mut planned)?;
     finish(cx, &work, &mut planned, &secrets, adopted).await?;

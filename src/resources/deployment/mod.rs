@@ -14,6 +14,7 @@ mod prepare;
 mod read;
 mod record;
 mod release;
+mod restore;
 mod schema;
 mod secrets;
 pub(crate) mod settings;

@@ -9,6 +9,7 @@ use super::{
     confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
     release::UpgradeModel,
+    restore::RestoreModel,
     storage::StorageModel,
 };
 use crate::{
@@ -39,6 +40,7 @@ pub struct Model {
     pub storage: Option<StorageModel>,
     pub allow_data_loss: Option<bool>,
     pub upgrade: Option<UpgradeModel>,
+    pub restore_from: Option<RestoreModel>,
     pub network: Option<NetworkModel>,
     pub hardening: Option<HardeningModel>,
     pub log: Option<LogModel>,

@@ -492,6 +492,7 @@ fn describe(
         storage,
         allow_data_loss: Some(false),
         upgrade: Some(UpgradeModel::unsaid()),
+        restore_from: None,
         network,
         hardening: backend.and_then(|it| HardeningModel::of(&it.dropped, it.may_gain_rights)),
         log: backend.and_then(log_limit),

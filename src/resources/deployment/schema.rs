@@ -6,6 +6,7 @@ use super::{
     images::ImageName,
     model::{NetworkModel, VolumeModel},
     release::UpgradeModel,
+    restore::RestoreModel,
     storage::StorageModel,
 };
 use crate::{
@@ -225,6 +226,7 @@ pub fn schema() -> Schema {
             .with("database", DatabaseModel::attribute())
             .with("storage", StorageModel::attribute())
             .with("upgrade", UpgradeModel::attribute())
+            .with("restore_from", RestoreModel::attribute())
             .with(
                 "allow_data_loss",
                 boolean("Whether a change that leaves data behind is made: another instance name, kind of database or kind of storage, or an older backend. Such a change is refused otherwise; with `true` the plan warns of what exactly is left behind, and where. Nothing is deleted. Set it back afterwards. Default `false`.")

@@ -30,6 +30,9 @@ const KEY_FILE: &str = "jwt_private_key.pem";
 /// The file with what this provider notes of a deployment.
 const RECORD_FILE: &str = "deployment.json";
 
+/// The file that says whether a copy into the volume is whole.
+const RESTORE_FILE: &str = "credentials/restore";
+
 /// The file with the releases that have run.
 const RELEASES_FILE: &str = "releases.json";
 
@@ -180,6 +183,8 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
             found.jwt_key = Some(text.into());
         } else if path.ends_with(RECORD_FILE) {
             found.record = Some(text.into());
+        } else if path.ends_with(RESTORE_FILE) {
+            found.restore = Some(text);
         } else if path.ends_with(RELEASES_FILE) {
             found.releases = Some(text.into());
         }

@@ -139,11 +139,7 @@ impl Docker {
         image: &str,
         arguments: &[&str],
     ) -> Result<String, DockerError> {
-        let spec = ContainerSpec {
-            entrypoint: Some("sh".to_owned()),
-            arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
-            ..probe(names, image, NetworkSpec::None)
-        };
+        let spec = on_volume(names, image, arguments);
         self.remove_container(patience, &spec.name).await?;
         self.create_container(patience, &spec).await?;
         self.start(patience, &spec.name).await?;
@@ -171,6 +167,16 @@ impl Docker {
         self.create_container(patience, &spec).await?;
         self.start(patience, &spec.name).await?;
         Ok(spec.name)
+    }
+}
+
+/// A container that runs a shell with these arguments on the deployment's
+/// volume, out of all networks.
+pub(super) fn on_volume(names: &Names, image: &str, arguments: &[&str]) -> ContainerSpec {
+    ContainerSpec {
+        entrypoint: Some("sh".to_owned()),
+        arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
+        ..probe(names, image, NetworkSpec::None)
     }
 }
 
@@ -227,7 +233,7 @@ fn lacks_image(reason: &str) -> bool {
 
 /// The request that makes a container. It is started without a restart policy,
 /// so that one that cannot start ends once and says why.
-fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     let (port, path) = spec.ready;
     let health = HealthConfig {
         test: Some(

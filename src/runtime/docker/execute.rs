@@ -129,7 +129,8 @@ impl Docker {
         }
     }
 
-    async fn create_volume(
+    /// Makes the volume, should there be none.
+    pub async fn create_volume(
         &self,
         patience: &Patience,
         desired: &Desired,

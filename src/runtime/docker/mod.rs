@@ -5,6 +5,7 @@
 //! run finds what is there and goes on.
 
 mod archive;
+mod clone;
 mod config_file;
 mod create;
 mod dial;

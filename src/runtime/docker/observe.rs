@@ -41,6 +41,8 @@ pub struct Credentials {
     pub jwt_key: Option<Secret>,
     /// What this provider notes of a deployment for those who only find it.
     pub record: Option<Secret>,
+    /// How far a copy of other data into it has come.
+    pub restore: Option<String>,
     /// Which releases have run on it, as this provider has noted.
     pub releases: Option<Secret>,
 }

@@ -16,6 +16,7 @@ mod network;
 mod project;
 mod project_in_container;
 mod refusals;
+mod restore;
 mod secrecy;
 mod sign_in;
 mod survival;
