@@ -145,8 +145,13 @@ pub fn differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
         found.push(Difference::Confinement);
     }
     let limits = &spec.program.limits;
-    if observed.limits != *limits {
-        let while_it_runs = observed.limits.can_become(limits);
+    let mut there = observed.limits;
+    // Engines may set one of their own where none is asked for, as Podman does.
+    if limits.processes.is_none() {
+        there.processes = None;
+    }
+    if there != *limits {
+        let while_it_runs = there.can_become(limits);
         found.push(Difference::Limits { while_it_runs });
     }
     found

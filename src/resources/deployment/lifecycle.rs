@@ -119,6 +119,16 @@ pub(super) async fn update(
     if rotates || replaced {
         desired.renew = desired.renew.max(Renew::Backend);
     }
+    let before = Settings::of(&prior)?;
+    let keeps_limits = before
+        .backend_limits
+        .can_become(&work.settings.backend_limits)
+        && before
+            .dashboard_limits
+            .can_become(&work.settings.dashboard_limits);
+    if !keeps_limits {
+        desired.renew = Renew::All;
+    }
     work.settings.fill(&mut planned);
     fill_keys(&work.settings, secrets.instance.as_ref(), &mut planned)?;
     if !work.settings.running && !work.settings.keeps_secrets && secrets.instance.is_some() {

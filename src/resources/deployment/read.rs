@@ -202,6 +202,7 @@ fn absorb(model: &mut Model, spec: &ContainerSpec, container: &ObservedContainer
                     cpus,
                     pids,
                 } = LimitsModel::from(&container.limits);
+                let pids = pids.filter(|_| spec.program.limits.processes.is_some());
                 match (spec.role, &mut model.backend, &mut model.dashboard) {
                     (Role::Backend, Some(it), _) => {
                         (it.memory_mb, it.cpus, it.pids) = (memory_mb, cpus, pids);

@@ -1,15 +1,23 @@
 //! Images: looked up, and fetched where they are missing.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::{models::CreateImageInfo, query_parameters::CreateImageOptionsBuilder};
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::{
     Docker, DockerError, Patience, found,
     observe::read_env,
     registry::{is_refusal, name_of},
 };
+
+/// How often the log is told of a pull.
+const TELL: Duration = Duration::from_secs(5);
 
 impl Docker {
     /// The environment an image gives its containers; `None` when the image
@@ -52,14 +60,14 @@ impl Docker {
         let mut progress = self
             .client
             .create_image(Some(options), None, auth.credentials);
+        let mut layers = Layers::default();
+        let mut told = Instant::now();
         let watch = async {
-            let mut last = String::new();
             while let Some(part) = progress.next().await {
-                let part = part?;
-                let status = part.status.unwrap_or_default();
-                if status != last {
-                    tracing::info!(image, status, "pulling");
-                    last = status;
+                layers.note(&part?);
+                if told.elapsed() >= TELL {
+                    tracing::info!(image, progress = %layers, "pulling");
+                    told = Instant::now();
                 }
             }
             Ok(())
@@ -67,6 +75,10 @@ impl Docker {
         self.call(patience, &doing, watch)
             .await
             .map_err(|error| match error {
+                DockerError::TimedOut { endpoint, doing } => DockerError::TimedOut {
+                    endpoint,
+                    doing: format!("{doing} (last seen: {layers})"),
+                },
                 DockerError::Absent { reason, .. } | DockerError::Failed { reason, .. }
                     if is_refusal(&reason) =>
                 {
@@ -88,6 +100,63 @@ impl Docker {
     }
 }
 
+/// How far a pull has come.
+#[derive(Debug, Default)]
+struct Layers {
+    /// What was said last of each layer: done and total bytes.
+    bytes: BTreeMap<String, (i64, i64)>,
+    /// Layers that are there.
+    done: BTreeSet<String>,
+}
+
+impl Layers {
+    /// Takes in a line of the daemon's report (moby: `pkg/streamformatter`).
+    fn note(&mut self, part: &CreateImageInfo) {
+        let (Some(layer), Some(status)) = (&part.id, &part.status) else {
+            return;
+        };
+        match status.as_str() {
+            "Pull complete" | "Already exists" => {
+                self.done.insert(layer.clone());
+            }
+            "Downloading" => {
+                let detail = part.progress_detail.as_ref();
+                let done = detail.and_then(|it| it.current).unwrap_or_default();
+                let total = detail.and_then(|it| it.total).unwrap_or_default();
+                self.bytes.insert(layer.clone(), (done, total));
+            }
+            "Download complete" => {
+                if let Some((done, total)) = self.bytes.get_mut(layer) {
+                    *done = *total;
+                }
+            }
+            // The tag is reported in the form of a layer, too.
+            _ if status.starts_with("Pulling from") => {}
+            _ => {
+                self.bytes.entry(layer.clone()).or_default();
+            }
+        }
+    }
+}
+
+impl fmt::Display for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: BTreeSet<_> = self.bytes.keys().chain(&self.done).collect();
+        let (done, total) = self
+            .bytes
+            .values()
+            .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        write!(
+            f,
+            "{} of {} layers, {} of {} MiB downloaded",
+            self.done.len(),
+            all.len(),
+            done >> 20,
+            total >> 20
+        )
+    }
+}
+
 /// Without a tag the daemon would pull every image of the repository.
 fn with_tag(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
@@ -100,7 +169,32 @@ fn with_tag(image: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_tag;
+    use bollard::models::{CreateImageInfo, ProgressDetail};
+
+    use super::{Layers, with_tag};
+
+    #[test]
+    fn a_pull_is_told_in_layers_and_megabytes() {
+        let mut layers = Layers::default();
+        let mut note = |id: &str, status: &str, bytes: Option<(i64, i64)>| {
+            layers.note(&CreateImageInfo {
+                id: Some(id.to_owned()),
+                status: Some(status.to_owned()),
+                progress_detail: bytes.map(|(current, total)| ProgressDetail {
+                    current: Some(current),
+                    total: Some(total),
+                }),
+                ..Default::default()
+            });
+        };
+        note("latest", "Pulling from a/b", None);
+        note("one", "Already exists", None);
+        note("two", "Pulling fs layer", None);
+        note("three", "Downloading", Some((3 << 20, 10 << 20)));
+        note("three", "Download complete", None);
+        note("two", "Downloading", Some((1 << 20, 5 << 20)));
+        assert_eq!(layers.to_string(), "1 of 3 layers, 11 of 15 MiB downloaded");
+    }
 
     #[test]
     fn an_image_without_a_tag_is_the_latest() {

@@ -193,6 +193,13 @@ fn a_limit_is_changed_in_place_and_taken_away_with_a_new_container() {
     desired.backend.limits.memory = None;
     let todo = steps(&desired, &observed).unwrap();
     assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    // One of the engine's own is no difference.
+    let mut observed = observed;
+    let backend = observed.backend.as_mut().unwrap();
+    backend.limits.memory = None;
+    backend.limits.processes = Some(2048);
+    desired.backend.limits = Limits::default();
+    assert_eq!(steps(&desired, &observed).unwrap(), []);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn remake_backend(name: &Name, variable: &str) {
     for label in labels.lines().filter(|label| !label.is_empty()) {
         arguments.extend(["--label".to_owned(), label.to_owned()]);
     }
+    arguments.extend(["--security-opt", "no-new-privileges"].map(str::to_owned));
     arguments.push(images().backend.clone());
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     docker(&arguments);
