@@ -104,9 +104,9 @@ impl Work {
             site: of(&observed.backend, SITE_PORT),
             dashboard: of(&observed.dashboard, DASHBOARD_PORT),
         };
-        let taken = self.docker.published_ports(&self.patience).await;
-        let mut taken = taken.map_err(|error| self.failed(error))?;
-        taken.extend(refused);
+        let holders = self.docker.port_holders(&self.patience).await;
+        let holders = holders.map_err(|error| self.failed(error))?;
+        let taken = holders.into_keys().chain(refused.iter().copied()).collect();
         let name = self.settings.name.as_str();
         let publish = publish.resolved(Some(had)).chosen(name, &taken);
         let further = further.clone();
@@ -153,16 +153,20 @@ impl Work {
                 .flatten()
                 .any(|container| container.ports.values().any(|it| *it == port))
         };
-        let wanted = [
+        let mut wanted = vec![
             ("api", publish.api),
             ("site", publish.site),
             ("dashboard", publish.dashboard),
         ];
+        wanted.retain(|(_, port)| port.is_some_and(|port| !ours(port)));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let holders = self.docker.port_holders(&self.patience).await;
+        let mut holders = holders.unwrap_or_default();
         for (key, port) in wanted {
-            let Some(port) = port.filter(|port| !ours(*port)) else {
-                continue;
-            };
-            if let Some(holder) = self.docker.holder_of(&self.patience, port).await {
+            let held = port.and_then(|port| Some((port, holders.remove(&port)?)));
+            if let Some((port, holder)) = held {
                 let error = DockerError::PortTaken {
                     port,
                     holder: Some(holder),

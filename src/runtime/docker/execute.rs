@@ -5,8 +5,8 @@ use std::time::Duration;
 use bollard::{
     models::{ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
-        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
-        StartContainerOptions, StopContainerOptions,
+        RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
+        StopContainerOptions,
     },
 };
 use tokio::time::Instant;
@@ -184,23 +184,14 @@ impl Docker {
         match self.call(patience, &format!("start {name}"), request).await {
             Err(DockerError::PortTaken { port, .. }) => Err(DockerError::PortTaken {
                 port,
-                holder: self.holder_of(patience, port).await,
+                holder: self
+                    .port_holders(patience)
+                    .await
+                    .ok()
+                    .and_then(|mut holders| holders.remove(&port)),
             }),
             outcome => outcome,
         }
-    }
-
-    /// The container that uses a port of the host, if it is one.
-    pub async fn holder_of(&self, patience: &Patience, port: u16) -> Option<String> {
-        let options = ListContainersOptionsBuilder::new().build();
-        let request = self.client.list_containers(Some(options));
-        let containers = self.call(patience, "list containers", request).await.ok()?;
-        let holder = containers.into_iter().find(|container| {
-            let ports = container.ports.iter().flatten();
-            ports.into_iter().any(|it| it.public_port == Some(port))
-        })?;
-        let name = holder.names?.into_iter().next()?;
-        Some(format!("container {}", name.trim_start_matches('/')))
     }
 
     /// Waits until the program in a container answers. Ends at once when it

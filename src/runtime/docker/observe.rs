@@ -141,15 +141,25 @@ impl Docker {
         Ok(container.map(read))
     }
 
-    /// Ports of the host that running containers have.
-    pub async fn published_ports(&self, patience: &Patience) -> Result<BTreeSet<u16>, DockerError> {
+    /// Ports of the host that running containers have, with the names of these.
+    pub async fn port_holders(
+        &self,
+        patience: &Patience,
+    ) -> Result<BTreeMap<u16, String>, DockerError> {
         let options = ListContainersOptionsBuilder::new().build();
         let request = self.client.list_containers(Some(options));
-        let containers = self.call(patience, "list containers", request).await?;
-        let ports = containers
-            .into_iter()
-            .flat_map(|it| it.ports.unwrap_or_default());
-        Ok(ports.filter_map(|port| port.public_port).collect())
+        let mut holders = BTreeMap::new();
+        for container in self.call(patience, "list containers", request).await? {
+            let name = container.names.unwrap_or_default().into_iter().next();
+            let name = name.unwrap_or_default();
+            for port in container.ports.unwrap_or_default() {
+                if let Some(port) = port.public_port {
+                    let holder = format!("container {}", name.trim_start_matches('/'));
+                    holders.insert(port, holder);
+                }
+            }
+        }
+        Ok(holders)
     }
 
     /// Docker's ID of a container.
