@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, Notify, watch};
 use crate::error::ApiError;
 use crate::export::Exports;
 use crate::identity::Authority;
+use crate::import::{Imports, Uploads};
 use crate::push::{Provider, Pushed};
+use crate::snapshot::Files;
 use crate::store::{Store, StoreError};
 use crate::variable::{self, Change, Limits, Variable, Variables};
 
@@ -66,6 +68,10 @@ pub struct Deployment {
     pub settings: Settings,
     /// Its snapshot exports.
     pub exports: Exports,
+    /// Snapshots on their way in.
+    pub uploads: Uploads,
+    pub(crate) imports: Table<Imports>,
+    pub(crate) documents: Table<Files>,
     variables: Table<Variables>,
     canonical_urls: Table<CanonicalUrls>,
     pushed: Table<Pushed>,
@@ -108,7 +114,7 @@ pub enum LoadError {
 }
 
 /// One document of the store, with the number of commits since the start as its version.
-struct Table<T> {
+pub(crate) struct Table<T> {
     name: &'static str,
     content: RwLock<(u64, Arc<T>)>,
 }
@@ -122,6 +128,8 @@ const GLOBALS: &str = "globals";
 const VARIABLES: &str = "environment_variables";
 const CANONICAL_URLS: &str = "canonical_urls";
 const PUSHED: &str = "pushed_functions";
+const DOCUMENTS: &str = "documents";
+const IMPORTS: &str = "snapshot_imports";
 
 impl Deployment {
     /// Loads what the store holds, or initializes it on the first start.
@@ -153,6 +161,9 @@ impl Deployment {
         Ok(Self {
             settings,
             exports: Exports::default(),
+            uploads: Uploads::default(),
+            imports: Table::new(IMPORTS, read(&documents, IMPORTS)?.unwrap_or_default()),
+            documents: Table::new(DOCUMENTS, read(&documents, DOCUMENTS)?.unwrap_or_default()),
             variables: Table::new(VARIABLES, read(&documents, VARIABLES)?.unwrap_or_default()),
             canonical_urls: Table::new(
                 CANONICAL_URLS,
@@ -169,6 +180,11 @@ impl Deployment {
     /// The variables as of the last commit.
     pub fn variables(&self) -> Arc<Variables> {
         self.variables.read().1
+    }
+
+    /// The documents and files as of the last commit.
+    pub fn documents(&self) -> Arc<Files> {
+        self.documents.read().1
     }
 
     /// Applies one batch: all of it or nothing.
@@ -286,7 +302,7 @@ impl Deployment {
         self.fatal.notified().await;
     }
 
-    async fn commit<T: Serialize>(
+    pub(crate) async fn commit<T: Serialize>(
         &self,
         table: &Table<T>,
         version: u64,
@@ -318,7 +334,7 @@ impl<T> Table<T> {
         }
     }
 
-    fn read(&self) -> (u64, Arc<T>) {
+    pub(crate) fn read(&self) -> (u64, Arc<T>) {
         self.content
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -359,7 +375,8 @@ fn new_variable(value: String) -> Variable {
     }
 }
 
-fn random_id() -> String {
+/// A name that no other thing has.
+pub(crate) fn random_id() -> String {
     let mut id = [0; 16];
     getrandom::fill(&mut id).expect("the system has random bytes");
     hex::encode(id)

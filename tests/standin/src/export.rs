@@ -1,7 +1,6 @@
-//! Snapshot exports: a ZIP file of what the deployment holds, made on request while it serves.
+//! Snapshot exports: made on request while the deployment serves.
 //!
-//! Variables, code and keys are no part of a snapshot, as with the real backend. Without functions there are no
-//! documents either, so the file is valid and all but empty.
+//! Variables, code and keys are no part of a snapshot, as with the real backend.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -75,17 +74,11 @@ impl Exports {
         })
     }
 
-    /// The file of the export with this id or start time, once it is there.
-    pub fn file(&self, name: &str) -> Option<Vec<u8>> {
+    /// Whether there is a finished export with this id or start time.
+    pub fn has(&self, name: &str) -> bool {
         let latest = self.latest();
-        let export = latest.as_ref().filter(|it| it.state() == "completed")?;
-        let known = export.id == name || export.start_ns.to_string() == name;
-        known.then(|| {
-            zip(&[
-                ("README.md", b"A snapshot of the stand-in.\n"),
-                ("_tables/documents.jsonl", b""),
-            ])
-        })
+        let export = latest.as_ref().filter(|it| it.state() == "completed");
+        export.is_some_and(|it| it.id == name || it.start_ns.to_string() == name)
     }
 }
 
@@ -99,71 +92,9 @@ impl Export {
     }
 }
 
-/// A ZIP file with these files in it, not compressed.
-fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut body = Vec::new();
-    let mut directory = Vec::new();
-    let number = |length: usize| u32::try_from(length).expect("a small file");
-    for (name, content) in files {
-        let offset = number(body.len());
-        // Version, flags, method, time and date, checksum, both sizes, length of the name, of what is extra.
-        let mut entry = Vec::new();
-        for half in [20_u16, 0, 0, 0, 0x21] {
-            entry.extend(half.to_le_bytes());
-        }
-        for word in [
-            checksum(content),
-            number(content.len()),
-            number(content.len()),
-        ] {
-            entry.extend(word.to_le_bytes());
-        }
-        entry.extend(
-            u16::try_from(name.len())
-                .expect("a short name")
-                .to_le_bytes(),
-        );
-        entry.extend([0; 2]);
-        body.extend(b"PK\x03\x04");
-        body.extend(&entry);
-        body.extend(name.as_bytes());
-        body.extend(*content);
-        directory.extend(b"PK\x01\x02\x14\x00");
-        directory.extend(&entry);
-        // Length of a comment, disk and attributes: none.
-        directory.extend([0; 10]);
-        directory.extend(offset.to_le_bytes());
-        directory.extend(name.as_bytes());
-    }
-    let count = u16::try_from(files.len()).expect("few files").to_le_bytes();
-    let (size, offset) = (number(directory.len()), number(body.len()));
-    body.extend(&directory);
-    body.extend(b"PK\x05\x06\x00\x00\x00\x00");
-    body.extend(count);
-    body.extend(count);
-    body.extend(size.to_le_bytes());
-    body.extend(offset.to_le_bytes());
-    body.extend([0; 2]);
-    body
-}
-
-/// CRC-32 as ZIP wants it.
-fn checksum(content: &[u8]) -> u32 {
-    !content.iter().fold(u32::MAX, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            (sum >> 1) ^ (0xEDB8_8320 * (sum & 1))
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Exports, InProgress, checksum};
-
-    #[test]
-    fn the_checksum_is_the_usual_one() {
-        assert_eq!(checksum(b"123456789"), 0xCBF4_3926);
-    }
+    use super::{Exports, InProgress};
 
     #[test]
     fn there_is_one_export_at_a_time_and_its_file_comes_last() {
@@ -172,12 +103,11 @@ mod tests {
         exports.request("a".into(), true).unwrap();
         assert_eq!(exports.document()["state"], "requested");
         assert_eq!(exports.request("b".into(), true), Err(InProgress));
-        assert!(exports.file("a").is_none());
+        assert!(!exports.has("a"));
         std::thread::sleep(super::STAGE * 2);
         assert_eq!(exports.document()["state"], "completed");
-        assert!(exports.file("a").unwrap().starts_with(b"PK\x03\x04"));
-        assert!(exports.file("b").is_none());
+        assert!(exports.has("a") && !exports.has("b"));
         exports.request("b".into(), false).unwrap();
-        assert!(exports.file("a").is_none(), "the latest counts");
+        assert!(!exports.has("a"), "the latest counts");
     }
 }

@@ -59,6 +59,8 @@ pub enum Operation {
     WriteVariables,
     /// Push functions.
     Deploy,
+    /// Import a snapshot.
+    ImportBackups,
 }
 
 impl Operation {
@@ -68,6 +70,7 @@ impl Operation {
             Self::View => "deployment:view",
             Self::WriteVariables => "deployment:env:write",
             Self::Deploy => "deployment:deploy",
+            Self::ImportBackups => "deployment:backups:import",
         }
     }
 }

@@ -1,13 +1,15 @@
-//! The functions that a deployment has without pushed code: the system's own queries of environment variables and of
-//! exports.
+//! The functions that a deployment has without pushed code: the system's own queries of environment variables, exports
+//! and imports.
 
 use serde_json::{Value, json};
 
 use crate::deployment::{Deployment, Destination};
 use crate::error::ApiError;
 use crate::identity::{Identity, Operation};
+use crate::import;
 
 const EXPORTS: &str = "_system/cli/exports";
+const IMPORTS: &str = "_system/cli/queryImport";
 const VARIABLES: &str = "_system/cli/queryEnvironmentVariables";
 
 /// What became of a call that was allowed.
@@ -36,6 +38,11 @@ pub fn run(
             None => Outcome::Failure("The argument `name` is missing or is no string.".into()),
         },
         (EXPORTS, "getLatest") => Outcome::Value(deployment.exports.document()),
+        (IMPORTS, "default") => match arguments["importId"].as_str() {
+            Some(id) => Outcome::Value(import::document(deployment, id)),
+            None => Outcome::Failure("The argument `importId` is missing or is no string.".into()),
+        },
+        (IMPORTS, "list") => Outcome::Value(import::documents(deployment)),
         _ => Outcome::Failure(format!("No function is called '{module}:{function}'.")),
     })
 }

@@ -18,6 +18,7 @@ use crate::deployment::{Deployment, LoadError, Settings, StorageKind};
 use crate::faults::Control;
 use crate::faults::start::StartFaults;
 use crate::identity::Authority;
+use crate::import;
 use crate::secret::BadSecret;
 use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
@@ -80,6 +81,7 @@ pub async fn run(flags: Flags, faults: StartFaults) -> Result<u8, StartError> {
     }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let deployment = Arc::new(load(&flags, &faults).await?);
+    import::resume(&deployment);
     let control = Arc::new(Control::new(faults.clone()));
 
     let request_limit = Duration::from_secs(number("HTTP_SERVER_TIMEOUT_SECONDS", REQUEST_LIMIT_S));

@@ -1,14 +1,14 @@
 //! The real command line tool, `convex` from npm, against the stand-in.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use serde_json::json;
 
 use crate::support::backend::{Backend, Start};
-use crate::support::{cache_folder, must, run};
+use crate::support::{cache_folder, must, run, wait_for};
 
 /// The version that is held to. Its protocol is the one that was recorded.
 const VERSION: &str = "1.48.0";
@@ -35,8 +35,8 @@ fn tool() -> &'static PathBuf {
     })
 }
 
-/// Runs `convex env …` in a folder of its own and without the rest of the environment, which may make it hide values.
-fn env(start: &Start, backend: &Backend, arguments: &[&str]) -> Output {
+/// Runs `convex …` in a folder of its own and without the rest of the environment, which may make it hide values.
+fn convex(start: &Start, backend: &Backend, arguments: &[&str]) -> Output {
     let folder = start.folder.path().join("project");
     fs::create_dir_all(&folder).unwrap();
     let package = json!({ "dependencies": { "convex": VERSION } });
@@ -46,7 +46,6 @@ fn env(start: &Start, backend: &Backend, arguments: &[&str]) -> Output {
     command.args(["60", "node"]);
     command
         .arg(tool())
-        .arg("env")
         .args(arguments)
         .current_dir(&folder)
         .env_clear();
@@ -59,6 +58,10 @@ fn env(start: &Start, backend: &Backend, arguments: &[&str]) -> Output {
         backend.key.strip_prefix("Convex ").unwrap(),
     );
     run(&mut command)
+}
+
+fn env(start: &Start, backend: &Backend, arguments: &[&str]) -> Output {
+    convex(start, backend, &[&["env"], arguments].concat())
 }
 
 fn succeed(start: &Start, backend: &Backend, arguments: &[&str]) -> String {
@@ -153,4 +156,73 @@ fn a_wrong_key_is_refused() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("BadAdminKey"), "{said}");
+}
+
+/// Writes a ZIP file as people do, packed, with one file in it.
+fn write_zip(path: &Path, name: &str, content: &str) {
+    let program = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z: z.writestr(sys.argv[2], sys.argv[3])";
+    must(
+        Command::new("python3")
+            .args(["-c", program])
+            .arg(path)
+            .args([name, content]),
+    );
+}
+
+#[test]
+fn a_snapshot_is_imported_once_and_exported_again() {
+    let start = Start::new();
+    let mut backend = start.sqlite();
+    let file = start.folder.path().join("snapshot.zip");
+    let path = file.to_str().unwrap();
+    write_zip(&file, "tasks/documents.jsonl", "{\"title\":\"write\"}\n");
+    let output = convex(&start, &backend, &["import", "--yes", path]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.success() && said.contains("Added 1 documents"),
+        "{said}"
+    );
+    let again = convex(&start, &backend, &["import", "--yes", path]);
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(
+        !again.status.success() && said.contains("Table tasks already exists"),
+        "{said}"
+    );
+
+    backend.stop();
+    let backend = start.sqlite();
+    backend.post("/api/export/request/zip?includeStorage=true", &json!({}));
+    let query = json!({ "path": "_system/cli/exports:getLatest", "args": {}, "format": "json" });
+    let id = wait_for("the export", || {
+        let latest = backend.post("/api/query", &query).json();
+        (latest["value"]["state"] == "completed").then(|| latest["value"]["_id"].clone())
+    });
+    let copy = start.folder.path().join("copy.zip");
+    let url = format!(
+        "http://{}/api/export/zip/{}",
+        backend.api,
+        id.as_str().unwrap()
+    );
+    let header = format!("Authorization: {}", backend.key);
+    must(
+        Command::new("curl")
+            .args(["-sSf", "-H", &header, &url, "-o"])
+            .arg(&copy),
+    );
+    let program = "import sys, zipfile\nprint(zipfile.ZipFile(sys.argv[1]).read('tasks/documents.jsonl').decode(), end='')";
+    let rows = must(Command::new("python3").args(["-c", program]).arg(&copy));
+    assert_eq!(rows, "{\"title\":\"write\"}\n");
+
+    // What is no snapshot changes nothing.
+    fs::write(&file, "PK but no more").unwrap();
+    let bad = convex(
+        &start,
+        &backend,
+        &["import", "--yes", "--replace-all", path],
+    );
+    let said = String::from_utf8_lossy(&bad.stderr).into_owned();
+    assert!(
+        !bad.status.success() && said.contains("invalid zip file"),
+        "{said}"
+    );
 }

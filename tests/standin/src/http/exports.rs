@@ -9,9 +9,10 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::caller::Caller;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, random_id};
 use crate::error::ApiError;
 use crate::identity::Operation;
+use crate::snapshot;
 
 /// What to export.
 #[derive(Deserialize)]
@@ -28,19 +29,15 @@ pub async fn request(
     Query(wish): Query<Wish>,
 ) -> Result<StatusCode, ApiError> {
     caller.require(Operation::WriteVariables)?;
-    let begun = deployment.exports.request(new_id(), wish.include_storage);
+    let begun = deployment
+        .exports
+        .request(random_id(), wish.include_storage);
     begun.map(|()| StatusCode::OK).map_err(|_| {
         ApiError::bad_request(
             "ExportInProgress",
             "There is already an export requested or in progress.",
         )
     })
-}
-
-fn new_id() -> String {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).expect("the system has random bytes");
-    hex::encode(id)
 }
 
 /// The file of a finished export, by its id or start time.
@@ -50,12 +47,16 @@ pub async fn file(
     Path(name): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     caller.require(Operation::View)?;
-    let zip = deployment.exports.file(&name).ok_or_else(|| {
-        ApiError::new(
+    if !deployment.exports.has(&name) {
+        return Err(ApiError::new(
             StatusCode::NOT_FOUND,
             "ExportNotFound",
             "There is no such export, or it is not finished.",
-        )
+        ));
+    }
+    let zip = snapshot::pack(&deployment.documents()).map_err(|error| {
+        tracing::error!("no snapshot: {error}");
+        ApiError::internal()
     })?;
     Ok(([(CONTENT_TYPE, "application/zip")], zip))
 }

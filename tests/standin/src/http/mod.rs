@@ -6,6 +6,7 @@ pub mod caller;
 pub mod canonical_urls;
 pub mod exports;
 pub mod functions;
+pub mod imports;
 pub mod layers;
 pub mod meta;
 pub mod push;
@@ -36,6 +37,7 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .nest("/deploy2", deploy())
         .route("/export/request/zip", post(exports::request))
         .route("/export/zip/{name}", get(exports::file))
+        .merge(import())
         .route("/sync", get(sync::upgrade))
         .route("/{version}/sync", get(sync::upgrade))
         .nest("/v1", v1());
@@ -69,6 +71,16 @@ fn deploy() -> Router<Arc<Deployment>> {
         .route("/finish_push", post(push::finish))
         .route("/report_push_completed", post(push::report))
         .layer(DefaultBodyLimit::max(push::BODY_LIMIT))
+}
+
+/// The import of a snapshot. Parts have any length.
+fn import() -> Router<Arc<Deployment>> {
+    Router::new()
+        .route("/import/start_upload", post(imports::start_upload))
+        .route("/import/upload_part", post(imports::upload_part))
+        .route("/import/finish_upload", post(imports::finish_upload))
+        .route("/perform_import", post(imports::perform))
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// The versioned API. Paths that belong together share their methods: a GET on the path for updates lists, a POST on
