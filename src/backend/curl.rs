@@ -63,13 +63,50 @@ pub fn download(id: &str, key: &AdminKey, port: u16, limit: std::time::Duration)
     );
     let url = format!("http://127.0.0.1:{port}/api/export/zip/{id}");
     let header = format!("Authorization: Convex {}", key.expose());
-    for (name, value) in [("url", url), ("header", header)] {
+    options(&[("url", &url), ("header", &header)], &mut config);
+    config.into()
+}
+
+/// The configuration that sends a part of a snapshot, which is in a file.
+/// Parts are numbered from 1 on.
+#[must_use]
+pub fn send_part(
+    token: &Secret,
+    number: u64,
+    file: &str,
+    key: &AdminKey,
+    port: u16,
+    limit: std::time::Duration,
+) -> Secret {
+    let mut config = format!(
+        "silent\nshow-error\nnoproxy = \"*\"\nmax-time = {}\nwrite-out = \"\\n%{{http_code}}\"\n",
+        limit.as_secs().max(1)
+    );
+    let token: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
+    let url = format!(
+        "http://127.0.0.1:{port}/api/import/upload_part?uploadToken={token}&partNumber={number}"
+    );
+    let header = format!("Authorization: Convex {}", key.expose());
+    options(
+        &[
+            ("url", &url),
+            ("header", &header),
+            ("header", "Content-Type: application/octet-stream"),
+            ("header", "Expect:"),
+            ("data-binary", &format!("@{file}")),
+        ],
+        &mut config,
+    );
+    config.into()
+}
+
+fn options(options: &[(&str, &str)], config: &mut String) {
+    for (name, value) in options {
         config.push_str(name);
         config.push_str(" = ");
-        quote(&value, &mut config);
+        quote(value, config);
         config.push('\n');
     }
-    config.into()
 }
 
 /// curl's own quoting in its configuration (`tool_parsecfg.c`).
@@ -132,7 +169,7 @@ fn complaint(said: &str) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use super::{PIECE, config, reply};
+    use super::{PIECE, config, reply, send_part};
     use crate::{
         backend::{Method, Request, TransportError},
         convex::AdminKey,
@@ -159,6 +196,27 @@ mod tests {
             "header = \"Authorization: Convex app|0a\"",
             "header = \"Expect:\"",
             r#"json = "{\"a\":\"b\\n\t\"}""#,
+            "",
+        ];
+        assert_eq!(config.expose(), expected.join("\n"));
+    }
+
+    #[test]
+    fn a_part_is_a_file_and_its_token_is_in_the_configuration_alone() {
+        let key = AdminKey::parse("app|0a").unwrap();
+        let limit = std::time::Duration::from_secs(9);
+        let config = send_part(&"a+b/=".into(), 2, "/data/part", &key, 3210, limit);
+        let expected = [
+            "silent",
+            "show-error",
+            "noproxy = \"*\"",
+            "max-time = 9",
+            "write-out = \"\\n%{http_code}\"",
+            "url = \"http://127.0.0.1:3210/api/import/upload_part?uploadToken=a%2Bb%2F%3D&partNumber=2\"",
+            "header = \"Authorization: Convex app|0a\"",
+            "header = \"Content-Type: application/octet-stream\"",
+            "header = \"Expect:\"",
+            "data-binary = \"@/data/part\"",
             "",
         ];
         assert_eq!(config.expose(), expected.join("\n"));

@@ -9,7 +9,7 @@ use super::{
     guard,
     model::{Model, VolumeModel},
     record::Record,
-    restore,
+    restore::{self, Source},
     secrets::Secrets,
     settings::Settings,
     whereabouts,
@@ -49,12 +49,11 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     let stored = work.stored_credentials(&observed).await?;
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
     guard::check_release(cx, &work, &planned, &stored)?;
-    let source = planned.restore_from.as_ref();
-    let source = source.and_then(|it| it.volume.clone());
-    let is_due = restore::is_due(cx, &work, &planned, adopted, &stored)?;
-    let source = source.filter(|_| is_due);
-    if let Some(source) = &source {
-        work.check_source(source).await?;
+    let source = restore::due(cx, &work, &planned, adopted, &stored)?;
+    match &source {
+        Some(Source::Volume(volume)) => work.check_volume(volume).await?,
+        Some(Source::Snapshot(snapshot)) => work.check_snapshot(snapshot).await?,
+        None => {}
     }
     let given = planned.instance_secret.as_ref();
     let secrets = Secrets::for_create(&work.settings, given, &stored).await?;
@@ -70,13 +69,26 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     planned.image_digests.get_or_insert_default();
     cx.checkpoint(&unfinished(&planned, adopted));
 
-    if let Some(source) = &source {
-        work.restore(source).await?;
-        observed = work.observe(&[]).await?;
-        let stored = work.stored_credentials(&observed).await?;
-        guard::check_release(cx, &work, &planned, &stored)?;
+    match &source {
+        Some(Source::Volume(volume)) => {
+            work.restore_volume(volume).await?;
+            observed = work.observe(&[]).await?;
+            let stored = work.stored_credentials(&observed).await?;
+            guard::check_release(cx, &work, &planned, &stored)?;
+        }
+        Some(Source::Snapshot(snapshot)) => {
+            work.bring_snapshot(snapshot).await?;
+            observed = work.observe(&[]).await?;
+        }
+        None => {}
     }
     work.carry_out(cx, desired, &secrets, observed).await?;
+    if let Some(Source::Snapshot(snapshot)) = &source
+        && let Some(secret) = &secrets.instance
+    {
+        let key = work.settings.admin_key(secret)?;
+        work.import_snapshot(snapshot, key).await?;
+    }
     refill(&work, &secrets, &mut planned)?;
     finish(cx, &work, &mut planned, &secrets, adopted).await?;
     Ok(planned)

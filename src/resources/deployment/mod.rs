@@ -47,6 +47,7 @@ impl Resource<Session> for DeploymentResource {
         let mut found = database::check(config);
         found.extend(network::check(config));
         found.extend(storage::check(config));
+        found.extend(restore::check(config));
         found
     }
 

@@ -30,8 +30,11 @@ const KEY_FILE: &str = "jwt_private_key.pem";
 /// The file with what this provider notes of a deployment.
 const RECORD_FILE: &str = "deployment.json";
 
-/// The file that says whether a copy into the volume is whole.
-const RESTORE_FILE: &str = "credentials/restore";
+/// The file that says how far a restore into the volume has come.
+pub(super) const RESTORE_FILE: &str = "credentials/restore";
+
+/// The same, beside the others.
+const RESTORE_NAME: &str = "restore";
 
 /// The file with the releases that have run.
 const RELEASES_FILE: &str = "releases.json";
@@ -49,7 +52,9 @@ impl Docker {
         container: &str,
         credentials: &Credentials,
     ) -> Result<(), DockerError> {
+        let restore = credentials.restore.clone().map(Secret::from);
         let files = [
+            (RESTORE_NAME, &restore),
             (SECRET_FILE, &credentials.secret),
             (KEY_FILE, &credentials.jwt_key),
             (RECORD_FILE, &credentials.record),

@@ -11,7 +11,7 @@ use super::{Docker, DockerError, Patience, create};
 use crate::runtime::Names;
 
 /// Where the other volume is, for as long as it is copied.
-const FROM: &str = "/convex/from";
+pub(super) const FROM: &str = "/convex/from";
 
 /// Copies what a backend needs, into a volume that nobody uses. The name of the
 /// instance, its secret and what is noted of the deployment are not copied. The
@@ -49,7 +49,22 @@ impl Docker {
         image: &str,
         source: &str,
     ) -> Result<(), DockerError> {
-        let spec = create::on_volume(names, image, &["-c", COPY, "sh", FROM, source]);
+        let arguments = ["-c", COPY, "sh", FROM, source];
+        self.run_beside(patience, names, image, source, &arguments)
+            .await
+    }
+
+    /// Runs a shell with these arguments on the deployment's volume, to its
+    /// end, with another volume beside it that it can only read.
+    pub(super) async fn run_beside(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        image: &str,
+        source: &str,
+        arguments: &[&str],
+    ) -> Result<(), DockerError> {
+        let spec = create::on_volume(names, image, arguments);
         self.remove_container(patience, &spec.name).await?;
         let mut body = create::body(&spec);
         if let Some(host) = &mut body.host_config {

@@ -12,7 +12,6 @@ use bollard::{
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::{Docker, DockerError, Patience, found};
-use crate::{backend::curl, convex::AdminKey, runtime::BACKEND_PORT};
 
 /// Who a file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,17 +61,6 @@ pub struct Put {
 const GO_DIRECTORY: u32 = 1 << 31;
 const GO_LINK: u32 = 1 << 27;
 const GO_SPECIAL: u32 = (1 << 26) | (1 << 25) | (1 << 24) | (1 << 21) | (1 << 19);
-
-/// Downloads to a file that has its name only when it is whole.
-const DOWNLOAD: &str = r#"set -e
-umask 077
-mkdir -p "$(dirname "$1")"
-rm -f "$1.part"
-curl -q -K - -o "$1.part"
-[ "$(head -c 2 "$1.part")" = PK ] || { echo "what came is no ZIP file" >&2; exit 1; }
-sync
-mv "$1.part" "$1"
-echo done"#;
 
 /// Longest `/etc/passwd` that is read, in bytes.
 const MAX_PASSWD: u64 = 1 << 20;
@@ -169,70 +157,6 @@ impl Docker {
             self.client
                 .upload_to_container(container, Some(options), body_full(packed.into()));
         self.call(patience, doing, request).await
-    }
-
-    /// Has a backend download one of its own snapshots, atomically and readable
-    /// by root alone, to `file`. Nothing but the path is among the arguments.
-    pub async fn download_snapshot(
-        &self,
-        patience: &Patience,
-        container: &str,
-        key: &AdminKey,
-        id: &str,
-        file: &str,
-    ) -> Result<(), DockerError> {
-        let config = curl::download(id, key, BACKEND_PORT, patience.left());
-        let command = ["sh", "-c", DOWNLOAD, "sh", file];
-        let stdin = config.expose().as_bytes();
-        let output = self.exec(patience, container, &command, stdin).await?;
-        if output.stdout.ends_with(b"done\n") {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(DockerError::Failed {
-            doing: "download the snapshot".to_owned(),
-            reason: said,
-        })
-    }
-
-    /// Copies a file of a container that runs into one of this machine.
-    pub async fn copy_out(
-        &self,
-        patience: &Patience,
-        container: &str,
-        file: &str,
-        target: &mut std::fs::File,
-    ) -> Result<(), DockerError> {
-        let doing = "copy the snapshot out of the container";
-        let failed = |reason: String| DockerError::Failed {
-            doing: doing.to_owned(),
-            reason,
-        };
-        let command = ["sh", "-c", r#"wc -c < "$1""#, "sh", file];
-        let length = self.exec(patience, container, &command, b"").await?;
-        let length: u64 = String::from_utf8_lossy(&length.stdout)
-            .trim()
-            .parse()
-            .map_err(|_| failed("it is not there".to_owned()))?;
-        let written = self
-            .exec_into(patience, container, &["cat", "--", file], target)
-            .await?;
-        if written == length {
-            return Ok(());
-        }
-        Err(failed(format!("{written} of {length} bytes came")))
-    }
-
-    /// Removes a file from a container, which must run.
-    pub async fn remove_file(
-        &self,
-        patience: &Patience,
-        container: &str,
-        path: &str,
-    ) -> Result<(), DockerError> {
-        self.exec(patience, container, &["rm", "-f", "--", path], &[])
-            .await
-            .map(drop)
     }
 }
 

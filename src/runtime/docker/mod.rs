@@ -19,6 +19,7 @@ mod image;
 mod inventory;
 mod observe;
 mod registry;
+mod snapshot;
 mod transport;
 mod tunnel;
 

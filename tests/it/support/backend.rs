@@ -178,6 +178,40 @@ impl Backend {
         self.ask("POST", "/api/update_environment_variables", Some(&body));
     }
 
+    /// The rows of a table, by an export.
+    #[track_caller]
+    pub fn rows(&self, table: &str) -> String {
+        let path = "/api/export/request/zip?includeStorage=true";
+        self.ask("POST", path, Some(&json!({})));
+        let question = json!({
+            "path": "_system/cli/exports:getLatest", "args": {}, "format": "json",
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let id = loop {
+            let latest = parse(&self.ask("POST", "/api/query", Some(&question)))["value"].take();
+            if latest["state"] == "completed" {
+                break text(&latest["_id"]);
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the export is finished: {latest}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let header = format!("Authorization: Convex {}", self.key);
+        let url = format!("{API}/api/export/zip/{id}");
+        let downloaded = Command::new("docker")
+            .args(["exec", &self.container, "curl", "-sSf", "-H", &header, &url])
+            .stdout(file.reopen().expect("the file"))
+            .status();
+        assert!(
+            downloaded.expect("docker").success(),
+            "the export is downloaded"
+        );
+        super::snapshot::rows(file.path(), table)
+    }
+
     /// Asks the stand-in to fail; see its README.
     #[track_caller]
     pub fn fail(&self, faults: &Json) {

@@ -27,6 +27,7 @@ pub mod podman;
 pub mod postgres;
 pub mod proxy;
 pub mod registry;
+pub mod snapshot;
 pub mod sshd;
 pub mod terraform;
 pub mod tools;

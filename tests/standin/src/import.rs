@@ -161,7 +161,10 @@ impl Import {
             Err(problem) => return failed(problem),
         };
         let there = documents.rows();
-        let twice = files.rows().into_keys().find(|it| there.contains_key(it));
+        // Of the system's own tables, that of files counts alone.
+        let counts = |table: &&str| !table.starts_with('_') || *table == "_storage";
+        let mut tables = files.rows().into_keys().filter(counts);
+        let twice = tables.find(|it| there.contains_key(it));
         match twice {
             Some(table) if self.mode == Mode::RequireEmpty => failed(&format!(
                 "Table {table} already exists. Please choose a new table name or use replace/append modes."

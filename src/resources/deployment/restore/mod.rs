@@ -1,32 +1,51 @@
-//! A new deployment that begins with the data of another one.
+//! A new deployment that begins with data that is there.
+
+mod snapshot;
+mod volume;
 
 use serde::{Deserialize, Serialize};
 
-use super::{bonds::Bonds, model::Model, work::Work};
+pub use self::snapshot::Snapshot;
+use super::{model::Model, work::Work};
 use crate::{
-    convex::{database::DatabaseKind, process_env::StorageKind},
     plugin::{
-        Cx, Diagnostic,
+        Config, Cx, Diagnostic, Diagnostics,
         schema::{Attr, Fields, Group, Optional, object, string},
     },
-    runtime::docker::{Credentials, DockerError},
+    runtime::docker::Credentials,
     session::Session,
 };
 
-/// Where a new deployment has its first data from.
+/// Where a new deployment has its first data from: one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreModel {
+    pub snapshot: Option<String>,
     pub volume: Option<String>,
+}
+
+/// What is to be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// All data of another volume.
+    Volume(String),
+    /// Documents and files of a snapshot.
+    Snapshot(Snapshot),
 }
 
 impl RestoreModel {
     /// The schema.
     pub fn attribute() -> Attr<Optional, Group> {
         object(
-            Fields::new().with(
+            Fields::new()
+                .with(
+                    "snapshot",
+                    string("Snapshot: a ZIP file on the machine that runs Terraform, or `VOLUME:/PATH` for one on a volume of the same Docker host, as `last_snapshot` has it. Restored are documents and files, into whatever database and storage the deployment has; functions, crons and variables are not in a snapshot. The deployment must be running.")
+                        .optional(),
+                )
+                .with(
                 "volume",
                 string("Volume of another deployment on the same Docker host, such as `other-data`. It must not be in use, and its documents must be in SQLite. Copied are documents, files, functions, crons and the variables of functions; the name of the instance, its secret and so all keys are this deployment's own.")
-                    .required()
+                    .optional()
                     .check(|value, path, found| {
                         let bad = value.as_str().is_some_and(|text| {
                             let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
@@ -40,131 +59,146 @@ impl RestoreModel {
                         }
                     }),
             ),
-            "What a deployment begins with, when it is made and its volume has no data yet. Ignored ever after: a change of it changes nothing. A copy that broke off is begun anew by the next apply, and never taken for a whole one.",
+            "What a deployment begins with, when it is made and its volume has no data yet: `snapshot` or `volume`. Ignored ever after: a change of it changes nothing. What broke off is finished or begun anew by the next apply, and never taken for the whole.",
         )
         .optional()
     }
 }
 
-/// How far a copy into a volume has come.
-enum Mark {
+/// Checks what a configuration says of a restore.
+pub fn check(config: Config<'_>) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    if !config.has("restore_from") {
+        return found;
+    }
+    let which = |problem: &str| {
+        Diagnostic::error(
+            "Which data?",
+            format!("{problem} Give snapshot, which is a ZIP file, or volume, which is that of a deployment on the same Docker host."),
+        )
+        .at("restore_from")
+    };
+    match (
+        config.has("restore_from.snapshot"),
+        config.has("restore_from.volume"),
+    ) {
+        (true, true) => found.push(which("Both snapshot and volume are given.")),
+        (false, false) => found.push(which("Neither snapshot nor volume is given.")),
+        _ => {}
+    }
+    found
+}
+
+/// How far a restore into a volume has come.
+#[derive(Debug, PartialEq, Eq)]
+enum Mark<'a> {
     /// There was none.
     None,
-    /// It has not come to its end.
-    Begun,
-    /// It has.
+    /// A copy of a volume has not come to its end.
+    Copying,
+    /// A snapshot is on its way in, as the import with this ID once it has one.
+    Importing(Option<&'a str>),
+    /// A snapshot was refused as a whole.
+    Refused,
+    /// It is whole.
     Done,
 }
 
-fn mark(stored: &Credentials) -> Mark {
-    match stored.restore.as_deref() {
-        None => Mark::None,
-        Some(text) if text.starts_with("done ") => Mark::Done,
-        Some(_) => Mark::Begun,
+const IMPORTING: &str = "importing";
+const IMPORTED: &str = "imported";
+const REFUSED: &str = "refused";
+
+impl<'a> Mark<'a> {
+    fn read(stored: &'a Credentials) -> Self {
+        let Some(text) = stored.restore.as_deref() else {
+            return Self::None;
+        };
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("done" | IMPORTED, _) => Self::Done,
+            (REFUSED, _) => Self::Refused,
+            (IMPORTING, id) => Self::Importing(Some(id).filter(|id| !id.is_empty())),
+            _ => Self::Copying,
+        }
     }
 }
 
-/// Whether a deployment that is made is to be given data first. Refuses one
-/// whose volume has but a part of a copy, where that is not to be finished.
-pub fn is_due(
+/// What a deployment that is made is to be given first. Refuses one whose
+/// volume has but a part of its data, where that is not to be finished.
+pub fn due(
     cx: &mut Cx<Session>,
     work: &Work,
     planned: &Model,
     adopted: bool,
     stored: &Credentials,
-) -> Result<bool, Diagnostic> {
-    let volume = work.settings.names().volume();
-    let asked = planned.restore_from.is_some();
-    match mark(stored) {
-        Mark::Begun if !asked => Err(Diagnostic::error(
-            "The data is half a copy",
-            format!(
-                "A restore into the volume {volume} was interrupted, so what is in it is not whole. Give restore_from again to begin it anew, or remove the volume with `docker volume rm {volume}` to begin without data."
-            ),
-        )
-        .at("restore_from")),
-        Mark::Begun => Ok(true),
-        Mark::None | Mark::Done if adopted => {
-            if asked {
+) -> Result<Option<Source>, Diagnostic> {
+    let asked = planned.restore_from.as_ref();
+    let volume = asked.and_then(|it| it.volume.as_deref());
+    let snapshot = asked.and_then(|it| it.snapshot.as_deref());
+    let source = |begun: Option<&str>| match (volume, snapshot) {
+        (Some(volume), _) => Some(Source::Volume(volume.to_owned())),
+        (None, Some(snapshot)) => Some(Source::Snapshot(Snapshot::new(snapshot, begun))),
+        (None, None) => None,
+    };
+    // A volume on which no backend was ever about to start has no data: the
+    // secret is there first. It was made by a run that ended right after.
+    let has_data = adopted && (stored.secret.is_some() || stored.name.is_some());
+    match Mark::read(stored) {
+        Mark::Copying if volume.is_some() => Ok(source(None)),
+        Mark::Importing(begun) if snapshot.is_some() => Ok(source(begun)),
+        Mark::Copying => Err(half(work, "volume")),
+        Mark::Importing(_) => Err(half(work, "snapshot")),
+        Mark::None | Mark::Done if has_data => {
+            if asked.is_some() {
                 cx.warn(
                     Diagnostic::warning(
                         "Nothing was restored",
                         format!(
-                            "The volume {volume} has data already, which the deployment goes on with. restore_from is for a volume without data."
+                            "The volume {} has data already, which the deployment goes on with. restore_from is for a volume without data.",
+                            work.settings.names().volume()
                         ),
                     )
                     .at("restore_from"),
                 );
             }
-            Ok(false)
+            Ok(None)
         }
-        Mark::None | Mark::Done => Ok(asked),
+        Mark::None | Mark::Done | Mark::Refused => Ok(source(None)),
     }
 }
 
-impl Work {
-    /// Refuses what cannot be copied from.
-    pub async fn check_source(&self, source: &str) -> Result<(), Diagnostic> {
-        let own = self.settings.names().volume();
-        let bonds = Bonds::of(&self.settings);
-        let fits = bonds.database == Some(DatabaseKind::Sqlite)
-            && bonds.storage == Some(StorageKind::Local);
-        if !fits {
-            return Err(refusal(
-                "A volume is copied for a deployment on SQLite and its volume alone. For another database or storage, bring the data over with `npx convex export` and `npx convex import`",
-            ));
-        }
-        if source == own {
-            return Err(refusal(
-                "It is the deployment's own volume. Name another one, or leave restore_from out",
-            ));
-        }
-        let found = self.docker.volume(&self.patience, source).await;
-        if found.map_err(|error| self.failed(error))?.is_none() {
-            return Err(refusal(&format!(
-                "The Docker host has no volume {source:?}. `docker volume ls` lists those it has"
-            )));
-        }
-        self.check_unused(source).await
-    }
-
-    async fn check_unused(&self, source: &str) -> Result<(), Diagnostic> {
-        let user = self.docker.user_of_volume(&self.patience, source).await;
-        match user.map_err(|error| self.failed(error))? {
-            None => Ok(()),
-            Some(user) => Err(refusal(&format!(
-                "The volume {source} is in use by container {user}, and a copy of what is being written is worth nothing. Stop that deployment first (running = false)"
-            ))),
-        }
-    }
-
-    /// Copies the data of another volume into the deployment's own.
-    pub async fn restore(&self, source: &str) -> Result<(), Diagnostic> {
-        tracing::info!(object = self.object, source, "copying data");
-        let names = self.settings.names();
-        let image = &self.settings.backend_image;
-        let desired = self.settings.desired();
-        let made = self.docker.create_volume(&self.patience, &desired).await;
-        made.map_err(|error| self.failed(error))?;
-        let copied = self
-            .docker
-            .copy_volume(&self.patience, &names, image, source)
-            .await;
-        copied.map_err(|error| match error {
-            DockerError::Failed { reason, .. } => refusal(&format!(
-                "The volume {source} could not be copied ({reason})"
-            )),
-            other => self.failed(other),
-        })?;
-        // Somebody may have started it meanwhile.
-        self.check_unused(source).await
-    }
-}
-
-fn refusal(problem: &str) -> Diagnostic {
+fn half(work: &Work, way: &str) -> Diagnostic {
+    let volume = work.settings.names().volume();
     Diagnostic::error(
-        "The data cannot be restored",
-        format!("{problem}. No backend was started."),
+        "The data is half a copy",
+        format!(
+            "A restore into the volume {volume} was interrupted, so what is in it is not whole. Give restore_from.{way} again to finish it, or remove the volume with `docker volume rm {volume}` to begin without data."
+        ),
     )
-    .at("restore_from.volume")
+    .at("restore_from")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Mark;
+    use crate::runtime::docker::Credentials;
+
+    #[test]
+    fn a_mark_says_how_far_a_restore_has_come() {
+        let marks = [
+            ("begun other-data", Mark::Copying),
+            ("done other-data", Mark::Done),
+            ("importing", Mark::Importing(None)),
+            ("importing j57abc", Mark::Importing(Some("j57abc"))),
+            ("imported", Mark::Done),
+            ("refused", Mark::Refused),
+        ];
+        for (text, mark) in marks {
+            let stored = Credentials {
+                restore: Some(text.to_owned()),
+                ..Credentials::default()
+            };
+            assert_eq!(Mark::read(&stored), mark, "{text}");
+        }
+        assert_eq!(Mark::read(&Credentials::default()), Mark::None);
+    }
 }

@@ -1,7 +1,7 @@
 //! Every call of Docker disturbed, one at a time.
 //!
-//! A round makes a deployment with variables, changes it and removes it, and
-//! each of the three is disturbed at one call. After each, the next apply must
+//! A round makes a deployment from a snapshot and with variables, changes it
+//! and removes it, and each of the three is disturbed at one call. After each, the next apply must
 //! put everything right. Calls of the backend go through Docker, so they are
 //! among the calls.
 //!
@@ -21,12 +21,14 @@ use std::{
 };
 
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::{objects, one_of_each};
 use crate::support::{
     backend::Backend,
     docker::{Fate, Name, Proxy, docker},
     driver::{Block, Driver, Plan, deployment},
+    snapshot,
 };
 
 /// How many deployments are disturbed at the same time.
@@ -88,12 +90,20 @@ struct Life {
     proxy: Arc<Proxy>,
     round: Round,
     hangs: bool,
+    /// What the deployment begins with.
+    snapshot: NamedTempFile,
 }
+
+/// The rows of the snapshot.
+const ROWS: &str = "{\"title\":\"precious\"}\n";
 
 impl Life {
     fn new(proxy: Arc<Proxy>, round: Round) -> Self {
         proxy.calm();
+        let snapshot = NamedTempFile::new().expect("a file");
+        snapshot::make(snapshot.path(), "tasks", ROWS, 0);
         Self {
+            snapshot,
             name: Name::new(),
             driver: Driver::new(&proxy.host()),
             proxy,
@@ -103,8 +113,10 @@ impl Life {
     }
 
     fn blocks(&self, version: &str) -> Vec<Block> {
-        let mut arguments =
-            json!({ "origins": { "api": format!("https://{version}.example.com") } });
+        let mut arguments = json!({
+            "origins": { "api": format!("https://{version}.example.com") },
+            "restore_from": { "snapshot": self.snapshot.path() },
+        });
         let mut variables = json!({
             "deployment": self.name.as_str(),
             "variables": { "SAME": "1", "VERSION": version },
@@ -201,8 +213,10 @@ impl Life {
         self.expect_objects(Operation::Create);
         let (key, variables) = self.look();
         assert_eq!(variables["VERSION"], "first");
-
         let backend = Backend::of(&self.name, &json!({ "admin_key": key }));
+        let about = format!("after create of {:?}", self.round);
+        assert_eq!(backend.rows("tasks"), ROWS, "{about}");
+
         backend.set(&[("SET_BY_HAND", Some("kept"))]);
         let second = self.blocks("second");
         let plan = self.driver.plan(&second);
@@ -233,6 +247,7 @@ impl Life {
             &self.name.container("backend"),
         ]);
         assert!(environment.lines().any(|line| line == origin), "{about}");
+        assert_eq!(backend.rows("tasks"), ROWS, "{about}");
 
         let plan = self.driver.plan(&[]);
         let deleted = self.apply_disturbed(Operation::Delete, plan);

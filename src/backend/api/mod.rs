@@ -4,10 +4,16 @@
 //! source of 2026-06-30). The paths without `/v1` are used because older
 //! backends have no others.
 
+mod snapshot;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use self::snapshot::{
+    Export, Import, finish_upload, import, latest_export, perform_import, read_part,
+    request_export, start_upload,
+};
 use super::{BackendError, Method, Request, Response};
 use crate::convex::{ApiOrigin, Secret, env_var::Changes};
 
@@ -179,54 +185,11 @@ pub fn update_canonical_api(url: Option<&ApiOrigin>) -> Call<()> {
     )
 }
 
-/// A snapshot export.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Export {
-    /// Its name for later requests.
-    #[serde(rename = "_id")]
-    pub id: String,
-    /// `requested`, `in_progress`, `completed` or `failed`.
-    pub state: String,
-}
-
-impl Export {
-    /// Whether nothing more will come of it.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        !matches!(self.state.as_str(), "requested" | "in_progress")
-    }
-}
-
-/// Begins a snapshot export of documents and files. A backend has one in
-/// progress at a time.
-#[must_use]
-pub fn request_export() -> Call<()> {
-    let path = "/api/export/request/zip?includeStorage=true";
-    Call::post(path, "{}".into(), |_| Some(()))
-}
-
-/// The latest snapshot export, should there have been one.
-#[must_use]
-pub fn latest_export() -> Call<Option<Export>> {
-    #[derive(Deserialize)]
-    struct Reply {
-        value: Option<Export>,
-    }
-    let question = r#"{"path":"_system/cli/exports:getLatest","args":{},"format":"json"}"#;
-    Call::post("/api/query", question.into(), |body| {
-        let reply: serde_json::Value = serde_json::from_slice(body).ok()?;
-        // A query that failed is answered with 200, too.
-        (reply["status"] == "success").then_some(())?;
-        let reply: Reply = serde_json::from_value(reply).ok()?;
-        Some(reply.value)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
-        canonical_urls, check_admin_key, latest_export, list_variables, query_variables,
-        update_canonical_api, update_variables,
+        canonical_urls, check_admin_key, list_variables, query_variables, update_canonical_api,
+        update_variables,
     };
     use crate::{
         backend::{BackendError, Response},
@@ -329,16 +292,6 @@ mod tests {
             login_page.unwrap_err(),
             BackendError::Unexpected { status: 200 }
         );
-    }
-
-    #[test]
-    fn an_export_is_there_or_not_or_the_query_failed() {
-        let read = |body: &str| latest_export().read(&reply(200, body));
-        assert_eq!(read(r#"{"status":"success","value":null}"#).unwrap(), None);
-        let body = r#"{"status":"success","value":{"_id":"e1","state":"in_progress","start_ts":{"$integer":"AAAAAAAAAAA="}}}"#;
-        let export = read(body).unwrap().unwrap();
-        assert_eq!((export.id.as_str(), export.has_ended()), ("e1", false));
-        assert!(read(r#"{"status":"error","errorMessage":"no such function"}"#).is_err());
     }
 
     #[test]
