@@ -14,7 +14,8 @@ use crate::{
     runtime::{BACKEND_PORT, Role},
 };
 
-/// Longest output that is read, in bytes. Beyond it something is wrong.
+/// Longest output that is read, in bytes: twice the longest reply of a backend.
+/// More of it is an error, and never a part taken for the whole.
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
 /// What a program in a container printed.
@@ -22,6 +23,12 @@ const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 pub(super) struct Output {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+}
+
+impl Output {
+    fn length(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
 }
 
 impl Docker {
@@ -75,7 +82,7 @@ impl Docker {
                         }
                         LogOutput::StdIn { .. } => {}
                     }
-                    if printed.stdout.len() + printed.stderr.len() > MAX_OUTPUT {
+                    if printed.length() > MAX_OUTPUT {
                         break;
                     }
                 }
@@ -83,11 +90,16 @@ impl Docker {
             };
             tokio::join!(write, read).1
         };
-        self.call(patience, &doing, talk).await
+        let printed = self.call(patience, &doing, talk).await?;
+        if printed.length() > MAX_OUTPUT {
+            return Err(DockerError::Failed {
+                doing,
+                reason: format!("it printed more than {MAX_OUTPUT} bytes"),
+            });
+        }
+        Ok(printed)
     }
-}
 
-impl Docker {
     /// Runs a program in a running container and writes what it prints into
     /// `target`, of whatever length. Returns how many bytes that were.
     pub(super) async fn exec_into(
