@@ -118,6 +118,8 @@ pub fn check_release(
 
 /// What comes before a change: a look at what it does to the data, at the
 /// release, and a snapshot where one is wanted. Nothing is ended before.
+///
+/// Data that is stopped has its turn later; see [`Work::carry_out_after_snapshot`].
 pub async fn before_update(
     cx: &mut Cx<Session>,
     work: &mut Work,

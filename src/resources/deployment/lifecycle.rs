@@ -82,7 +82,8 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
         }
         None => {}
     }
-    work.carry_out(cx, desired, &secrets, observed).await?;
+    work.carry_out_after_snapshot(cx, &mut planned, desired, &secrets, observed)
+        .await?;
     if let Some(Source::Snapshot(snapshot)) = &source
         && let Some(secret) = &secrets.instance
     {
@@ -147,7 +148,8 @@ pub(super) async fn update(
         // Nothing but the volume will know it.
         work.store_while_stopped(&secrets.to_store()).await?;
     }
-    work.carry_out(cx, desired, &secrets, observed).await?;
+    work.carry_out_after_snapshot(cx, &mut planned, desired, &secrets, observed)
+        .await?;
     refill(&work, &secrets, &mut planned)?;
     let was = Settings::of(&prior)?.reach;
     finish(cx, &work, &mut planned, &secrets, was.internal).await?;

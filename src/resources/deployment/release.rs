@@ -48,7 +48,7 @@ impl UpgradeModel {
             Fields::new()
                 .with(
                     "snapshot",
-                    boolean("Whether a snapshot of all documents and files is exported before the image of a running backend changes. The image changes only once the snapshot is there; `last_snapshot` says where. A snapshot has no functions, no variables and no keys. Default `false`.")
+                    boolean("Whether a snapshot of all documents and files is exported before a backend from another image gets the data. The image changes only once the snapshot is there; `last_snapshot` says where. For data that is stopped, the image that ran last is started once more. A snapshot has no functions, no variables and no keys. Default `false`.")
                         .optional()
                         .default(false),
                 )
@@ -282,7 +282,9 @@ pub fn plan_images(plan: &mut Plan<'_>) {
         .and_then(|it| it.container_ids)
         .is_some_and(|it| it.backend.is_some());
     let snapshot = plan.planned::<Option<bool>>("upgrade.snapshot") != Known::Known(Some(false));
-    if changes && ran && snapshot {
+    // What has run on data that is stopped, only its volume knows.
+    let starts = !ran && plan.planned::<Option<bool>>("running") != Known::Known(Some(false));
+    if snapshot && (starts || changes) {
         plan.set_unknown("last_snapshot");
     }
 }

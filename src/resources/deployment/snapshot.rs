@@ -4,13 +4,14 @@ use std::{path::Path as FilePath, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::{settings::tag, work::Work};
+use super::{model::Model, release, secrets::Secrets, settings::tag, work::Work};
 use crate::{
     backend::{BackendError, api},
     convex::AdminKey,
-    plugin::Diagnostic,
+    plugin::{Cx, Diagnostic, redact},
     resources::backend_error,
-    runtime::Role,
+    runtime::{Desired, Observed, ObservedContainer, Role},
+    session::Session,
 };
 
 /// Where snapshots are on the volume.
@@ -20,6 +21,74 @@ const DIRECTORY: &str = "/convex/data/snapshots";
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Work {
+    /// Does what is to be done, after a snapshot where one is wanted of data
+    /// that is stopped: its last backend is started once more to export it.
+    /// Should this process die in between, that backend is found running, and
+    /// the next run takes the snapshot from it.
+    pub async fn carry_out_after_snapshot(
+        &mut self,
+        cx: &mut Cx<Session>,
+        planned: &mut Model,
+        desired: Desired,
+        secrets: &Secrets,
+        mut observed: Observed,
+    ) -> Result<(), Diagnostic> {
+        let upgrade = planned.upgrade.clone();
+        let wants = upgrade.as_ref().and_then(|it| it.snapshot) == Some(true);
+        let runs = observed
+            .backend
+            .as_ref()
+            .is_some_and(ObservedContainer::is_running);
+        if wants && desired.running && !runs && observed.volume.is_some() {
+            let stored = self.stored_credentials(&observed).await?;
+            let last = release::read(&stored).pop();
+            if let Some(last) = last.filter(|it| it.image != self.settings.backend_image) {
+                let path = upgrade.as_ref().and_then(|it| it.path.as_deref());
+                let place = self
+                    .wake_for_snapshot(cx, &last.image, path, &desired, secrets, observed)
+                    .await?;
+                planned.last_snapshot = Some(place);
+                observed = self.observe(&[]).await?;
+            }
+        }
+        self.carry_out(cx, desired, secrets, observed).await
+    }
+
+    async fn wake_for_snapshot(
+        &mut self,
+        cx: &mut Cx<Session>,
+        image: &str,
+        path: Option<&str>,
+        desired: &Desired,
+        secrets: &Secrets,
+        observed: Observed,
+    ) -> Result<String, Diagnostic> {
+        tracing::info!(
+            object = self.object,
+            image,
+            "starting the backend that ran last, for a snapshot"
+        );
+        let image_to_be = std::mem::replace(&mut self.settings.backend_image, image.to_owned());
+        let woken = Desired {
+            backend: self.settings.desired().backend,
+            dashboard: None,
+            ..desired.clone()
+        };
+        let outcome = self.carry_out(cx, woken, secrets, observed).await;
+        self.settings.backend_image = image_to_be;
+        outcome.map_err(|problem| {
+            self.no_snapshot(&format!(
+                "the backend that ran last, {image}, does not start for it ({}: {})",
+                problem.summary(),
+                problem.detail()
+            ))
+        })?;
+        let secret = self.secret_in_use().await?;
+        let key = self.settings.admin_key(&secret)?;
+        redact::remember(key.expose());
+        self.take_snapshot(key, image, path).await
+    }
+
     /// Exports a snapshot from the backend that runs, and returns where it is:
     /// in `directory` of this machine, else on the volume.
     pub async fn take_snapshot(

@@ -5,6 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 use super::{config, configure, deployment, project};
 use crate::support::{
     docker::{Name, docker, images},
+    snapshot,
     terraform::{Core, Project},
 };
 
@@ -174,6 +175,84 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
     assert_eq!(image(&name), tags.of("1.1.0"));
     project.destroy().ok();
     assert_eq!(name.objects(), Vec::<String>::new());
+}
+
+#[test]
+fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["1", "2", "3", "4"]);
+    let upgrade = "upgrade = { snapshot = true }\nvolume = { on_destroy = \"retain\" }";
+    let stopped = format!("{upgrade}\nrunning = false");
+    let project = Project::new(
+        Core::Installed,
+        &config(&tags.deployment(&name, "1", upgrade)),
+    );
+    let snapshot = project.path().join("snapshot.zip");
+    let rows = "{\"title\":\"precious\"}\n";
+    snapshot::make(&snapshot, "tasks", rows, 0);
+    let restored = format!(
+        "{upgrade}\nrestore_from = {{ snapshot = {:?} }}",
+        snapshot.display().to_string()
+    );
+    configure(&project, &tags.deployment(&name, "1", &restored));
+    project.apply().ok();
+    let taken_of = |tag: &str| {
+        let place = last_snapshot(&project);
+        let file = place.strip_prefix(&format!("{}:", name.volume()));
+        let file = file.expect("on the volume");
+        assert!(file.contains(&format!("-{tag}-")), "{file}");
+        let copy = project.path().join("copy.zip");
+        let from = format!("{}:{file}", name.container("backend"));
+        docker(&["cp", &from, &copy.display().to_string()]);
+        assert_eq!(snapshot::rows(&copy, "tasks"), rows);
+    };
+
+    // As a new version of a template: stopped with the old one, started with the new one.
+    configure(&project, &tags.deployment(&name, "1", &stopped));
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "2", upgrade));
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("2"));
+    taken_of("1");
+
+    // The same image again needs none.
+    let before = last_snapshot(&project);
+    configure(&project, &tags.deployment(&name, "2", &stopped));
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "2", upgrade));
+    project.apply().ok();
+    assert_eq!(last_snapshot(&project), before);
+
+    // The image changes while it is stopped.
+    configure(&project, &tags.deployment(&name, "2", &stopped));
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "3", &stopped));
+    project.apply().ok();
+    assert_eq!(last_snapshot(&project), before);
+    configure(&project, &tags.deployment(&name, "3", upgrade));
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("3"));
+    taken_of("2");
+
+    // Removed and made again on the data that stayed. Without a snapshot there is no upgrade.
+    project.destroy().ok();
+    let gone = tags.of("3");
+    docker(&["tag", &gone, &format!("{gone}-aside")]);
+    docker(&["rmi", &gone]);
+    configure(&project, &tags.deployment(&name, "4", upgrade));
+    project
+        .apply()
+        .fails_with(&["No snapshot, so no upgrade", &gone]);
+    docker(&["tag", &format!("{gone}-aside"), &gone]);
+    docker(&["rmi", &format!("{gone}-aside")]);
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(image(&name), tags.of("4"));
+    taken_of("3");
+    project.destroy().ok();
+    docker(&["volume", "rm", &name.volume()]);
 }
 
 #[test]
