@@ -15,7 +15,7 @@ use terraform_provider_convex::{
     project::verify::{Style, verify_directory},
     provider::{Convex, Environment},
     resources::deployment::{default_backend_image, default_dashboard_image},
-    runtime::{docker::Surroundings, sweep},
+    runtime::{digests, docker::Surroundings, sweep},
 };
 
 const HELP: &str = "\
@@ -32,7 +32,10 @@ This is a plugin. Terraform starts it by itself once a configuration names it:
 Usage:
     terraform-provider-convex --version    print the version
     terraform-provider-convex --help       print this
-    terraform-provider-convex images       print the images that are run by default
+    terraform-provider-convex images [--digests [IMAGE...]]
+                                           print the images that are run by default;
+                                           with --digests, those or others as the
+                                           Docker host has them, with their digests
     terraform-provider-convex verify [DIR] [--json]
                                            check the app in DIR and its deployment,
                                            and say what to do; ends with code 1 if
@@ -60,14 +63,10 @@ fn main() -> ExitCode {
         [] => serve(),
         ["--version" | "-V"] => say(&mut io::stdout(), concat!(env!("CARGO_PKG_VERSION"), "\n")),
         ["--help" | "-h"] => say(&mut io::stdout(), HELP),
-        ["images"] => say(
-            &mut io::stdout(),
-            &format!(
-                "{}\n{}\n",
-                default_backend_image(),
-                default_dashboard_image()
-            ),
-        ),
+        ["images"] => say(&mut io::stdout(), &(images().join("\n") + "\n")),
+        ["images", "--digests", ref rest @ ..] if rest.iter().all(|it| !it.starts_with('-')) => {
+            digests(rest)
+        }
         ["verify", ref rest @ ..] => verify(rest),
         ["sweep", ref rest @ ..] => sweep_host(rest),
         ["external"] => external(None),
@@ -105,6 +104,21 @@ fn external(operation: Option<&str>) -> ExitCode {
     }
 }
 
+/// The images that are run by default.
+fn images() -> [String; 2] {
+    [default_backend_image(), default_dashboard_image()]
+}
+
+/// Prints images with the digests that the Docker host knows.
+fn digests(arguments: &[&str]) -> ExitCode {
+    let mut images = arguments.iter().map(|it| (*it).to_owned()).collect();
+    if arguments.is_empty() {
+        images = self::images().to_vec();
+    }
+    let around = Surroundings::read(|name| env::var_os(name));
+    report(block_on(digests::digests(&images, &around)))
+}
+
 /// Tidies up a Docker host.
 fn sweep_host(arguments: &[&str]) -> ExitCode {
     let (flags, names): (Vec<&str>, Vec<&str>) =
@@ -121,16 +135,24 @@ fn sweep_host(arguments: &[&str]) -> ExitCode {
         return refuse(arguments);
     }
     let around = Surroundings::read(|name| env::var_os(name));
-    let outcome = tokio::runtime::Builder::new_current_thread()
+    report(block_on(sweep::sweep(&request, &around)))
+}
+
+/// Runs something that asks Docker.
+fn block_on<E: std::error::Error>(
+    work: impl Future<Output = Result<String, E>>,
+) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map(|runtime| runtime.block_on(sweep::sweep(&request, &around)));
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(work).map_err(|error| error.to_string())
+}
+
+/// Says what came of it.
+fn report(outcome: Result<String, String>) -> ExitCode {
     match outcome {
-        Ok(Ok(text)) => say(&mut io::stdout(), &text),
-        Ok(Err(error)) => {
-            say(&mut io::stderr(), &format!("{error}\n"));
-            ExitCode::FAILURE
-        }
+        Ok(text) => say(&mut io::stdout(), &text),
         Err(error) => {
             say(&mut io::stderr(), &format!("{error}\n"));
             ExitCode::FAILURE
@@ -193,7 +215,7 @@ fn serve() -> ExitCode {
 fn run(launch: Launch, debugging: bool) -> ExitCode {
     plugin::install_log(launch.log_level, LOGGED);
     let provider = Convex::new(Environment::read(|name| env::var_os(name)));
-    match block_on(provider, launch, debugging) {
+    match serve_with(provider, launch, debugging) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the plugin failed");
@@ -203,7 +225,7 @@ fn run(launch: Launch, debugging: bool) -> ExitCode {
     }
 }
 
-fn block_on(provider: Convex, launch: Launch, debugging: bool) -> Result<(), ServeError> {
+fn serve_with(provider: Convex, launch: Launch, debugging: bool) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

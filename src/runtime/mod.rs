@@ -6,6 +6,7 @@
 
 mod deployment_id;
 mod desired;
+pub mod digests;
 pub mod docker;
 pub mod inventory;
 mod observed;

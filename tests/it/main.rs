@@ -2,6 +2,7 @@
 
 mod support;
 
+mod air_gap;
 mod convex;
 mod data_sources;
 mod database;

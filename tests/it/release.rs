@@ -14,7 +14,7 @@ use std::{
 use crate::support::{docker::docker, plugin::COOKIE, tools};
 
 /// The release, built as it is for users.
-fn release() -> PathBuf {
+pub fn release() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {

@@ -47,6 +47,23 @@ impl Docker {
         }))
     }
 
+    /// The digest by which the registry that an image is named after knows it;
+    /// `None` where it has never been pulled from there or pushed to there.
+    pub async fn registry_digest(
+        &self,
+        patience: &Patience,
+        image: &str,
+    ) -> Result<Option<String>, DockerError> {
+        let request = self.client.inspect_image(image);
+        let inspected = found(self.call(patience, "look at the image", request).await)?;
+        let digests = inspected.and_then(|it| it.repo_digests).unwrap_or_default();
+        let repository = repository(image);
+        Ok(digests.iter().find_map(|known| {
+            let (name, digest) = known.split_once('@')?;
+            (name == repository).then(|| digest.to_owned())
+        }))
+    }
+
     /// Fetches an image from its registry.
     pub(super) async fn pull(&self, patience: &Patience, image: &str) -> Result<(), DockerError> {
         let doing = format!("pull image {image}");
@@ -164,6 +181,16 @@ fn with_tag(image: &str) -> String {
         image.to_owned()
     } else {
         format!("{image}:latest")
+    }
+}
+
+/// An image's name without its tag and digest.
+fn repository(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    match name.rsplit_once(':') {
+        // What follows the colon of a port has a slash.
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
     }
 }
 

@@ -29,6 +29,17 @@ pub fn installed(name: &str, install: impl FnOnce(&Path)) -> PathBuf {
     directory
 }
 
+/// Where a program of this name is.
+#[track_caller]
+pub fn on_path(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|it| it.join(name))
+        .find(|it| it.is_file());
+    let found = found.unwrap_or_else(|| panic!("{name} is installed"));
+    found.canonicalize().expect("a path")
+}
+
 /// Runs a command that must succeed.
 pub fn run(command: &mut Command) {
     let output = command
