@@ -10,8 +10,8 @@ use crate::{
     },
     ephemeral_resources::AdminKeyEphemeral,
     functions::{
-        AdminKeyFunction, CoderAppUrl, CoderOrigins, DotenvDecode, DotenvEncode, JwksFunction,
-        PostgresUrlFunction,
+        AdminKeyFunction, BackendContainer, CoderAppUrl, CoderOrigins, DashboardContainer,
+        DotenvDecode, DotenvEncode, JwksFunction, PostgresUrlFunction,
     },
     plugin::{
         Config, Diagnostics, Members, Provider,
@@ -98,8 +98,10 @@ impl Provider for Convex {
             .data_source("convex_verification", VerificationDataSource)
             .ephemeral("convex_admin_key", AdminKeyEphemeral)
             .function("admin_key", AdminKeyFunction)
+            .function("backend_container", BackendContainer)
             .function("coder_app_url", CoderAppUrl)
             .function("coder_origins", CoderOrigins)
+            .function("dashboard_container", DashboardContainer)
             .function("dotenv_decode", DotenvDecode)
             .function("dotenv_encode", DotenvEncode)
             .function("jwks", JwksFunction)

@@ -6,24 +6,10 @@ use std::{
     fmt,
 };
 
+use super::contract::{
+    BACKEND_PORT, BACKEND_READY, DASHBOARD_PORT, DASHBOARD_READY, Readiness, SITE_PORT,
+};
 use crate::convex::{DeploymentName, Secret};
-
-/// Where the backend serves its API inside the container. Fixed by the image.
-pub const BACKEND_PORT: u16 = 3210;
-
-/// Where the backend serves HTTP actions inside the container. Fixed by the
-/// image.
-pub const SITE_PORT: u16 = 3211;
-
-/// Where the dashboard serves inside its container. Fixed by the image.
-pub const DASHBOARD_PORT: u16 = 6791;
-
-/// Where the backend keeps its data. Fixed by the image.
-pub const DATA_DIRECTORY: &str = "/convex/data";
-
-/// Where below the data the backend looks for its credentials. Fixed by the
-/// image.
-pub const CREDENTIALS_DIRECTORY: &str = "credentials";
 
 /// Labels by which the objects of a deployment are known, whatever their names.
 pub mod labels {
@@ -321,7 +307,7 @@ pub struct ContainerSpec {
     pub program: Program,
     /// All its labels.
     pub labels: BTreeMap<String, String>,
-    /// The volume at [`DATA_DIRECTORY`].
+    /// The volume at [`DATA_DIRECTORY`](super::DATA_DIRECTORY).
     pub volume: Option<String>,
     /// The network it is in.
     pub network: NetworkSpec,
@@ -333,8 +319,8 @@ pub struct ContainerSpec {
     pub arguments: Vec<String>,
     /// Whether files are put into it before it starts.
     pub has_files: bool,
-    /// The port and path that answer once it is ready.
-    pub ready: (u16, &'static str),
+    /// What answers once it is ready.
+    pub ready: Readiness,
 }
 
 /// The ports of a container, each with the one of the host that leads to it.
@@ -366,7 +352,7 @@ impl Desired {
             role: Role::Backend,
             volume: Some(names.volume()),
             has_files: self.has_files,
-            ready: (BACKEND_PORT, "/version"),
+            ready: BACKEND_READY,
             ..self.container(Role::Backend, &self.backend, alias, ports)
         };
         if let Some(entrypoint) = &self.entrypoint {
@@ -434,7 +420,7 @@ impl Desired {
             entrypoint: None,
             arguments: Vec::new(),
             has_files: false,
-            ready: (DASHBOARD_PORT, "/"),
+            ready: DASHBOARD_READY,
         }
     }
 }

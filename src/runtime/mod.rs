@@ -4,6 +4,7 @@
 //! values; [`steps()`] says, without I/O, how to get from one to the other.
 //! [`docker`] looks and acts.
 
+mod contract;
 mod deployment_id;
 mod desired;
 pub mod digests;
@@ -14,11 +15,15 @@ mod steps;
 pub mod sweep;
 
 pub use self::{
+    contract::{
+        BACKEND_PORT, BACKEND_READY, BACKEND_USER, CREDENTIALS_DIRECTORY, DASHBOARD_PORT,
+        DASHBOARD_READY, DASHBOARD_USER, DATA_DIRECTORY, HEALTH, Health, Readiness, SITE_PORT,
+        STOP_GRACE_S, STOP_SIGNAL,
+    },
     deployment_id::{DeploymentId, DeploymentIdError, HostRef, HostRefError},
     desired::{
-        Attachment, BACKEND_PORT, CREDENTIALS_DIRECTORY, Confinement, ContainerSpec,
-        DASHBOARD_PORT, DATA_DIRECTORY, Desired, Entrypoint, File, Limits, LogLimit, Names,
-        NetworkSpec, Program, Publish, Renew, Role, SITE_PORT, labels,
+        Attachment, Confinement, ContainerSpec, Desired, Entrypoint, File, Limits, LogLimit, Names,
+        NetworkSpec, Program, Publish, Renew, Role, labels,
     },
     observed::{Existing, Observed, ObservedContainer, State},
     steps::{Conflict, Difference, Kind, Step, differences, steps},

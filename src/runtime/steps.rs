@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::{
-    desired::{
-        Attachment, ContainerSpec, DATA_DIRECTORY, Desired, NetworkSpec, Renew, Role, labels,
-    },
+    contract::DATA_DIRECTORY,
+    desired::{Attachment, ContainerSpec, Desired, NetworkSpec, Renew, Role, labels},
     observed::{Existing, Observed, ObservedContainer, State},
 };
 

@@ -1,5 +1,7 @@
 //! Provider functions, called by real Terraform.
 
+mod container;
+
 use terraform_provider_convex::convex::{AuthKeys, auth_keys::KeySize};
 
 use crate::support::{on_each_core, terraform::Project};

@@ -13,13 +13,24 @@ resource "convex_credentials" "app" {
   rotate_trigger = "2026-11"
 }
 
-# What starts the backend takes both from here, for example as the secret of a
-# Kubernetes deployment or the environment of a task.
-output "backend_environment" {
-  value = {
-    INSTANCE_NAME   = convex_credentials.app.instance_name
-    INSTANCE_SECRET = convex_credentials.app.instance_secret
-  }
+# What starts the backend takes the rest from here, for example as container and
+# secret of a Kubernetes deployment.
+locals {
+  backend = provider::convex::backend_container({
+    instance_name = convex_credentials.app.instance_name
+    origins = {
+      api  = "https://api.convex.example.com"
+      site = "https://site.convex.example.com"
+    }
+  })
+}
+
+output "backend" {
+  value = local.backend
+}
+
+output "backend_secrets" {
+  value     = { INSTANCE_SECRET = convex_credentials.app.instance_secret }
   sensitive = true
 }
 

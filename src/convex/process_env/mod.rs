@@ -15,12 +15,30 @@ pub use problem::{ExtraEnvError, ExtraEnvWarning};
 pub use s3::{S3Error, S3Settings, S3Storage, StorageKind};
 
 use super::database::Database;
-use super::instance::InstanceName;
+use super::instance::{InstanceName, InstanceSecret};
 use super::origins::{ApiOrigin, Origins};
 
 /// How long deleted and replaced documents are kept, in seconds: two days, as upstream's own
 /// compose file sets it. The backend's default is 14 days. It must not be raised again later.
 pub const DOCUMENT_RETENTION_DELAY_S: u32 = 172_800;
+
+/// Variables whose values are secrets whoever sets them.
+const SECRETS: [&str; 8] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "DATABASE_URL",
+    "INSTANCE_SECRET",
+    "JWT_PRIVATE_KEY",
+    "JWT_PRIVATE_KEY_BASE64",
+    "MYSQL_URL",
+    "POSTGRES_URL",
+];
+
+/// Whether the value of this variable is a secret whoever sets it.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
 
 /// An environment, by name. `Debug` shows names only, because values can be secrets.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -43,6 +61,13 @@ impl ProcessEnv {
     #[must_use]
     pub fn with_storage(mut self, storage: &S3Storage) -> Self {
         self.0.extend(storage.variables());
+        self
+    }
+
+    /// Adds the secret of the instance, for a backend that has no file with it.
+    #[must_use]
+    pub fn with_instance_secret(mut self, secret: &InstanceSecret) -> Self {
+        self.set("INSTANCE_SECRET", secret.to_hex().expose());
         self
     }
 
@@ -73,7 +98,8 @@ pub struct BackendEnv<'a> {
 }
 
 impl BackendEnv<'_> {
-    /// The environment. The instance secret is not part of it: it comes from a credentials file.
+    /// The environment. The instance secret is not part of it: it comes from a credentials file, or
+    /// is added by [`ProcessEnv::with_instance_secret`].
     ///
     /// What a user adds takes the place of a default, never of what follows from the arguments.
     #[must_use]

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fmt};
 use url::Url;
 
 use super::super::secret::Secret;
+use super::ExtraEnv;
 use super::problem::S3;
 
 /// The kinds of storage a backend can keep files in. Its database remembers which.
@@ -199,6 +200,15 @@ impl S3Storage {
         self.key.as_ref().map(|(_, secret)| secret)
     }
 
+    /// Names among those a user adds that this store decides.
+    #[must_use]
+    pub fn conflicts(&self, extra: &ExtraEnv) -> Vec<String> {
+        let decided = self.variables().into_iter().map(|(name, _)| name);
+        decided
+            .filter(|name| extra.as_map().contains_key(name))
+            .collect()
+    }
+
     /// The variables for the backend.
     #[must_use]
     pub fn variables(&self) -> Vec<(String, String)> {
@@ -253,7 +263,6 @@ fn parse_endpoint(text: &str) -> Result<String, S3Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ExtraEnv;
     use super::*;
 
     fn full() -> S3Settings<'static> {

@@ -58,7 +58,7 @@ impl Model {
 pub fn schema() -> Schema {
     let text = |description| string(description).computed(OnUpdate::Keep);
     Schema::new(
-        "The secret of a backend's instance and the admin keys that follow from it, with a life of their own: for a backend that something else runs, such as Kubernetes, Nomad, ECS or compose. Start it with `INSTANCE_NAME` and `INSTANCE_SECRET` from here, and the keys are valid from its first start on; nothing has to be asked of it. A `convex_deployment` has credentials of its own and does not need this. Everything lives in the state alone. Destroying it forgets the secret and changes nothing where it is in use.",
+        "The secret of a backend's instance and the admin keys that follow from it, with a life of their own: for a backend that something else runs, such as Kubernetes, Nomad, ECS or compose. Start it with `INSTANCE_NAME` and `INSTANCE_SECRET` from here, and the keys are valid from its first start on; nothing has to be asked of it. The function `backend_container` says what else its container is made from. A `convex_deployment` has credentials of its own and does not need this. Everything lives in the state alone. Destroying it forgets the secret and changes nothing where it is in use.",
         Fields::new()
             .with("id", text("The name of the instance."))
             .with(

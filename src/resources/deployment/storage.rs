@@ -212,8 +212,7 @@ pub fn check(config: Config<'_>) -> Diagnostics {
             let Ok(extra) = ExtraEnv::for_backend(env) else {
                 return found;
             };
-            let decided = store.variables().into_iter().map(|(name, _)| name);
-            for name in decided.filter(|name| extra.as_map().contains_key(name)) {
+            for name in store.conflicts(&extra) {
                 let path = Path::of("backend.env").key(&name);
                 found.push(
                     Diagnostic::error(

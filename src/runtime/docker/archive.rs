@@ -14,7 +14,7 @@ use crate::{
     convex::Secret,
     runtime::{
         File,
-        desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
+        contract::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
     },
 };
 

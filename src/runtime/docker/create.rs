@@ -13,16 +13,9 @@ use bollard::{
 
 use super::{Docker, DockerError, Patience, execute::signed};
 use crate::runtime::{
-    Confinement, Conflict, ContainerSpec, Kind, Limits, LogLimit, Names, NetworkSpec, Program,
-    Role,
-    desired::{DATA_DIRECTORY, labels},
+    Confinement, Conflict, ContainerSpec, DATA_DIRECTORY, HEALTH, Kind, Limits, LogLimit, Names,
+    NetworkSpec, Program, Readiness, Role, STOP_GRACE_S, STOP_SIGNAL, labels,
 };
-
-/// The signal that ends a backend in good order; it knows no other.
-const STOP_SIGNAL: &str = "SIGINT";
-
-/// How long a container may take to end after the signal, in seconds.
-const STOP_GRACE_S: i64 = 10;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -203,7 +196,7 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         entrypoint: None,
         arguments: Vec::new(),
         has_files: false,
-        ready: (0, ""),
+        ready: Readiness { port: 0, path: "" },
     }
 }
 
@@ -234,22 +227,19 @@ fn lacks_image(reason: &str) -> bool {
 /// The request that makes a container. It is started without a restart policy,
 /// so that one that cannot start ends once and says why.
 pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
-    let (port, path) = spec.ready;
+    let seconds = |seconds: u32| i64::from(seconds) * SECOND_NS;
     let health = HealthConfig {
         test: Some(
-            ["CMD", "curl", "-qfsS", "-o", "/dev/null"]
+            ["CMD".to_owned()]
                 .into_iter()
-                .map(str::to_owned)
-                .chain([format!("http://127.0.0.1:{port}{path}")])
+                .chain(spec.ready.command())
                 .collect(),
         ),
-        // Rare, because each one starts a program: at one a second, twenty
-        // deployments keep two cores busy. Docker 25 and newer asks more often
-        // in the beginning.
-        interval: Some(30 * SECOND_NS),
-        timeout: Some(5 * SECOND_NS),
-        retries: Some(3),
-        start_period: Some(30 * SECOND_NS),
+        interval: Some(seconds(HEALTH.interval_s)),
+        timeout: Some(seconds(HEALTH.timeout_s)),
+        retries: Some(i64::from(HEALTH.retries)),
+        start_period: Some(seconds(HEALTH.start_period_s)),
+        // Docker 25 and newer asks more often in the beginning.
         start_interval: Some(SECOND_NS),
     };
     let mount = |volume: &String| Mount {
@@ -293,7 +283,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         cmd: spec.entrypoint.as_ref().map(|_| spec.arguments.clone()),
         healthcheck: (spec.role != Role::Probe).then_some(health),
         stop_signal: Some(STOP_SIGNAL.to_owned()),
-        stop_timeout: Some(STOP_GRACE_S),
+        stop_timeout: Some(i64::from(STOP_GRACE_S)),
         host_config: Some(HostConfig {
             mounts: Some(spec.volume.iter().map(mount).collect()),
             port_bindings: Some(ports.iter().map(binding).collect()),

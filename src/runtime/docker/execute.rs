@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use super::{
     Credentials, Docker, DockerError, Patience, create::kept_running, exec::missing_program, found,
 };
-use crate::runtime::{Conflict, ContainerSpec, Desired, Existing, File, Kind, Role, Step};
+use crate::runtime::{
+    Conflict, ContainerSpec, Desired, Existing, File, Kind, Readiness, Role, Step,
+};
 
 /// Pause between two questions whether a program answers, in seconds.
 const READY_PAUSE: &str = "0.1";
@@ -202,7 +204,7 @@ impl Docker {
         spec: &ContainerSpec,
     ) -> Result<(), DockerError> {
         let started = patience.left().as_secs();
-        let (port, path) = spec.ready;
+        let Readiness { port, path } = spec.ready;
         // The number bounds the loop should this process die meanwhile.
         let script = format!(
             "i=0; until curl -qfsS -m 5 -o /dev/null http://127.0.0.1:{port}{path}; do i=$((i+1)); [ $i -lt {} ] || exit 1; sleep {READY_PAUSE}; done; echo ready",

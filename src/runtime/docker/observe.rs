@@ -16,7 +16,7 @@ use crate::{
     convex::Secret,
     runtime::{
         Existing, Limits, Names, Observed, ObservedContainer, Role, State,
-        desired::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
+        contract::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
     },
 };
 

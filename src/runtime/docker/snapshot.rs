@@ -13,7 +13,7 @@ use super::{Docker, DockerError, Patience, archive::RESTORE_FILE, clone::FROM};
 use crate::{
     backend::{Response, TransportError, curl},
     convex::{AdminKey, Secret},
-    runtime::{BACKEND_PORT, Names, desired::DATA_DIRECTORY},
+    runtime::{BACKEND_PORT, DATA_DIRECTORY, Names},
 };
 
 /// Downloads to a file that has its name only when it is whole.
