@@ -8,7 +8,7 @@ use crate::{
     backend::{self, BackendError, TransportError},
     convex::{AdminKey, ApiOrigin, Secret},
     plugin::{
-        Config, Cx, DataSource, Diagnostic, Diagnostics, Timeouts,
+        Config, Cx, DataSource, Diagnostic, Diagnostics, Known, Timeouts,
         schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of, string},
     },
     resources::{
@@ -98,29 +98,28 @@ impl DataSource<Session> for EnvDataSource {
     }
 
     fn validate(&self, config: Config<'_>) -> Diagnostics {
-        match (config.has("deployment"), config.has("url")) {
-            (true, true) => Diagnostic::error(
+        match (config.given("deployment"), config.given("url")) {
+            (Known::YES, Known::YES) => Diagnostic::error(
                 "Which deployment?",
                 "Both deployment and url are given. Keep deployment for one on the provider's Docker host, or url with admin_key for any other.",
             )
             .at("url")
             .into(),
-            (false, false) => Diagnostic::error(
+            (Known::NO, Known::NO) => Diagnostic::error(
                 "Which deployment?",
                 "Give deployment for one on the provider's Docker host, or url and admin_key for any other.",
             )
             .at("deployment")
             .into(),
-            (false, true) if !config.has("admin_key") => Diagnostic::error(
+            (Known::NO, Known::YES) if config.given("admin_key") == Known::NO => Diagnostic::error(
                 "Key missing",
                 "The deployment at url needs an admin or deploy key. Give admin_key.",
             )
             .at("admin_key")
             .into(),
-            (false, true) => Diagnostics::default(),
-            (true, false) => ["admin_key", "ca_pem"]
+            (Known::YES, Known::NO) => ["admin_key", "ca_pem"]
                 .into_iter()
-                .filter(|attribute| config.has(*attribute))
+                .filter(|attribute| config.given(*attribute) == Known::YES)
                 .map(|attribute| {
                     Diagnostic::error(
                         "Attribute without a use",
@@ -129,6 +128,7 @@ impl DataSource<Session> for EnvDataSource {
                     .at(attribute)
                 })
                 .collect(),
+            _ => Diagnostics::default(),
         }
     }
 

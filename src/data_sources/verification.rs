@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     convex::{Access, AdminKey, ApiOrigin, Secret},
     plugin::{
-        Config, Cx, DataSource, Diagnostic, Diagnostics,
+        Config, Cx, DataSource, Diagnostic, Diagnostics, Known,
         schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of_objects, string},
     },
     project::verify::{
@@ -128,7 +128,7 @@ impl DataSource<Session> for VerificationDataSource {
 
     fn validate(&self, config: Config<'_>) -> Diagnostics {
         let mut found = Diagnostics::default();
-        if config.has("deployment") && config.has("url") {
+        if ["deployment", "url"].map(|path| config.given(path)) == [Known::YES; 2] {
             found.push(
                 Diagnostic::error(
                     "Which deployment?",
@@ -139,7 +139,7 @@ impl DataSource<Session> for VerificationDataSource {
         }
         let nothing = ["directory", "deployment", "url"]
             .iter()
-            .all(|attribute| !config.has(*attribute));
+            .all(|attribute| config.given(*attribute) == Known::NO);
         if nothing {
             found.push(
                 Diagnostic::error(

@@ -68,10 +68,13 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
     }
 
     fn validate(&self, config: Config<'_>) -> Diagnostics {
-        let by_deployment = config.has("deployment");
-        let name = config.has("instance_name");
-        let secret = config.has("instance_secret");
-        if (by_deployment && !name && !secret) || (!by_deployment && name && secret) {
+        let given =
+            ["deployment", "instance_name", "instance_secret"].map(|path| config.given(path));
+        let fits = |wanted: [bool; 3]| {
+            let mut pairs = given.iter().zip(wanted);
+            pairs.all(|(given, wanted)| given.is_unknown() || *given == Known::Known(wanted))
+        };
+        if fits([true, false, false]) || fits([false, true, true]) {
             return Diagnostics::default();
         }
         Diagnostic::error(

@@ -323,14 +323,17 @@ fn exposure(address: &str) -> Diagnostic {
 }
 
 fn check_registry(config: Config<'_>, at: &Path, found: &mut Diagnostics) {
-    let given = |name: &str| config.has(at.attribute(name));
-    let login = (given("username"), given("password"));
-    let right = if given("identity_token") {
-        !given("password")
-    } else {
-        login == (true, true)
+    let given = |name: &str| config.given(at.attribute(name));
+    let wrong = match (
+        given("username"),
+        given("password"),
+        given("identity_token"),
+    ) {
+        (_, Known::YES, Known::YES) => true,
+        (username, password, Known::NO) => username == Known::NO || password == Known::NO,
+        (_, _, _) => false,
     };
-    if !right {
+    if wrong {
         found.push(invalid(
             at,
             "Credentials are either username and password, or identity_token.",

@@ -22,6 +22,13 @@ pub enum Known<T> {
     Unknown,
 }
 
+impl Known<bool> {
+    /// Known to be so.
+    pub const YES: Self = Self::Known(true);
+    /// Known not to be so.
+    pub const NO: Self = Self::Known(false);
+}
+
 impl<T> Known<T> {
     /// What is known, if it is.
     pub fn known(self) -> Option<T> {
@@ -65,6 +72,17 @@ impl<'a> Config<'a> {
     #[must_use]
     pub fn has(&self, path: impl Into<Path>) -> bool {
         !self.0.at(&path.into()).is_null()
+    }
+
+    /// Whether something is given at `path`. What is not known yet may turn out
+    /// to be null, as in `condition ? value : null` and in the variables of a
+    /// module; it is checked again then.
+    #[must_use]
+    pub fn given(&self, path: impl Into<Path>) -> Known<bool> {
+        match self.0.at(&path.into()) {
+            Value::Unknown => Known::Unknown,
+            value => Known::Known(!value.is_null()),
+        }
     }
 
     /// The keys of the map at `path`; none when it is absent.

@@ -12,7 +12,8 @@ use crate::{
 
 /// Checks beyond those of single attributes.
 pub fn check(config: Config<'_>) -> Diagnostics {
-    if config.has("better_auth_secret") && config.has("better_auth_secret_wo") {
+    let both = ["better_auth_secret", "better_auth_secret_wo"].map(|path| config.given(path));
+    if both == [Known::YES; 2] {
         return Diagnostic::error(
             "Which secret?",
             "Both better_auth_secret and better_auth_secret_wo are given. Keep better_auth_secret_wo, which is never stored, or better_auth_secret.",

@@ -140,16 +140,17 @@ pub fn check(config: Config<'_>) -> Diagnostics {
     if !config.has("database") {
         return found;
     }
-    let hidden = config.has("database.url_wo");
-    match (config.has("database.url"), hidden) {
-        (true, true) => found.push(
+    let by = config.given("database.url_wo");
+    let hidden = by == Known::YES;
+    match (config.given("database.url"), by) {
+        (Known::YES, Known::YES) => found.push(
             Diagnostic::error(
                 "Which URL?",
                 "Both url and url_wo are given. Keep url_wo, which is never stored, or url.",
             )
             .at("database.url"),
         ),
-        (false, false) => found.push(
+        (Known::NO, Known::NO) => found.push(
             Diagnostic::error(
                 "URL missing",
                 "A database needs the URL of its server: give url, or url_wo, which is never stored. Without a server leave database out; data is then in SQLite on the volume.",
@@ -158,7 +159,7 @@ pub fn check(config: Config<'_>) -> Diagnostics {
         ),
         _ => {}
     }
-    if config.has("database.url_wo_version") && !hidden {
+    if config.given("database.url_wo_version") == Known::YES && by == Known::NO {
         found.push(
             Diagnostic::error(
                 "Nothing to pin",

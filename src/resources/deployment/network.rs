@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::model::{NetworkModel, PublishModel, UrlsModel};
 use crate::{
     plugin::{
-        Config, Diagnostic, Diagnostics,
+        Config, Diagnostic, Diagnostics, Known,
         schema::{Attr, Element, Fields, Group, Optional, list_of, number, object, string},
     },
     runtime::{Attachment, BACKEND_PORT, DASHBOARD_PORT, Names, Publish, Role, SITE_PORT},
@@ -79,9 +79,9 @@ impl NetworkModel {
 /// Checks what a configuration says of the network.
 pub fn check(config: Config<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
-    if config.has("network.container") {
+    if config.given("network.container") == Known::YES {
         for other in ["network.networks", "network.publish"] {
-            if config.has(other) {
+            if config.given(other) == Known::YES {
                 found.push(
                     Diagnostic::error(
                         "One way to be reached",

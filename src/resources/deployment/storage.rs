@@ -171,12 +171,9 @@ impl S3Model {
 pub fn check(config: Config<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
     let s3 = Path::of("storage").attribute("s3");
-    if !config.has(s3.clone()) {
-        return found;
-    }
-    let has = |name: &'static str| config.has(s3.attribute(name));
-    let hidden = has("secret_access_key_wo");
-    if hidden && has("secret_access_key") {
+    let given = |name: &'static str| config.given(s3.attribute(name));
+    let hidden = given("secret_access_key_wo");
+    if hidden == Known::YES && given("secret_access_key") == Known::YES {
         found.push(
             Diagnostic::error(
                 "Which secret?",
@@ -185,7 +182,7 @@ pub fn check(config: Config<'_>) -> Diagnostics {
             .at(s3.attribute("secret_access_key")),
         );
     }
-    if has("secret_access_key_wo_version") && !hidden {
+    if given("secret_access_key_wo_version") == Known::YES && hidden == Known::NO {
         found.push(
             Diagnostic::error(
                 "Nothing to pin",

@@ -22,42 +22,26 @@ pub fn check(config: Config<'_>) -> Diagnostics {
     found
 }
 
-/// Whether something is given at `path`. What is not known yet may turn out to
-/// be absent, as in `condition ? value : null`; it is checked again then.
-fn given(config: Config<'_>, path: impl Into<Path>) -> Known<bool> {
-    let path = path.into();
-    if !config.has(path.clone()) {
-        return Known::Known(false);
-    }
-    match config.get::<Option<Secret>>(path) {
-        Known::Known(_) => Known::Known(true),
-        Known::Unknown => Known::Unknown,
-    }
-}
-
-const YES: Known<bool> = Known::Known(true);
-const NO: Known<bool> = Known::Known(false);
-
 fn check_target(config: Config<'_>, found: &mut Diagnostics) {
-    let (deployment, url) = (given(config, "deployment"), given(config, "url"));
+    let (deployment, url) = (config.given("deployment"), config.given("url"));
     match (deployment, url) {
-        (YES, YES) => found.push(
+        (Known::YES, Known::YES) => found.push(
             Diagnostic::error(
                 "Which deployment?",
                 "Both deployment and url are given. Keep deployment for one that this provider runs, or url with admin_key for any other.",
             )
             .at("url"),
         ),
-        (NO, NO) => found.push(
+        (Known::NO, Known::NO) => found.push(
             Diagnostic::error(
                 "Which deployment?",
                 "Give deployment = convex_deployment.….id for one that this provider runs, or url and admin_key for any other.",
             )
             .at("deployment"),
         ),
-        (YES, NO) => {
+        (Known::YES, Known::NO) => {
             for attribute in ["admin_key", "admin_key_wo", "ca_pem"] {
-                if given(config, attribute) == YES {
+                if config.given(attribute) == Known::YES {
                     found.push(
                         Diagnostic::error(
                             "Attribute without a use",
@@ -70,15 +54,15 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
         }
         _ => {}
     }
-    match (given(config, "admin_key"), given(config, "admin_key_wo")) {
-        (YES, YES) => found.push(
+    match (config.given("admin_key"), config.given("admin_key_wo")) {
+        (Known::YES, Known::YES) => found.push(
             Diagnostic::error(
                 "Which key?",
                 "Both admin_key and admin_key_wo are given. Keep admin_key_wo, which is never stored, or admin_key.",
             )
             .at("admin_key"),
         ),
-        (NO, NO) if deployment == NO && url != NO => found.push(
+        (Known::NO, Known::NO) if deployment == Known::NO && url != Known::NO => found.push(
             Diagnostic::error(
                 "Key missing",
                 "The deployment at url needs its admin key. Give admin_key_wo, which is never stored, or admin_key.",
@@ -87,8 +71,8 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
         ),
         _ => {}
     }
-    let own = ["auth.private_key", "auth.private_key_wo"].map(|path| given(config, path));
-    if own == [YES, YES] {
+    let own = ["auth.private_key", "auth.private_key_wo"].map(|path| config.given(path));
+    if own == [Known::YES, Known::YES] {
         found.push(
             Diagnostic::error(
                 "Which key?",
@@ -103,11 +87,11 @@ fn check_target(config: Config<'_>, found: &mut Diagnostics) {
 fn check_secrets(config: Config<'_>, found: &mut Diagnostics) {
     for name in config.keys("secrets").known().unwrap_or_default() {
         let element = Path::of("secrets").key(&name);
-        let has = |attribute| given(config, element.attribute(attribute));
+        let has = |attribute| config.given(element.attribute(attribute));
         let problem = match (has("value"), has("value_wo"), has("value_wo_version")) {
-            (YES, YES, _) => "Both value and value_wo are given. Keep one of them.",
-            (NO, NO, _) => "Neither value nor value_wo is given. Give one of them.",
-            (YES, NO, YES) => {
+            (Known::YES, Known::YES, _) => "Both value and value_wo are given. Keep one of them.",
+            (Known::NO, Known::NO, _) => "Neither value nor value_wo is given. Give one of them.",
+            (Known::YES, Known::NO, Known::YES) => {
                 "value_wo_version pins value_wo, and there is none. Remove it, or give value_wo."
             }
             _ => continue,

@@ -20,6 +20,7 @@ mod restore;
 mod secrecy;
 mod sign_in;
 mod survival;
+mod undecided;
 mod upgrade;
 mod verification;
 
