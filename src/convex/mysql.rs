@@ -77,12 +77,16 @@ pub enum MysqlUrlError {
     },
 }
 
+/// The port of a server that names none.
+const DEFAULT_PORT: u16 = 3306;
+
 /// The address of a `MySQL` server, with the user the backend logs in as and without a database:
 /// the backend chooses the one that is named after its instance.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MysqlUrl {
     base: Secret,
     host: String,
+    port: u16,
     password: Option<Secret>,
     kept: Vec<(&'static str, String)>,
     left_out: Vec<String>,
@@ -113,6 +117,7 @@ impl MysqlUrl {
         let mut found = Self {
             base: Secret::default(),
             host,
+            port: url.port().unwrap_or(DEFAULT_PORT),
             password,
             kept: Vec::new(),
             left_out: Vec::new(),
@@ -192,6 +197,12 @@ impl MysqlUrl {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The password, decoded.

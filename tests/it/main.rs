@@ -13,6 +13,7 @@ mod plugin;
 mod release;
 mod render;
 mod resources;
+mod review;
 mod runtime;
 mod schema;
 mod sweep;

@@ -167,6 +167,18 @@ impl Database {
         }
     }
 
+    /// Where the server listens, as `host:port`; several with commas between. No secret.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.server {
+            Server::Postgres(url) => {
+                let hosts: Vec<_> = url.hosts().iter().map(HostPort::to_string).collect();
+                hosts.join(",")
+            }
+            Server::Mysql { url, .. } => format!("{}:{}", url.host(), url.port()),
+        }
+    }
+
     /// Whether the database may be created where it is missing.
     #[must_use]
     pub fn may_create(&self) -> bool {
@@ -270,8 +282,10 @@ impl Database {
         warnings.extend(own.into_iter().map(|host| DatabaseWarning::Loopback {
             host: host.to_owned(),
         }));
-        if self.tls == Tls::Off && !far.is_empty() {
-            warnings.push(DatabaseWarning::NoTls);
+        match self.tls {
+            Tls::Off if !far.is_empty() => warnings.push(DatabaseWarning::NoTls),
+            Tls::Preferred if !far.is_empty() => warnings.push(DatabaseWarning::PerhapsNoTls),
+            _ => {}
         }
         warnings
     }

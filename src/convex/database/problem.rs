@@ -144,4 +144,10 @@ pub enum DatabaseWarning {
          be read on the way. Require TLS unless the network is your own."
     )]
     NoTls,
+    /// TLS that either side can go without.
+    #[error(
+        "The connection to the database is encrypted only where the server offers that, and whoever \
+         is on the way can see to it that it does not. Require TLS unless the network is your own."
+    )]
+    PerhapsNoTls,
 }

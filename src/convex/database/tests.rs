@@ -271,12 +271,30 @@ fn what_is_taken_with_a_warning() {
         warnings("postgres://u@db?sslmode=disable"),
         [DatabaseWarning::NoTls]
     );
+    assert_eq!(
+        warnings("postgres://u@db?sslmode=prefer"),
+        [DatabaseWarning::PerhapsNoTls]
+    );
+    assert_eq!(warnings("postgres://u@db?sslmode=require"), []);
     let pem = certificate();
     let with_ca = parse(&DatabaseSettings {
         ca_pem: Some(&pem),
         ..settings("postgres://u@db?sslrootcert=y")
     });
     assert_eq!(with_ca.warnings(), []);
+}
+
+#[test]
+fn the_address_has_host_and_port_and_nothing_else() {
+    for (url, address) in [
+        ("postgres://u:hunter2@db/app?sslmode=require", "db:5432"),
+        ("postgres://u:hunter2@a,b:6543", "a:5432,b:6543"),
+        ("postgres://u:hunter2@[::1]", "[::1]:5432"),
+        ("mysql://u:hunter2@db", "db:3306"),
+        ("mysql://u:hunter2@db:3307", "db:3307"),
+    ] {
+        assert_eq!(parse(&settings(url)).address(), address);
+    }
 }
 
 #[test]

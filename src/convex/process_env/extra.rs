@@ -173,6 +173,9 @@ fn backend_warning(name: &str, value: &str) -> Option<ExtraEnvWarning> {
     if FOR_FUNCTIONS.contains(&name) {
         return Some(ExtraEnvWarning::ForFunctions { name: owned() });
     }
+    if name == "DO_NOT_REQUIRE_SSL" {
+        return Some(ExtraEnvWarning::NoTls { name: owned() });
+    }
     let outside = DATA_PATHS.contains(&name) && !value.starts_with(DATA_DIR);
     outside.then(|| ExtraEnvWarning::OutsideVolume { name: owned() })
 }

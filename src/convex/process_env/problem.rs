@@ -121,8 +121,8 @@ impl ExtraEnvError {
 pub enum ExtraEnvWarning {
     /// A database is chosen behind the back of the deployment.
     #[error(
-        "{name} chooses the database without any check of its URL, and the backend does not move \
-         data from one database to another."
+        "{name} chooses the database without any check of its URL, and whoever sees the variable \
+         sees the password in it. The backend does not move data from one database to another."
     )]
     Database {
         /// The name.
@@ -134,6 +134,15 @@ pub enum ExtraEnvWarning {
          variables of the deployment."
     )]
     ForFunctions {
+        /// The name.
+        name: String,
+    },
+    /// A database connection that may be in the open.
+    #[error(
+        "{name} lets the backend speak to a database server without TLS, so the password's proof and \
+         all data can then be read on the way."
+    )]
+    NoTls {
         /// The name.
         name: String,
     },
@@ -152,6 +161,7 @@ impl ExtraEnvWarning {
         match self {
             Self::Database { name }
             | Self::ForFunctions { name }
+            | Self::NoTls { name }
             | Self::OutsideVolume { name } => name,
         }
     }

@@ -15,6 +15,7 @@ mod read;
 mod record;
 mod release;
 mod restore;
+mod review;
 mod schema;
 mod secrets;
 pub(crate) mod settings;

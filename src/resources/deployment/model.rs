@@ -49,6 +49,7 @@ pub struct Model {
     pub timeouts: Option<Timeouts>,
     pub admin_key: Option<Secret>,
     pub database_name: Option<String>,
+    pub database_server: Option<String>,
     pub database_kind: Option<String>,
     pub storage_kind: Option<String>,
     pub urls: Option<UrlsModel>,

@@ -8,14 +8,14 @@ use serde::de::IgnoredAny;
 use super::{
     guard,
     images::{default_backend_image, default_dashboard_image},
-    model::{Model, PerContainer, VolumeModel},
+    model::{Model, PerContainer},
     network::{Container, Network},
-    release,
+    release, review,
     settings::Settings,
     whereabouts::{self, is_another},
 };
 use crate::{
-    convex::{AdminKey, InstanceName, InstanceSecret, Secret, database::DatabaseWarning},
+    convex::{AdminKey, InstanceName, InstanceSecret, Secret},
     plugin::{Cx, Diagnostic, Known, Plan, value::Path},
     runtime::{ContainerSpec, Role},
     session::{Planned, Session},
@@ -24,7 +24,7 @@ use crate::{
 /// Finishes the plan of a deployment.
 pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     if plan.deletes() {
-        warn_of_deletion(plan);
+        review::deletion(plan);
         return;
     }
     defaults(plan);
@@ -33,12 +33,8 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     guard::keep_bonds(plan);
     warn_of_rotation(plan);
     check_secrecy(plan);
-    warn_of_new_volume(plan);
     let outlook = outlook(plan);
-    if let Some(outlook) = &outlook {
-        warn_of_env(plan, &outlook.settings);
-        warn_of_database(plan, &outlook.settings);
-    }
+    review::changes(plan, outlook.as_ref().map(|outlook| &outlook.settings));
     match &outlook {
         Some(outlook) => derived(plan, outlook),
         None => nothing_known(plan),
@@ -66,74 +62,6 @@ fn defaults(plan: &mut Plan<'_>) {
     {
         plan.set("instance_name", &name);
     }
-}
-
-fn warn_of_new_volume(plan: &mut Plan<'_>) {
-    if plan.creates() || !plan.changes("name") {
-        return;
-    }
-    let fate = match on_destroy(plan).as_deref() {
-        Some(VolumeModel::DELETE) => "is deleted with it",
-        _ => "is kept, but not used by the new one",
-    };
-    let prior = plan.prior::<String>("name").unwrap_or_default();
-    plan.report(
-        Diagnostic::warning(
-            "The new deployment starts without data",
-            format!(
-                "Another name is another deployment. The volume {prior}-data with the data of deployment {prior:?} {fate}."
-            ),
-        )
-        .at("name"),
-    );
-}
-
-/// Says what a variable for the backend's process does not do, when it is new.
-fn warn_of_env(plan: &mut Plan<'_>, settings: &Settings) {
-    if !plan.creates() && !plan.changes("backend.env") {
-        return;
-    }
-    for warning in settings.backend_env.warnings() {
-        plan.report(
-            Diagnostic::warning("Check this variable", warning.to_string())
-                .at(Path::of("backend.env").key(warning.name())),
-        );
-    }
-}
-
-/// Says what a database setting does not do, when it is new.
-fn warn_of_database(plan: &mut Plan<'_>, settings: &Settings) {
-    if !plan.creates() && !plan.changes("database") {
-        return;
-    }
-    let Some(database) = settings.database() else {
-        return;
-    };
-    let shares = matches!(settings.network, Network::Of(_));
-    for warning in database.warnings() {
-        // There it is another container that is meant.
-        if shares && matches!(warning, DatabaseWarning::Loopback { .. }) {
-            continue;
-        }
-        plan.report(Diagnostic::warning("Check the database", warning.to_string()).at("database"));
-    }
-}
-
-fn warn_of_deletion(plan: &mut Plan<'_>) {
-    let name = plan.prior::<String>("name").unwrap_or_default();
-    if on_destroy(plan).as_deref() == Some(VolumeModel::DELETE) {
-        plan.report(Diagnostic::warning(
-            "The data is deleted",
-            format!(
-                "Destroying deployment {name:?} removes the volume {name}-data and all data in it, because volume.on_destroy is \"delete\"."
-            ),
-        ));
-    }
-}
-
-/// What happens to the data, by the state: that is what a deletion goes by.
-fn on_destroy(plan: &Plan<'_>) -> Option<String> {
-    plan.prior::<String>("volume.on_destroy")
 }
 
 /// What a plan can tell.
@@ -196,6 +124,7 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
 fn nothing_known(plan: &mut Plan<'_>) {
     for path in [
         "database_name",
+        "database_server",
         "urls",
         "ports",
         "admin_key",
@@ -222,6 +151,11 @@ fn derived(plan: &mut Plan<'_>, outlook: &Outlook) {
     let settings = &outlook.settings;
     plan.set("id", &settings.id().to_string());
     plan.set("database_name", &settings.instance_name.database_name());
+    if outlook.database_is_open {
+        plan.set_unknown("database_server");
+    } else {
+        plan.set("database_server", &settings.database_server());
+    }
     match settings.urls() {
         Some(urls) => {
             plan.set("urls", &urls);
@@ -393,6 +327,7 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
     let was = plan
         .prior::<Model>(Path::root())
         .and_then(|model| Settings::of(&model).ok());
+    let mut restarts = Vec::new();
     for role in [Role::Backend, Role::Dashboard] {
         let spec = |settings: &Settings| {
             let desired = settings.desired();
@@ -421,9 +356,18 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
         let stays = !renewed
             && !is_open
             && id.is_some()
-            && before.is_some_and(|before| same_container(&before, &wanted));
+            && before
+                .as_ref()
+                .is_some_and(|before| same_container(before, &wanted));
         if !stays {
             plan.set_unknown(id_path);
+        }
+        if let Some(before) = before.filter(|_| !stays && id.is_some()) {
+            let mut reasons = review::reasons(&before, &wanted);
+            if renewed {
+                reasons.push("its secret".to_owned());
+            }
+            restarts.push((role, reasons));
         }
         // What an image is does not change with the container made from it.
         let other_image = image_before.as_ref() != Some(&wanted.program.image);
@@ -440,6 +384,9 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
     }
     if !settings.running && plan.creates() {
         plan.set("version", &None::<String>);
+    }
+    if !rotates(plan) && !is_another(plan) {
+        review::restarts(plan, settings, &restarts);
     }
 }
 

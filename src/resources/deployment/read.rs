@@ -504,6 +504,7 @@ fn describe(
         timeouts: None,
         admin_key: None,
         database_name: None,
+        database_server: None,
         database_kind: None,
         storage_kind: None,
         urls: None,

@@ -178,14 +178,23 @@ pub fn check_pair(backend: &str, dashboard: Option<&str>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let is_pinned =
         |image: &str| image.contains('@') || !matches!(parts(image).1, None | Some("latest"));
-    for (path, image) in [
-        ("backend.image", Some(backend)),
-        ("dashboard.image", dashboard),
+    // Each has words of its own, since Terraform folds alike warnings into one.
+    for (path, summary, image) in [
+        (
+            "backend.image",
+            "Which release of the backend is that?",
+            Some(backend),
+        ),
+        (
+            "dashboard.image",
+            "Which release of the dashboard is that?",
+            dashboard,
+        ),
     ] {
         if let Some(image) = image.filter(|image| !is_pinned(image)) {
             found.push(
                 Diagnostic::warning(
-                    "Which release is that?",
+                    summary,
                     format!(
                         "{image} is a name that moves: what runs depends on when it was pulled, the host's copy is not renewed, and the same configuration may be another release elsewhere. A reviewer should ask which release is meant and whether the data has run a newer one. Pin a tag or a digest; image_digests says what runs now."
                     ),

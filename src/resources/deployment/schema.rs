@@ -272,6 +272,10 @@ pub fn schema() -> Schema {
             )
             .with("database_name", result("Name of the instance's database on a database server."))
             .with(
+                "database_server",
+                result("Where the database server listens, as `host:port`, for whoever reviews a plan: the URL itself is not shown. Null without one, and with `database.url_wo`."),
+            )
+            .with(
                 "urls",
                 object(
                     Fields::new()

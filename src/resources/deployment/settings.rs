@@ -225,6 +225,12 @@ impl Settings {
         self.database.as_ref().and_then(DatabaseServer::known)
     }
 
+    /// Where the database server listens, where that may be shown.
+    pub fn database_server(&self) -> Option<String> {
+        let database = self.database().filter(|_| !self.hidden_url);
+        database.map(Database::address)
+    }
+
     /// Where the deployment is reached from beside its containers; `None` while
     /// an automatic port is not chosen yet.
     pub fn urls(&self) -> Option<UrlsModel> {
@@ -274,6 +280,7 @@ impl Settings {
         model.origins = Some(OriginsModel::from(&self.reach.public));
         model.instance_name = Some(self.instance_name.to_string());
         model.database_name = Some(self.instance_name.database_name());
+        model.database_server = self.database_server();
         model.set_bonds(&Bonds::of(self).or(model.bonds()));
         model.urls = self.urls();
         model.ports = Some(self.network.publish());

@@ -11,14 +11,14 @@ use crate::support::{
 };
 
 /// A server that containers reach, too.
-struct Reachable {
+pub struct Reachable {
     server: Server,
-    host: String,
+    pub host: String,
     _bridge: Bridge,
 }
 
 impl Reachable {
-    fn start(name: &Name, tls: &str) -> Self {
+    pub fn start(name: &Name, tls: &str) -> Self {
         let server = Server::with(&format!("ssl = {tls}\nlisten_addresses = '*'"));
         server.rules("host all all all scram-sha-256");
         let bridge = Bridge::beside(name);
@@ -30,8 +30,12 @@ impl Reachable {
     }
 
     /// The server's URL as containers see it.
-    fn url(&self, rest: &str) -> String {
+    pub fn url(&self, rest: &str) -> String {
         self.server.url(rest).replace("localhost", &self.host)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.server.port
     }
 
     /// Gives the server a certificate of a new authority, which is returned.

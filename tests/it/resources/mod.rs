@@ -4,7 +4,7 @@ mod admin_key_file;
 mod auth_keys;
 mod budget;
 mod credentials;
-mod database;
+pub mod database;
 mod deployment;
 mod drift;
 mod env;

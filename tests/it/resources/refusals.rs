@@ -89,10 +89,10 @@ on_each_core! {
         );
         let project = project(core, &name, &attributes(""));
         let warning = "SITE_URL is set for the backend's process, where no function can read it";
-        project.apply().ok().says(&["Check this variable", warning]);
+        project.apply().ok().says(&["Check the variable", warning]);
         configure(&project, &deployment(&name, &attributes("labels = { a = \"1\" }")));
         let again = project.apply().ok().text();
-        assert!(!again.contains("Check this variable"), "{again}");
+        assert!(!again.contains("Check the variable"), "{again}");
         project.destroy().ok();
     }
 }

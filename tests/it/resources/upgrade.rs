@@ -313,10 +313,10 @@ fn releases_that_differ_are_refused_and_a_migration_is_told() {
         dashboard = { image = "ghcr.io/get-convex/convex-dashboard:latest" }
     "#;
     configure(&project, &deployment(&name, moving));
-    project
-        .plan()
-        .ok()
-        .says(&["Which release is that?", "A reviewer should ask"]);
+    project.plan().ok().says(&[
+        "Which release of the backend is that?",
+        "A reviewer should ask",
+    ]);
 
     let stuck = format!(
         "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"stuck_migration\" }} }}\n timeouts = {{ create = \"12s\" }}",
