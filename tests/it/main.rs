@@ -9,6 +9,7 @@ mod database;
 mod external;
 mod functions;
 mod layers;
+mod module;
 mod plugin;
 mod release;
 mod render;

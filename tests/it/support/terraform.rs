@@ -246,11 +246,11 @@ fn parse(json: &str) -> Json {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
-/// Terraform's configuration file, which finds the providers in a mirror laid
-/// out as a platform team would lay it out.
-fn cli_config() -> &'static Path {
-    static CONFIG: OnceLock<PathBuf> = OnceLock::new();
-    CONFIG.get_or_init(|| {
+/// A mirror with the providers of this repository, laid out as a platform team
+/// would lay it out.
+fn mirror() -> &'static Path {
+    static MIRROR: OnceLock<PathBuf> = OnceLock::new();
+    MIRROR.get_or_init(|| {
         let shelf = Path::new(env!("CARGO_TARGET_TMPDIR"));
         remove_old_mirrors(shelf);
         let root = shelf.join(format!("mirror-{}", std::process::id()));
@@ -268,14 +268,57 @@ fn cli_config() -> &'static Path {
             let target = directory.join(format!("terraform-provider-{name}_v{version}"));
             fs::copy(program, target).expect("the provider is built");
         }
-        let config = root.join("terraformrc");
-        let text = format!(
-            "disable_checkpoint = true\nprovider_installation {{\n  filesystem_mirror {{\n    path    = \"{}\"\n    include = [\"registry.terraform.io/*/*\"]\n  }}\n}}\n",
-            root.display()
-        );
-        fs::write(&config, text).expect("the configuration file can be written");
-        config
+        root
     })
+}
+
+/// Terraform's configuration file, by which it finds the providers of this
+/// repository.
+fn cli_config() -> &'static Path {
+    static CONFIG: OnceLock<PathBuf> = OnceLock::new();
+    CONFIG.get_or_init(|| write_cli_config("terraformrc", &[(mirror(), &["*/*"])]))
+}
+
+/// The same, by which it also finds those that Coder's templates use, in the
+/// mirror that `CONVEX_TEST_MIRROR` names.
+pub fn cli_config_with_peers() -> &'static Path {
+    static CONFIG: OnceLock<PathBuf> = OnceLock::new();
+    CONFIG.get_or_init(|| {
+        let peers = std::env::var_os("CONVEX_TEST_MIRROR").map(PathBuf::from);
+        let peers = peers.unwrap_or_else(|| {
+            panic!("CONVEX_TEST_MIRROR names no mirror with coder/coder and kreuzwerker/docker. Run: export CONVEX_TEST_MIRROR=$(.ci/peers)")
+        });
+        for peer in ["coder/coder", "kreuzwerker/docker"] {
+            assert!(
+                peers.join("registry.terraform.io").join(peer).is_dir(),
+                "{peer} is not in the mirror {}, which CONVEX_TEST_MIRROR names. Run: export CONVEX_TEST_MIRROR=$(.ci/peers)",
+                peers.display()
+            );
+        }
+        let mirrors: [(&Path, &[&str]); 2] = [
+            (mirror(), &["coder-convex/*"]),
+            (&peers, &["coder/*", "kreuzwerker/*"]),
+        ];
+        write_cli_config("terraformrc-with-peers", &mirrors)
+    })
+}
+
+/// Writes the file: mirrors, and which providers each of them is for.
+fn write_cli_config(name: &str, mirrors: &[(&Path, &[&str])]) -> PathBuf {
+    let config = mirror().join(name);
+    let mut text = "disable_checkpoint = true\nprovider_installation {\n".to_owned();
+    for (path, sources) in mirrors {
+        let sources: Vec<_> = sources
+            .iter()
+            .map(|source| format!("registry.terraform.io/{source}"))
+            .collect();
+        text += &format!(
+            "  filesystem_mirror {{\n    path    = \"{}\"\n    include = {sources:?}\n  }}\n",
+            path.display()
+        );
+    }
+    fs::write(&config, text + "}\n").expect("the configuration file can be written");
+    config
 }
 
 /// Removes the mirrors of test runs that have ended, each of which is as large

@@ -1,0 +1,229 @@
+# Both providers are mocked, so no Coder and no Docker is needed. Functions are
+# not: the addresses are those that the convex provider computes.
+
+mock_provider "coder" {
+  mock_data "coder_workspace" {
+    defaults = {
+      id          = "11111111-2222-3333-4444-555555555555"
+      name        = "dev"
+      access_url  = "https://coder.example.com"
+      start_count = 1
+    }
+  }
+
+  mock_data "coder_workspace_owner" {
+    defaults = {
+      name = "ann"
+    }
+  }
+}
+
+mock_provider "convex" {
+  mock_resource "convex_deployment" {
+    defaults = {
+      id            = "coder-11111111-2222-3333-4444-555555555555"
+      admin_key     = "app|01ab"
+      database_kind = "sqlite"
+
+      agent_env = {
+        CONVEX_CLOUD_ORIGIN          = "a"
+        CONVEX_DEPLOYMENT_URL        = "b"
+        CONVEX_SELF_HOSTED_ADMIN_KEY = "app|01ab"
+        CONVEX_SELF_HOSTED_URL       = "http://127.0.0.1:3210"
+        CONVEX_SITE_ORIGIN           = "c"
+        CONVEX_SITE_URL              = "d"
+        JWT_ISSUER                   = "e"
+        VITE_CONVEX_URL              = "f"
+      }
+    }
+  }
+
+  mock_data "convex_project" {
+    defaults = {
+      install_script = "#!/usr/bin/env bash\n"
+    }
+  }
+}
+
+variables {
+  agent_id          = "agent"
+  network_container = "0123456789ab"
+  wildcard          = "*.apps.example.com"
+}
+
+run "required_inputs_are_enough" {
+  assert {
+    condition     = convex_deployment.this.name == "coder-11111111-2222-3333-4444-555555555555"
+    error_message = "The deployment must be named by the ID of the workspace."
+  }
+  assert {
+    condition     = convex_deployment.this.running && convex_deployment.this.network.container == "0123456789ab"
+    error_message = "It must run in the network of the workspace's container."
+  }
+  assert {
+    condition = output.origins == {
+      api       = "https://convex-api--dev--ann.apps.example.com"
+      site      = "https://convex-site--dev--ann.apps.example.com"
+      dashboard = "https://convex--dev--ann.apps.example.com"
+    }
+    error_message = "The addresses must follow from wildcard, slugs, workspace and owner."
+  }
+  assert {
+    condition     = convex_deployment.this.database == null && convex_deployment.this.volume.on_destroy == "delete"
+    error_message = "By default the data is on the volume, and goes with the workspace."
+  }
+  assert {
+    condition     = convex_env.this.deployment == convex_deployment.this.id && convex_env.this.auth.site_url == "http://localhost:5173"
+    error_message = "The variables for signing in must be set on this deployment."
+  }
+  assert {
+    condition     = length(coder_script.deploy) == 0
+    error_message = "Nothing is deployed unless an app is named."
+  }
+  assert {
+    condition     = output.deployment == convex_deployment.this.id && nonsensitive(output.admin_key) == "app|01ab"
+    error_message = "The outputs must be those of the deployment."
+  }
+}
+
+run "the_apps_are_ports_of_the_workspace" {
+  assert {
+    condition     = { for key, app in coder_app.this : key => app.url } == { api = "http://localhost:3210", site = "http://localhost:3211", dashboard = "http://localhost:6791" }
+    error_message = "The apps must lead to the ports of the containers."
+  }
+  assert {
+    condition     = { for key, app in coder_app.this : key => app.slug } == { api = "convex-api", site = "convex-site", dashboard = "convex" }
+    error_message = "The slugs must be those of the addresses."
+  }
+  assert {
+    condition     = { for key, app in coder_app.this : key => app.share } == { api = "public", site = "public", dashboard = "owner" }
+    error_message = "Only the API and the site are public."
+  }
+  assert {
+    condition     = [for key, app in coder_app.this : key if !app.hidden] == ["dashboard"] && alltrue([for app in coder_app.this : app.subdomain && app.agent_id == "agent"])
+    error_message = "The dashboard alone is shown, and all have hosts of their own."
+  }
+  assert {
+    condition     = one(coder_app.this["api"].healthcheck).url == "http://localhost:3210/version"
+    error_message = "The API's health is its version."
+  }
+}
+
+run "the_agent_gets_the_variables_of_the_deployment" {
+  assert {
+    condition     = length(coder_env.this) == 8 && alltrue([for name, env in coder_env.this : env.name == name])
+    error_message = "Each variable must have its own name."
+  }
+  assert {
+    condition     = nonsensitive(coder_env.this["CONVEX_SELF_HOSTED_ADMIN_KEY"].value) == "app|01ab"
+    error_message = "The key must be that of the deployment."
+  }
+}
+
+run "slugs_are_named_once" {
+  variables {
+    slugs         = { api = "api", dashboard = "db" }
+    share         = { api = "authenticated" }
+    agent_name    = "main"
+    frontend_slug = "web"
+  }
+
+  assert {
+    condition     = coder_app.this["api"].slug == "api" && output.origins.api == "https://api--main--dev--ann.apps.example.com"
+    error_message = "A slug must be the same in the app and in its address."
+  }
+  assert {
+    condition     = coder_app.this["site"].slug == "convex-site" && output.origins.site == "https://convex-site--main--dev--ann.apps.example.com"
+    error_message = "A slug that is not given keeps its default."
+  }
+  assert {
+    condition     = coder_app.this["api"].share == "authenticated" && coder_app.this["site"].share == "public"
+    error_message = "What is not given of share keeps its default."
+  }
+  assert {
+    condition     = convex_env.this.auth.site_url == "https://web--main--dev--ann.apps.example.com"
+    error_message = "After signing in the frontend's own app must be shown."
+  }
+}
+
+run "variables_and_secrets_are_told_apart" {
+  variables {
+    variables    = { ENABLE_RAG = "true" }
+    secrets      = { OPENAI_API_KEY = "sk-1" }
+    database_url = "postgres://u:p@db.example.com"
+    sign_in      = false
+    on_destroy   = "retain"
+    labels       = { team = "a" }
+  }
+
+  assert {
+    condition     = convex_env.this.variables == tomap({ ENABLE_RAG = "true" }) && keys(convex_env.this.secrets) == tolist(["OPENAI_API_KEY"])
+    error_message = "Both must be set, each as what it is."
+  }
+  assert {
+    condition     = nonsensitive(convex_env.this.secrets["OPENAI_API_KEY"].value) == "sk-1" && convex_env.this.auth == null
+    error_message = "A secret has its value, and without sign_in nothing is added."
+  }
+  assert {
+    condition     = nonsensitive(convex_deployment.this.database.url) == "postgres://u:p@db.example.com" && convex_deployment.this.database.create
+    error_message = "The database must be the one that is given, and is created."
+  }
+  assert {
+    condition     = convex_deployment.this.volume.on_destroy == "retain" && convex_deployment.this.labels == tomap({ "coder.workspace_id" = "11111111-2222-3333-4444-555555555555", team = "a" })
+    error_message = "Labels and the fate of the data must be as given."
+  }
+}
+
+run "an_app_is_deployed_at_start" {
+  variables {
+    app_directory = "~/app"
+  }
+
+  assert {
+    condition     = coder_script.deploy[0].run_on_start && startswith(coder_script.deploy[0].script, "#!/usr/bin/env bash")
+    error_message = "The script must run when the workspace starts."
+  }
+}
+
+run "a_stopped_workspace_keeps_the_deployment" {
+  variables {
+    network_container = null
+  }
+
+  override_data {
+    target = data.coder_workspace.me
+    values = {
+      id          = "11111111-2222-3333-4444-555555555555"
+      name        = "dev"
+      access_url  = "https://coder.example.com"
+      start_count = 0
+    }
+  }
+
+  assert {
+    condition     = !convex_deployment.this.running && length(coder_metadata.this) == 0
+    error_message = "It must be stopped, not destroyed."
+  }
+}
+
+run "outside_of_a_wildcard_the_addresses_are_below_the_access_url" {
+  variables {
+    wildcard = ""
+  }
+
+  assert {
+    condition     = output.origins.api == "https://convex-api--dev--ann.coder.example.com"
+    error_message = "Without a wildcard the host follows from the access URL."
+  }
+}
+
+run "what_coder_does_not_know_is_refused" {
+  command = plan
+
+  variables {
+    share      = { site = "everybody" }
+    on_destroy = "keep"
+  }
+
+  expect_failures = [var.share, var.on_destroy]
+}
