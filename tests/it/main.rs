@@ -3,6 +3,7 @@
 mod support;
 
 mod air_gap;
+mod coder;
 mod convex;
 mod data_sources;
 mod database;

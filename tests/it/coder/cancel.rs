@@ -1,0 +1,87 @@
+//! Builds that are broken off, and the builds that come after them.
+
+use serde_json::Value as Json;
+
+use super::{
+    Id,
+    inside::Inside,
+    provisioner::{Build, Transition, Workspace},
+    template,
+};
+use crate::support::docker::docker;
+
+/// Whether a line says that work on a resource has begun.
+fn begins(line: &Json, address: &str) -> bool {
+    line["type"] == "apply_start" && line["hook"]["resource"]["addr"] == address
+}
+
+/// Whether it says that it is done.
+fn done(line: &Json, address: &str) -> bool {
+    line["type"] == "apply_complete" && line["hook"]["resource"]["addr"] == address
+}
+
+/// Builds it once more, which must make up for what was broken off.
+#[track_caller]
+fn recovers(workspace: &mut Workspace) -> Build {
+    let build = workspace.build(Transition::Start);
+    assert_eq!(Inside::of(&build).healthy_apps().len(), 3);
+    Inside::of(&build).run_scripts();
+    workspace.assert_settled(Transition::Start);
+    build
+}
+
+#[test]
+fn a_cancelled_start_is_made_up_for_by_the_next_one() {
+    let id = Id::new();
+    let mut workspace = id.workspace(template("docker"));
+    // Cancelled at each step, from nothing to a deployment that lacks its variables.
+    for (step, reached) in [
+        (
+            "docker_container.workspace[0]",
+            "docker_container.workspace[0]",
+        ),
+        ("convex_deployment.app", "convex_deployment.app"),
+    ] {
+        let said = workspace.start_and_break_off("INT", |line| begins(line, step));
+        assert!(said.contains("nterrupt"), "{said}");
+        assert!(workspace.has_resources(), "{reached}: {said}");
+    }
+    let first = recovers(&mut workspace);
+    let key = first.resource("convex_deployment.app")["admin_key"].clone();
+
+    // Cancelled between the deployment and its variables, on a start from a stop.
+    workspace.build(Transition::Stop);
+    workspace.start_and_break_off("INT", |line| done(line, "convex_deployment.app"));
+    let second = recovers(&mut workspace);
+    assert_eq!(second.resource("convex_deployment.app")["admin_key"], key);
+    workspace.build(Transition::Destroy);
+    assert_eq!(id.objects(), <[&str; 0]>::default());
+}
+
+/// What Coder kills after a cancel that takes too long leaves no state. A deployment that was
+/// begun is gone on with; the docker provider needs its container out of the way.
+#[test]
+fn a_killed_start_is_gone_on_with_without_its_state() {
+    let id = Id::new();
+    let mut workspace = id.workspace(template("docker"));
+    workspace.start_and_break_off("KILL", |line| done(line, "convex_deployment.app"));
+    assert!(!workspace.has_resources());
+    let data = format!("volume {}-data", id.deployment());
+    assert!(id.objects().contains(&data), "{:?}", id.objects());
+    let script = "cat /convex/data/credentials/instance_secret";
+    let secret = docker(&[
+        "exec",
+        &format!("{}-backend", id.deployment()),
+        "sh",
+        "-c",
+        script,
+    ]);
+    docker(&["rm", "-f", &format!("coder-ann-{}", workspace.name)]);
+    let build = recovers(&mut workspace);
+    assert_eq!(
+        build.resource("convex_deployment.app")["instance_secret"],
+        secret
+    );
+    workspace.build(Transition::Destroy);
+    assert_eq!(id.objects(), <[&str; 0]>::default());
+}

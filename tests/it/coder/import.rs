@@ -1,0 +1,91 @@
+//! The import of a template, for which there is no Docker, no backend and no
+//! workspace.
+
+use std::{
+    os::unix::net::UnixListener,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+use super::{provisioner::changes, template};
+
+/// A socket that answers nobody and counts who calls.
+struct Silent {
+    directory: TempDir,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Silent {
+    fn listen() -> Self {
+        let directory = TempDir::with_prefix("silent-").expect("a directory");
+        let listener = UnixListener::bind(directory.path().join("socket")).expect("a socket");
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        std::thread::spawn(move || {
+            for call in listener.incoming() {
+                counter.fetch_add(1, Ordering::Relaxed);
+                drop(call);
+            }
+        });
+        Self { directory, calls }
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.directory.path().join("socket").display())
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+/// The planned attributes of a resource.
+fn planned<'a>(plan: &'a Json, address: &str) -> &'a Json {
+    let resources = plan["planned_values"]["root_module"]["resources"].as_array();
+    let resources = resources.expect("resources");
+    let found = resources.iter().find(|it| it["address"] == address);
+    &found.unwrap_or_else(|| panic!("{address} is not planned"))["values"]
+}
+
+fn import(name: &str) {
+    let socket = Silent::listen();
+    let by_variable = template(name).with("docker_socket", &socket.address());
+    let plans = by_variable.import(&[]);
+    for plan in &plans {
+        let creates = changes(plan).into_values().all(|action| action == "create");
+        assert!(creates, "{:?}", changes(plan));
+        let made_up = planned(plan, "convex_deployment.app");
+        let api = made_up["origins"]["api"].as_str().expect("known");
+        assert_eq!(
+            api,
+            "http://convex-api--default--default.apps.example.com:7080"
+        );
+    }
+    let [start, stop] = &plans;
+    assert!(changes(start).contains_key("docker_container.workspace[0]"));
+    assert!(!changes(stop).contains_key("docker_container.workspace[0]"));
+    assert!(changes(stop).contains_key("convex_deployment.app"));
+
+    // By the provisioner's own environment, and where there is no socket at all.
+    let nowhere = "unix:///nowhere/docker.sock";
+    assert!(!Path::new("/nowhere").exists());
+    for host in [&socket.address(), nowhere] {
+        template(name).import(&[("DOCKER_HOST", host)]);
+    }
+    assert_eq!(
+        socket.calls(),
+        0,
+        "calls of Docker while a template is imported"
+    );
+}
+
+#[test]
+fn the_docker_template_is_imported_without_docker_and_nothing_is_dialled() {
+    import("docker");
+}

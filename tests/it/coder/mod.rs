@@ -1,0 +1,102 @@
+//! The templates of `terraform/templates`, run as Coder runs them, with the
+//! providers that they use beside ours.
+
+mod cancel;
+mod claim;
+mod cycle;
+mod graph;
+mod import;
+mod inside;
+mod provisioner;
+
+use std::{
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use provisioner::{Template, Workspace};
+
+use crate::support::docker::{docker, images};
+
+/// The wildcard that the templates are told.
+const WILDCARD: &str = "*.apps.example.com";
+
+/// The image that stands for a workspace's.
+fn workspace_image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/coder/images");
+        let output = Command::new(script).output().expect("the script runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "no images: {errors}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let mut names = printed
+            .lines()
+            .filter_map(|it| it.strip_prefix("WORKSPACE="));
+        names.next().expect("it is printed").to_owned()
+    })
+}
+
+/// A template of this repository, with images that are there.
+fn template(name: &str) -> Template {
+    Template::named(name)
+        .with("wildcard", WILDCARD)
+        .with("workspace_image", workspace_image())
+        .with("convex_backend_image", &images().backend)
+        .with("convex_dashboard_image", &images().dashboard)
+}
+
+/// The ID of a workspace, and the promise to leave nothing of it on the Docker
+/// host.
+struct Id(String);
+
+impl Id {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        Self(format!("{process:08x}-0000-4000-8000-{count:012x}"))
+    }
+
+    /// A workspace with this ID, and a name that no other one has.
+    fn workspace(&self, template: Template) -> Workspace {
+        let name = format!("dev{}", self.0.replace("-0000-4000-8000-", "-"));
+        Workspace::new(template, self.0.clone(), name)
+    }
+
+    /// The name of its deployment.
+    fn deployment(&self) -> String {
+        format!("coder-{}", self.0)
+    }
+
+    /// Kinds and names of all its containers, volumes and networks.
+    fn objects(&self) -> Vec<String> {
+        let filter = format!("label=coder.workspace_id={}", self.0);
+        [
+            ["ps", "-a", "--format", "container {{.Names}}"],
+            ["volume", "ls", "--format", "volume {{.Name}}"],
+            ["network", "ls", "--format", "network {{.Name}}"],
+        ]
+        .into_iter()
+        .flat_map(|list| {
+            let printed = docker(&[&list[..], &["--filter", &filter]].concat());
+            printed.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+    }
+}
+
+impl Drop for Id {
+    fn drop(&mut self) {
+        for object in self.objects() {
+            let (kind, name) = object.split_once(' ').expect("a kind and a name");
+            let _ = Command::new("docker")
+                .args([kind, "rm", "-f"])
+                .arg(name)
+                .output();
+        }
+    }
+}
