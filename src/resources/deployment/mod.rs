@@ -10,6 +10,7 @@ mod lifecycle;
 pub(crate) mod model;
 mod network;
 mod plan;
+mod predecessor;
 mod prepare;
 mod read;
 mod record;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     model::PublishModel,
     network::{Container, Network},
+    predecessor,
     work::Work,
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
         Database,
         postgres::{HostPort, is_loopback},
     },
-    database::{Contents, DatabaseError, Dial, Found, Limits, Part, Server, of_connecting},
+    database::{Contents, DatabaseError, Dial, Found, Holder, Limits, Part, Server, of_connecting},
     plugin::{Cx, Diagnostic, value::Path},
     runtime::{
         Attachment, BACKEND_PORT, DASHBOARD_PORT, Desired, NetworkSpec, Observed,
@@ -217,7 +218,9 @@ impl Work {
             .as_ref()
             .is_some_and(ObservedContainer::is_running);
         let holder = found.contents.as_ref().and_then(Contents::holder);
-        if let Some(holder) = holder.filter(|_| !own_runs) {
+        let stranger =
+            |holder: &Holder| !own_runs && !predecessor::is_it(&cx.private, holder.since);
+        if let Some(holder) = holder.filter(stranger) {
             return Err(Diagnostic::error(
                 "Another backend is using the database",
                 format!(

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{network::Network, record::Record, release, secrets::Secrets, settings::Settings};
+use super::{
+    network::Network, predecessor, record::Record, release, secrets::Secrets, settings::Settings,
+};
 use crate::{
     backend::{BackendError, Client, api},
     convex::{AdminKey, InstanceSecret},
@@ -245,6 +247,7 @@ impl Work {
         observed: &Observed,
         todo: &[Step],
     ) -> Result<(), Failed> {
+        predecessor::note(&mut cx.private, observed);
         let is_first = |step: &&Step| **step == Step::CreateNetwork;
         for step in todo.iter().filter(is_first) {
             self.docker.carry_out(&self.patience, job, step).await?;

@@ -239,6 +239,66 @@ on_each_core! {
     }
 }
 
+/// A container whose network a deployment shares, and the promise to remove it.
+struct Lender(String);
+
+impl Lender {
+    fn start(name: &Name) -> Self {
+        let lender = Self(format!("{}-workspace", name.as_str()));
+        let image = &images().backend;
+        docker(&[
+            "run",
+            "-d",
+            "--name",
+            &lender.0,
+            "--entrypoint",
+            "sleep",
+            image,
+            "600",
+        ]);
+        lender
+    }
+}
+
+impl Drop for Lender {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", "-v", &self.0]);
+    }
+}
+
+/// The server keeps the connections of such a backend for hours.
+#[test]
+fn a_backend_whose_network_went_first_is_not_taken_for_another_one() {
+    let name = Name::new();
+    let server = Reachable::start(&name, "off");
+    let attributes = |container: &str| {
+        let database = database(&server.url(""), "ssl_mode = \"disable\"\n create = true");
+        deployment(
+            &name,
+            &format!("network = {{ container = {container} }}\n{database}"),
+        )
+    };
+    let mut lender = Lender::start(&name);
+    let joined = attributes(&format!("{:?}", lender.0));
+    let project = Project::new(Core::Installed, &config(&joined));
+    project.apply().ok();
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = ''
+        AND datname = current_database() AND backend_type = 'client backend'";
+    let connected = || server.server.sql(&name.as_str().replace('-', "_"), sql);
+    for _ in 0..2 {
+        drop(lender);
+        configure(&project, &attributes("null"));
+        project.apply().ok();
+        assert_ne!(connected().trim(), "0", "it could take leave");
+        lender = Lender::start(&name);
+        configure(&project, &joined);
+        project.apply().ok();
+        project.assert_no_changes();
+    }
+    project.destroy().ok();
+    drop(lender);
+}
+
 on_each_core! {
     fn a_mysql_server_is_passed_through(core) {
         let name = Name::new();
