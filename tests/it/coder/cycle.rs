@@ -12,7 +12,8 @@ use crate::support::docker::docker;
 
 const WORKSPACE: &str = "docker_container.workspace[0]";
 
-fn key(build: &Build) -> String {
+/// The admin key.
+pub(super) fn key(build: &Build) -> String {
     text(&build.resource("convex_deployment.app")["admin_key"])
 }
 
@@ -23,7 +24,7 @@ fn origin(build: &Build, service: &str) -> String {
 
 /// What must hold of each workspace that runs.
 #[track_caller]
-fn runs(build: &Build) {
+pub(super) fn runs(build: &Build) {
     assert_eq!(
         build.resource_of_agent().as_deref(),
         Some("docker_container.workspace")

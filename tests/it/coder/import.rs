@@ -89,3 +89,8 @@ fn import(name: &str) {
 fn the_docker_template_is_imported_without_docker_and_nothing_is_dialled() {
     import("docker");
 }
+
+#[test]
+fn so_is_the_template_with_postgresql() {
+    import("docker-postgres");
+}

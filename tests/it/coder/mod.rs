@@ -7,7 +7,9 @@ mod cycle;
 mod graph;
 mod import;
 mod inside;
+mod postgres;
 mod provisioner;
+mod readme;
 
 use std::{
     process::Command,
@@ -24,19 +26,28 @@ use crate::support::docker::{docker, images};
 /// The wildcard that the templates are told.
 const WILDCARD: &str = "*.apps.example.com";
 
-/// The image that stands for a workspace's.
-fn workspace_image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
+/// Images of what templates run beside Convex.
+struct Images {
+    workspace: String,
+    postgres: String,
+}
+
+fn other_images() -> &'static Images {
+    static IMAGES: OnceLock<Images> = OnceLock::new();
+    IMAGES.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/coder/images");
         let output = Command::new(script).output().expect("the script runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "no images: {errors}");
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let mut names = printed
-            .lines()
-            .filter_map(|it| it.strip_prefix("WORKSPACE="));
-        names.next().expect("it is printed").to_owned()
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let of = |key: &str| {
+            let mut names = printed.lines().filter_map(|line| line.strip_prefix(key));
+            names.next().expect("both are printed").to_owned()
+        };
+        Images {
+            workspace: of("WORKSPACE="),
+            postgres: of("POSTGRES="),
+        }
     })
 }
 
@@ -44,7 +55,7 @@ fn workspace_image() -> &'static str {
 fn template(name: &str) -> Template {
     Template::named(name)
         .with("wildcard", WILDCARD)
-        .with("workspace_image", workspace_image())
+        .with("workspace_image", &other_images().workspace)
         .with("convex_backend_image", &images().backend)
         .with("convex_dashboard_image", &images().dashboard)
 }

@@ -1,0 +1,539 @@
+# A Coder template: each workspace is a container, with a self-hosted Convex
+# deployment of its own on the workspace's localhost, whose documents are on a
+# PostgreSQL server: one of the workspace's own, or one that is there.
+
+terraform {
+  required_version = ">= 1.8"
+
+  required_providers {
+    coder = {
+      source  = "coder/coder"
+      version = ">= 2.5"
+    }
+    convex = {
+      source = "coder-convex/convex"
+    }
+    docker = {
+      source = "kreuzwerker/docker"
+    }
+  }
+}
+
+variable "docker_socket" {
+  type        = string
+  description = "Where Docker listens, such as unix:///var/run/docker.sock. Empty means DOCKER_HOST, else the local socket."
+  default     = ""
+}
+
+variable "wildcard" {
+  type        = string
+  description = "The Coder server's CODER_WILDCARD_ACCESS_URL, such as *.apps.example.com, which templates cannot read. Empty means that apps are below the access URL's own host."
+  default     = ""
+}
+
+variable "agent_in_hosts" {
+  type        = bool
+  description = "Whether the Coder server puts the agent's name into the host names of apps, as servers from before the middle of 2025 do."
+  default     = false
+}
+
+variable "workspace_image" {
+  type        = string
+  description = "Image of the workspace, with Node.js 18 or newer and a user named coder."
+  default     = "codercom/enterprise-node:ubuntu"
+}
+
+variable "convex_backend_image" {
+  type        = string
+  description = "Image of the Convex backend. Null means the release that the provider was made for."
+  default     = null
+}
+
+variable "convex_dashboard_image" {
+  type        = string
+  description = "Image of the Convex dashboard, of the same release. Null means the release that the provider was made for."
+  default     = null
+}
+
+variable "database_url" {
+  type        = string
+  description = "URL of a PostgreSQL server for all workspaces, such as postgresql://user:password@db.example.com. Each has a database of its own there. Empty means that each has a server of its own."
+  default     = ""
+  sensitive   = true
+}
+
+variable "postgres_image" {
+  type        = string
+  description = "Image of the workspaces' own servers. Data made by one major version is not read by another."
+  default     = "postgres:17"
+}
+
+variable "prebuilds" {
+  type        = number
+  description = "How many workspaces are kept ready to be claimed. Needs a Coder licence that includes prebuilds."
+  default     = 0
+}
+
+provider "docker" {
+  host = var.docker_socket != "" ? var.docker_socket : null
+}
+
+provider "convex" {
+  docker = {
+    host = var.docker_socket
+  }
+}
+
+data "coder_provisioner" "me" {}
+data "coder_workspace" "me" {}
+data "coder_workspace_owner" "me" {}
+
+# What a person chooses.
+
+data "coder_parameter" "app" {
+  name         = "app"
+  display_name = "App"
+  description  = "What the project begins with. Files that are there already stay as they are."
+  type         = "string"
+  default      = "minimal-auth"
+  mutable      = false
+  order        = 1
+
+  option {
+    name        = "Tasks"
+    description = "Tasks of users who sign in."
+    value       = "minimal-auth"
+  }
+  option {
+    name        = "AI / RAG"
+    description = "Also documents that are found by meaning."
+    value       = "ai-rag"
+  }
+}
+
+data "coder_parameter" "directory" {
+  name         = "directory"
+  display_name = "Project directory"
+  description  = "Directory of the project below the home directory. Name a clone of your own to use Convex in there."
+  type         = "string"
+  default      = "app"
+  mutable      = true
+  order        = 2
+
+  validation {
+    regex = "^[A-Za-z0-9][A-Za-z0-9._-]*$"
+    error = "Give the name of one directory, of letters, digits, dots, underscores and hyphens."
+  }
+}
+
+# Coder keeps parameters readable for the workspace's owner, whose key this is.
+data "coder_parameter" "openai_api_key" {
+  name         = "openai_api_key"
+  display_name = "OpenAI API key"
+  description  = "For functions that use AI. Leave it empty to do without."
+  type         = "string"
+  default      = ""
+  mutable      = true
+  order        = 3
+  styling      = jsonencode({ mask_input = true })
+}
+
+# Waits for an owner with all containers running. Claiming it changes owner and
+# name, which replaces nothing.
+data "coder_workspace_preset" "ready" {
+  name        = "Ready to use"
+  description = "A workspace with a Convex deployment that runs already."
+
+  parameters = {
+    (data.coder_parameter.app.name) = "minimal-auth"
+  }
+
+  prebuilds {
+    instances = var.prebuilds
+  }
+}
+
+locals {
+  # The slugs here name the apps and are part of their addresses. Pages call the
+  # API and the site without Coder's cookie, and Coder would answer that with a
+  # redirect to its login page; so would it answer webhooks and the backend's own
+  # calls. So these two are open to whoever knows their addresses, and Convex
+  # itself asks for its keys and tokens. The dashboard is opened by a person who
+  # is logged in to Coder, and is its owner's alone.
+  apps = {
+    dashboard = { slug = "convex", port = 6791, path = "/", name = "Convex Dashboard", hidden = false, share = "owner" }
+    api       = { slug = "convex-api", port = 3210, path = "/version", name = "Convex API", hidden = true, share = "public" }
+    site      = { slug = "convex-site", port = 3211, path = "/", name = "Convex Site", hidden = true, share = "public" }
+  }
+  slugs         = { for key, app in local.apps : key => app.slug }
+  frontend_slug = "frontend"
+  frontend_port = 5173
+
+  place = {
+    access_url = data.coder_workspace.me.access_url
+    wildcard   = var.wildcard
+    workspace  = data.coder_workspace.me.name
+    owner      = data.coder_workspace_owner.me.name
+    agent      = var.agent_in_hosts ? "main" : ""
+  }
+  origins = provider::convex::coder_origins(merge(local.place, { slugs = local.slugs }))
+
+  # An own server is asked for by nobody else, within a network of the workspace's
+  # own. So it goes without TLS.
+  own_server = nonsensitive(var.database_url == "")
+  database = local.own_server ? {
+    url      = "postgresql://convex:${sensitive(one(terraform_data.password[*].output))}@postgres"
+    ssl_mode = "disable"
+    } : {
+    url      = var.database_url
+    ssl_mode = null
+  }
+
+  # A Coder server on localhost without a wildcard has no host names for apps.
+  frontend_url = try(
+    provider::convex::coder_app_url(merge(local.place, { slug = local.frontend_slug })),
+    "http://localhost:${local.frontend_port}",
+  )
+}
+
+# No count: data, keys and this resource outlive a stop, for which the container
+# that is null stands. Named by the workspace's ID, since names and owners change.
+# It must not refer to the agent, which Coder would then take for a part of it.
+resource "convex_deployment" "app" {
+  name    = "coder-${data.coder_workspace.me.id}"
+  origins = local.origins
+
+  network = {
+    container = one(docker_container.workspace[*].id)
+  }
+
+  # Many deployments share a server that is there. Each opens a few connections.
+  database = {
+    url             = local.database.url
+    ssl_mode        = local.database.ssl_mode
+    create          = true
+    max_connections = 32
+  }
+
+  backend = {
+    image = var.convex_backend_image
+  }
+
+  dashboard = {
+    image = var.convex_dashboard_image
+  }
+
+  labels = {
+    "coder.workspace_id" = data.coder_workspace.me.id
+  }
+
+  # Files, modules and search indexes. They go when the workspace is deleted, as
+  # its home does. Without this they stay.
+  volume = {
+    on_destroy = "delete"
+  }
+
+  # The first start may pull the images.
+  timeouts = {
+    create = "15m"
+    update = "15m"
+  }
+
+  # The URL does not refer to the server, which must be there first.
+  depends_on = [docker_container.postgres]
+}
+
+# What functions see. The parameter decides, whatever is set by other ways.
+resource "convex_env" "app" {
+  deployment  = convex_deployment.app.id
+  on_conflict = "overwrite"
+
+  variables = data.coder_parameter.openai_api_key.value == "" ? {} : { ENABLE_RAG = "true" }
+  secrets   = data.coder_parameter.openai_api_key.value == "" ? {} : { OPENAI_API_KEY = { value = sensitive(data.coder_parameter.openai_api_key.value) } }
+
+  auth = {
+    site_url = local.frontend_url
+  }
+}
+
+# The files of the project, in the workspace's home. Source is written once.
+resource "convex_project" "app" {
+  directory = "/home/coder/${data.coder_parameter.directory.value}"
+  pattern   = data.coder_parameter.app.value
+  origins   = local.origins
+  slugs     = local.slugs
+  site_url  = local.frontend_url
+  url       = "http://localhost:${local.apps.api.port}"
+  admin_key = convex_deployment.app.admin_key
+
+  container = {
+    id   = one(docker_container.workspace[*].id)
+    user = "coder"
+  }
+}
+
+# Counted, because Coder would attach an agent of a stopped workspace to the next
+# best resource. Nothing here changes at a claim: another agent is another
+# container.
+resource "coder_agent" "main" {
+  count = data.coder_workspace.me.start_count
+  arch  = data.coder_provisioner.me.arch
+  os    = "linux"
+
+  startup_script = <<-SCRIPT
+    set -e
+    # The volume hides what the image has in the home directory.
+    if [ ! -f ~/.init_done ]; then
+      cp -rT /etc/skel ~
+      touch ~/.init_done
+    fi
+  SCRIPT
+}
+
+# What the convex command line, a frontend and scripts read. By coder_env, since
+# in the container's environment it would be a cycle: the deployment needs the
+# container.
+resource "coder_env" "convex" {
+  for_each = toset(data.coder_workspace.me.start_count == 0 ? [] : [
+    "CONVEX_SELF_HOSTED_URL",
+    "CONVEX_SELF_HOSTED_ADMIN_KEY",
+    "CONVEX_CLOUD_ORIGIN",
+    "CONVEX_SITE_ORIGIN",
+    "CONVEX_SITE_URL",
+    "CONVEX_DEPLOYMENT_URL",
+    "VITE_CONVEX_URL",
+    "JWT_ISSUER",
+  ])
+  agent_id = coder_agent.main[0].id
+  name     = each.key
+  value    = convex_deployment.app.agent_env[each.key]
+}
+
+resource "coder_env" "git" {
+  for_each = data.coder_workspace.me.start_count == 0 ? {} : {
+    GIT_AUTHOR_NAME     = coalesce(data.coder_workspace_owner.me.full_name, data.coder_workspace_owner.me.name)
+    GIT_AUTHOR_EMAIL    = data.coder_workspace_owner.me.email
+    GIT_COMMITTER_NAME  = coalesce(data.coder_workspace_owner.me.full_name, data.coder_workspace_owner.me.name)
+    GIT_COMMITTER_EMAIL = data.coder_workspace_owner.me.email
+  }
+  agent_id = coder_agent.main[0].id
+  name     = each.key
+  value    = each.value
+}
+
+# Coder hears of the agent when the whole apply is done. By then the backend
+# answers and has its variables, which the first deploy of functions reads.
+resource "coder_script" "deploy" {
+  count              = data.coder_workspace.me.start_count
+  agent_id           = coder_agent.main[0].id
+  display_name       = "Deploy Convex functions"
+  icon               = "/icon/database.svg"
+  run_on_start       = true
+  start_blocks_login = false
+  script             = convex_project.app.install_script
+}
+
+resource "coder_app" "convex" {
+  for_each     = { for key, app in local.apps : key => app if data.coder_workspace.me.start_count > 0 }
+  agent_id     = coder_agent.main[0].id
+  slug         = each.value.slug
+  display_name = each.value.name
+  icon         = "/icon/database.svg"
+  hidden       = each.value.hidden
+  url          = "http://localhost:${each.value.port}"
+  subdomain    = true
+  share        = each.value.share
+  open_in      = "tab"
+
+  healthcheck {
+    url       = "http://localhost:${each.value.port}${each.value.path}"
+    interval  = 5
+    threshold = 12
+  }
+}
+
+# What the project's development server serves, once a person starts it.
+resource "coder_app" "frontend" {
+  count        = data.coder_workspace.me.start_count
+  agent_id     = coder_agent.main[0].id
+  slug         = local.frontend_slug
+  display_name = "Frontend"
+  icon         = "/icon/code.svg"
+  url          = "http://localhost:${local.frontend_port}"
+  subdomain    = true
+  share        = "owner"
+  open_in      = "tab"
+}
+
+# Refers to the deployment and to nothing else, because Coder puts it beside the
+# nearest thing that it refers to.
+resource "coder_metadata" "convex" {
+  count       = data.coder_workspace.me.start_count
+  resource_id = convex_deployment.app.id
+  icon        = "/icon/database.svg"
+
+  item {
+    key   = "Dashboard"
+    value = "[${convex_deployment.app.origins.dashboard}](${convex_deployment.app.origins.dashboard})"
+  }
+  item {
+    key   = "API"
+    value = "[${convex_deployment.app.origins.api}](${convex_deployment.app.origins.api})"
+  }
+  item {
+    key   = "Site"
+    value = "[${convex_deployment.app.origins.site}](${convex_deployment.app.origins.site})"
+  }
+  item {
+    key   = "Database"
+    value = convex_deployment.app.database_kind
+  }
+}
+
+# Made once, and kept in the state.
+resource "terraform_data" "password" {
+  count = local.own_server ? 1 : 0
+  input = sensitive(uuid())
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+resource "docker_network" "workspace" {
+  name = "coder-${data.coder_workspace.me.id}-workspace"
+
+  lifecycle {
+    ignore_changes = all
+  }
+
+  labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }
+}
+
+resource "docker_volume" "postgres" {
+  count = local.own_server ? 1 : 0
+  name  = "coder-${data.coder_workspace.me.id}-postgres"
+
+  lifecycle {
+    ignore_changes = all
+  }
+
+  labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }
+}
+
+resource "docker_container" "postgres" {
+  count = local.own_server ? data.coder_workspace.me.start_count : 0
+  image = var.postgres_image
+  name  = "coder-${data.coder_workspace.me.id}-postgres"
+  env   = ["POSTGRES_USER=convex", "POSTGRES_PASSWORD=${terraform_data.password[0].output}"]
+
+  # The deployment is not begun before this is healthy.
+  wait         = true
+  wait_timeout = 300
+
+  healthcheck {
+    test         = ["CMD", "pg_isready", "--host=127.0.0.1", "--username=convex"]
+    interval     = "2s"
+    timeout      = "5s"
+    retries      = 30
+    start_period = "30s"
+  }
+
+  # Ends connections and writes what is to be written.
+  stop_signal           = "SIGINT"
+  destroy_grace_seconds = 30
+
+  networks_advanced {
+    name    = docker_network.workspace.name
+    aliases = ["postgres"]
+  }
+
+  volumes {
+    container_path = "/var/lib/postgresql/data"
+    volume_name    = docker_volume.postgres[0].name
+  }
+
+  labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }
+}
+
+resource "docker_volume" "home" {
+  name = "coder-${data.coder_workspace.me.id}-home"
+
+  # The home is kept whatever changes here.
+  lifecycle {
+    ignore_changes = all
+  }
+
+  labels {
+    label = "coder.owner"
+    value = data.coder_workspace_owner.me.name
+  }
+  labels {
+    label = "coder.owner_id"
+    value = data.coder_workspace_owner.me.id
+  }
+  labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }
+  labels {
+    label = "coder.workspace_name_at_creation"
+    value = data.coder_workspace.me.name
+  }
+}
+
+resource "docker_container" "workspace" {
+  count      = data.coder_workspace.me.start_count
+  image      = var.workspace_image
+  name       = "coder-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}"
+  hostname   = data.coder_workspace.me.name
+  entrypoint = ["sh", "-c", replace(coder_agent.main[0].init_script, "/localhost|127\\.0\\.0\\.1/", "host.docker.internal")]
+  env        = ["CODER_AGENT_TOKEN=${coder_agent.main[0].token}"]
+
+  # A claim of a prebuilt workspace changes these three, and must not cost the
+  # container. The next start brings them up to date.
+  lifecycle {
+    ignore_changes = [name, hostname, labels]
+  }
+
+  # The deployment shares the container's network, and so finds the server in it.
+  networks_advanced {
+    name = docker_network.workspace.name
+  }
+
+  host {
+    host = "host.docker.internal"
+    ip   = "host-gateway"
+  }
+
+  volumes {
+    container_path = "/home/coder"
+    volume_name    = docker_volume.home.name
+  }
+
+  labels {
+    label = "coder.owner"
+    value = data.coder_workspace_owner.me.name
+  }
+  labels {
+    label = "coder.owner_id"
+    value = data.coder_workspace_owner.me.id
+  }
+  labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }
+  labels {
+    label = "coder.workspace_name"
+    value = data.coder_workspace.me.name
+  }
+}
