@@ -8,7 +8,7 @@ use crate::{
     convex::{
         Access, AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, InstanceSecret,
         Origins, PostgresUrl, Secret, SiteOrigin,
-        coder::{AppUrlError, Place, Slug, Slugs, Workspace},
+        coder::{AppUrlError, Place, Port, Slug, Slugs, Workspace},
     },
     render::{env_deployment, env_local::ProjectEnv},
 };
@@ -42,8 +42,8 @@ impl Operation {
         },
         Self {
             name: "app_url",
-            required: &["access_url", "workspace", "owner", "slug"],
-            optional: &["wildcard", "agent"],
+            required: &["access_url", "workspace", "owner"],
+            optional: &["wildcard", "agent", "slug", "port"],
             run: app_url,
         },
         Self {
@@ -158,6 +158,7 @@ fn no_address(error: &AppUrlError) -> Wrong {
         AppUrlError::LocalAccessUrl { .. }
         | AppUrlError::AddressWithoutWildcard { .. }
         | AppUrlError::Origin(_) => "wildcard",
+        AppUrlError::PortWithoutAgent => "agent",
     };
     Wrong::new(key, error)
 }
@@ -181,10 +182,22 @@ fn origins(query: &Query) -> Result<Outcome, Wrong> {
 }
 
 fn app_url(query: &Query) -> Result<Outcome, Wrong> {
-    let slug = read(query, "slug", Slug::parse)?;
-    let url = workspace(query)?
-        .app_url(&slug)
-        .map_err(|error| no_address(&error))?;
+    let slug = read_optional(query, "slug", Slug::parse)?;
+    let port = read_optional(query, "port", Port::parse)?;
+    let url = match (slug, port) {
+        (Some(slug), None) => workspace(query)?.app_url(&slug),
+        (None, Some(port)) => workspace(query)?.port_url(port),
+        (None, None) => {
+            let problem =
+                "The key is missing. Give the slug of the app, or `port` for a port without one.";
+            return Err(Wrong::new("slug", problem));
+        }
+        (Some(_), Some(_)) => {
+            let problem = "There is `slug`, too. Give one of them.";
+            return Err(Wrong::new("port", problem));
+        }
+    };
+    let url = url.map_err(|error| no_address(&error))?;
     Ok([("app_url", url.into())].into())
 }
 

@@ -137,6 +137,26 @@ fn a_wrong_value_is_named_by_its_key_and_never_shown_if_secret() {
             "app_url: slug: ",
         ),
         (
+            "app_url",
+            format!("{{{DEV}}}"),
+            "app_url: slug: The key is missing.",
+        ),
+        (
+            "app_url",
+            format!("{{{DEV},\"port\":\"80\"}}"),
+            "app_url: port: ",
+        ),
+        (
+            "app_url",
+            format!("{{{DEV},\"port\":\"5173\"}}"),
+            "app_url: agent: ",
+        ),
+        (
+            "app_url",
+            format!("{{{DEV},\"port\":\"5173\",\"slug\":\"a\"}}"),
+            "app_url: port: There is `slug`, too.",
+        ),
+        (
             "postgres_url",
             r#"{"url":"postgres://u:hunter2@/x"}"#.to_owned(),
             "postgres_url: url: ",

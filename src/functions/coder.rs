@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    convex::coder::{Place, Slug, Slugs, Workspace},
+    convex::coder::{Place, Port, Slug, Slugs, Workspace},
     plugin::{Function, FunctionError, Parameter, Signature, value::Type},
 };
 
@@ -23,7 +23,17 @@ pub struct GivenPlace {
     #[serde(default)]
     slug: Option<String>,
     #[serde(default)]
+    port: Option<GivenPort>,
+    #[serde(default)]
     slugs: Option<GivenSlugs>,
+}
+
+/// A port as a number, or as text with an `s` behind it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum GivenPort {
+    Number(u32),
+    Text(String),
 }
 
 #[derive(Default, Deserialize)]
@@ -72,23 +82,40 @@ impl Function for CoderAppUrl {
         .parameter(Parameter::new(
             "app",
             Type::Dynamic,
-            "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard` and `agent`.",
+            "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard` and `agent`. In place of `slug`, `port` means a port without an app, such as `5173`, or `\"5173s\"` where HTTPS is spoken there; its address needs `agent`.",
         ))
     }
 
     fn call(&self, (place,): (GivenPlace,)) -> Result<String, FunctionError> {
-        let slug = place.slug.as_deref().ok_or_else(|| {
-            FunctionError::argument(0, "slug is missing. Give the slug of the `coder_app`.")
-        })?;
         if place.slugs.is_some() {
             let message = "slugs belongs to coder_origins. Give one slug here.";
             return Err(FunctionError::argument(0, message));
         }
-        let slug = Slug::parse(slug).map_err(|error| refused(&format_args!("slug: {error}")))?;
-        place
-            .workspace()?
-            .app_url(&slug)
-            .map_err(|error| refused(&error))
+        let url = match (&place.slug, &place.port) {
+            (Some(slug), None) => {
+                let slug =
+                    Slug::parse(slug).map_err(|error| refused(&format_args!("slug: {error}")))?;
+                place.workspace()?.app_url(&slug)
+            }
+            (None, Some(port)) => {
+                let port = match port {
+                    GivenPort::Number(number) => number.to_string(),
+                    GivenPort::Text(text) => text.clone(),
+                };
+                let port =
+                    Port::parse(&port).map_err(|error| refused(&format_args!("port: {error}")))?;
+                place.workspace()?.port_url(port)
+            }
+            (None, None) => {
+                let message = "slug is missing. Give the slug of the `coder_app`, or `port` for a port without one.";
+                return Err(FunctionError::argument(0, message));
+            }
+            (Some(_), Some(_)) => {
+                let message = "slug and port are two things. Give one of them.";
+                return Err(FunctionError::argument(0, message));
+            }
+        };
+        url.map_err(|error| refused(&error))
     }
 }
 
@@ -117,8 +144,8 @@ impl Function for CoderOrigins {
         &self,
         (place,): (GivenPlace,),
     ) -> Result<BTreeMap<&'static str, String>, FunctionError> {
-        if place.slug.is_some() {
-            let message = "slug belongs to coder_app_url. Give `slugs = { api = …, site = …, dashboard = … }` here, or nothing.";
+        if place.slug.is_some() || place.port.is_some() {
+            let message = "slug and port belong to coder_app_url. Give `slugs = { api = …, site = …, dashboard = … }` here, or nothing.";
             return Err(FunctionError::argument(0, message));
         }
         let slug = |of: fn(&GivenSlugs) -> &Option<String>| {

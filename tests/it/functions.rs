@@ -54,6 +54,20 @@ on_each_core! {
                 "https://api--dev--ann-apps.example.com",
             ),
             (
+                r#"provider::convex::coder_app_url({
+                    access_url = "https://coder.example.com", wildcard = "t1---*.apps.example.com:8443",
+                    workspace = "dev", owner = "ann", agent = "main", port = 5173
+                })"#,
+                "https://t1---5173--main--dev--ann.apps.example.com:8443",
+            ),
+            (
+                r#"provider::convex::coder_app_url({
+                    access_url = "https://coder.example.com", workspace = "dev", owner = "ann",
+                    agent = "main", port = "7443s"
+                })"#,
+                "https://7443s--main--dev--ann.coder.example.com",
+            ),
+            (
                 r#"provider::convex::postgres_url("postgres://u:p%40ss@h:5433/db?sslmode=require")"#,
                 "postgres://u:p%40ss@h:5433?sslmode=require",
             ),
@@ -94,6 +108,10 @@ on_each_core! {
             (format!("provider::convex::coder_origins({})", place("agnet = \"x\"")), vec!["unknown field `agnet`"]),
             (format!("provider::convex::coder_origins({})", place("slugs = { api = \"12345\" }")), vec!["slugs.api", "12345"]),
             (format!("provider::convex::coder_app_url({})", place("agent = \"a\"")), vec!["slug is missing"]),
+            (format!("provider::convex::coder_app_url({})", place("port = 5173")), vec!["the agent's name", "coder_agent"]),
+            (format!("provider::convex::coder_app_url({})", place("port = 80, agent = \"a\"")), vec!["port:", "from 1000 to 65535"]),
+            (format!("provider::convex::coder_app_url({})", place("port = 5173, slug = \"a\"")), vec!["Give one of them"]),
+            (format!("provider::convex::coder_origins({})", place("port = 5173")), vec!["belong to coder_app_url"]),
             (format!("provider::convex::coder_app_url({{ access_url = \"https://c.example\", workspace = {long:?}, owner = \"ann\", slug = \"api\" }})"), vec!["63", "api--w"]),
             ("provider::convex::coder_origins({ access_url = \"https://c.example\", wildcard = \"apps.example.com\", workspace = \"dev\", owner = \"ann\" })".to_owned(), vec!["wildcard", "*"]),
             ("provider::convex::postgres_url(\"mysql://u@h\")".to_owned(), vec!["mysql"]),

@@ -11,7 +11,7 @@ mod place;
 mod wildcard;
 
 pub use access_url::{AccessUrl, AccessUrlError};
-pub use names::{CoderName, CoderNameError, Slug, SlugError};
+pub use names::{CoderName, CoderNameError, Port, PortError, Slug, SlugError};
 pub use place::{Place, PlaceError};
 pub use wildcard::{Wildcard, WildcardError};
 
@@ -78,6 +78,12 @@ pub enum AppUrlError {
         /// The access URL.
         access_url: String,
     },
+    /// A port, and no agent that has it.
+    #[error(
+        "The address of a port has the agent's name in it. Give the name of the `coder_agent`, \
+         such as `main`."
+    )]
+    PortWithoutAgent,
     /// The address is no origin.
     #[error("The address of the app is not usable. {0}")]
     Origin(#[from] OriginError),
@@ -99,6 +105,19 @@ impl Workspace {
     ///
     /// Names are written in lower case, because browsers do so in the origins they send.
     pub fn app_url(&self, slug: &Slug) -> Result<String, AppUrlError> {
+        self.url(&slug.to_string())
+    }
+
+    /// The address of a port without an app. It has the agent's name in it in all versions of
+    /// Coder.
+    pub fn port_url(&self, port: Port) -> Result<String, AppUrlError> {
+        if self.agent.is_none() {
+            return Err(AppUrlError::PortWithoutAgent);
+        }
+        self.url(&port.to_string())
+    }
+
+    fn url(&self, what: &str) -> Result<String, AppUrlError> {
         let access = &self.access_url;
         let (prefix, suffix, port) = match &self.wildcard {
             Some(wildcard) => (
@@ -124,7 +143,7 @@ impl Workspace {
             .map(|agent| format!("--{agent}"))
             .unwrap_or_default();
         let host = format!(
-            "{prefix}{slug}{agent}--{}--{}{suffix}",
+            "{prefix}{what}{agent}--{}--{}{suffix}",
             self.name, self.owner
         );
         let host = host.to_ascii_lowercase();
@@ -270,6 +289,22 @@ mod tests {
         assert_eq!(
             workspace.app_url(&Slugs::default().dashboard).unwrap(),
             "https://convex--main--dev--ann.a.example"
+        );
+    }
+
+    #[test]
+    fn a_port_has_the_agent_in_its_address() {
+        let agent = Some(CoderName::parse("main").unwrap());
+        let without = workspace("https://coder.example", "t---*.a.example");
+        let port = Port::parse("7443s").unwrap();
+        assert_eq!(
+            without.port_url(port).unwrap_err(),
+            AppUrlError::PortWithoutAgent
+        );
+        let with = Workspace { agent, ..without };
+        assert_eq!(
+            with.port_url(port).unwrap(),
+            "https://t---7443s--main--dev--ann.a.example"
         );
     }
 

@@ -64,6 +64,29 @@ pub enum SlugError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slug(String);
 
+/// Why a text is not a port that has an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{port:?} is no port that has an address. Give a number from {} to {}, with an `s` behind it \
+     if it speaks HTTPS.",
+    Port::LOWEST,
+    u16::MAX
+)]
+pub struct PortError {
+    /// The refused port.
+    pub port: String,
+}
+
+/// A port of a workspace, which Coder serves without an app: a number of four or five digits, with
+/// an `s` behind it where HTTPS is spoken there.
+///
+/// Source: `appurl.go` as for [`CoderName`], which takes other numbers for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    number: u16,
+    https: bool,
+}
+
 /// Whether the text is letters and digits joined by single hyphens.
 fn is_hyphenated(text: &str) -> bool {
     text.split('-')
@@ -114,6 +137,25 @@ impl Slug {
     }
 }
 
+impl Port {
+    const LOWEST: u16 = 1000;
+
+    /// Takes a port as Coder writes it.
+    pub fn parse(port: &str) -> Result<Self, PortError> {
+        let digits = port.strip_suffix('s').unwrap_or(port);
+        let number = digits.parse().ok().filter(|it| *it >= Self::LOWEST);
+        let number = number.filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+        let number = number.filter(|_| !digits.starts_with('0'));
+        let number = number.ok_or_else(|| PortError {
+            port: port.to_owned(),
+        })?;
+        Ok(Self {
+            number,
+            https: digits != port,
+        })
+    }
+}
+
 impl FromStr for CoderName {
     type Err = CoderNameError;
 
@@ -139,6 +181,13 @@ impl fmt::Display for CoderName {
 impl fmt::Display for Slug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let https = if self.https { "s" } else { "" };
+        write!(f, "{}{https}", self.number)
     }
 }
 
@@ -192,6 +241,20 @@ mod tests {
                     slug: slug.to_owned()
                 }
             );
+        }
+    }
+
+    #[test]
+    fn ports_are_those_that_have_an_address() {
+        for port in ["1000", "3210", "7443s", "65535"] {
+            assert_eq!(Port::parse(port).unwrap().to_string(), port);
+            assert!(Slug::parse(port).is_err(), "{port}");
+        }
+        for port in [
+            "", "s", "80", "999", "65536", "+8080", "08080", "8080ss", "8080S",
+        ] {
+            let error = Port::parse(port).unwrap_err();
+            assert!(error.to_string().contains("from 1000 to 65535"), "{error}");
         }
     }
 

@@ -108,6 +108,14 @@ pub fn cases() -> (Vec<Case>, String) {
             ),
         },
         Case {
+            operation: "app_url",
+            query: with(json!({ "port": "5173" })),
+            expression: format!(
+                "{{ app_url = provider::convex::coder_app_url({}) }}",
+                hcl(&with(json!({ "port": 5173 })))
+            ),
+        },
+        Case {
             operation: "postgres_url",
             query: json!({ "url": url }),
             expression: format!("{{ postgres_url = provider::convex::postgres_url({url:?}) }}"),
