@@ -179,16 +179,11 @@ fn image(plan: &mut Plan<'_>) {
     };
     let was = prior.images().backend.unwrap_or_default();
     let name = &prior.name;
-    let runs = prior.container_ids.is_some_and(|it| it.backend.is_some());
     let wanted = plan.planned::<Option<bool>>("upgrade.snapshot") == Known::Known(Some(true));
-    let way_back = match (wanted, runs) {
-        (true, true) => "A snapshot is exported before; last_snapshot will say where.",
-        (true, false) => {
-            "No snapshot is exported before, because the backend does not run: start it first, with the image it has."
-        }
-        (false, _) => {
-            "No snapshot is exported before; upgrade = { snapshot = true } would do so while the backend runs."
-        }
+    let way_back = if wanted {
+        "A snapshot is exported before the new one starts; last_snapshot will say where."
+    } else {
+        "No snapshot is exported before; upgrade = { snapshot = true } would do so."
     };
     plan.report(
         Diagnostic::warning(
