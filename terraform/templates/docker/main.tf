@@ -147,9 +147,9 @@ locals {
   # itself asks for its keys and tokens. The dashboard is opened by a person who
   # is logged in to Coder, and is its owner's alone.
   apps = {
-    dashboard = { slug = "convex", port = 6791, path = "/", name = "Convex Dashboard", hidden = false, share = "owner" }
-    api       = { slug = "convex-api", port = 3210, path = "/version", name = "Convex API", hidden = true, share = "public" }
-    site      = { slug = "convex-site", port = 3211, path = "/", name = "Convex Site", hidden = true, share = "public" }
+    dashboard = { slug = "convex", port = 6791, path = "/", hidden = false, share = "owner" }
+    api       = { slug = "convex-api", port = 3210, path = "/version", hidden = true, share = "public" }
+    site      = { slug = "convex-site", port = 3211, path = "/", hidden = true, share = "public" }
   }
   slugs         = { for key, app in local.apps : key => app.slug }
   frontend_slug = "frontend"
@@ -301,8 +301,8 @@ resource "coder_app" "convex" {
   for_each     = { for key, app in local.apps : key => app if data.coder_workspace.me.start_count > 0 }
   agent_id     = coder_agent.main[0].id
   slug         = each.value.slug
-  display_name = each.value.name
-  icon         = "/icon/database.svg"
+  display_name = each.value.hidden ? null : "Convex Dashboard"
+  icon         = each.value.hidden ? null : "/icon/database.svg"
   hidden       = each.value.hidden
   url          = "http://localhost:${each.value.port}"
   subdomain    = true

@@ -35,6 +35,10 @@ pub(super) fn runs(build: &Build) {
             .as_deref(),
         Some("convex_deployment.app")
     );
+    // Of a database without TLS it is right to be told.
+    let warnings = build.said.matches("Warning: ").count();
+    let expected = build.said.matches("Warning: Check the database").count();
+    assert_eq!(warnings, expected, "{}", build.said);
     let inside = Inside::of(build);
     assert_eq!(inside.healthy_apps().len(), 3);
 

@@ -53,6 +53,12 @@ fn planned<'a>(plan: &'a Json, address: &str) -> &'a Json {
     &found.unwrap_or_else(|| panic!("{address} is not planned"))["values"]
 }
 
+/// The API's origin that is planned.
+fn origin(plan: &Json) -> &str {
+    let origins = &planned(plan, "convex_deployment.app")["origins"];
+    origins["api"].as_str().expect("known")
+}
+
 fn import(name: &str) {
     let socket = Silent::listen();
     let by_variable = template(name).with("docker_socket", &socket.address());
@@ -60,10 +66,8 @@ fn import(name: &str) {
     for plan in &plans {
         let creates = changes(plan).into_values().all(|action| action == "create");
         assert!(creates, "{:?}", changes(plan));
-        let made_up = planned(plan, "convex_deployment.app");
-        let api = made_up["origins"]["api"].as_str().expect("known");
         assert_eq!(
-            api,
+            origin(plan),
             "http://convex-api--default--default.apps.example.com:7080"
         );
     }
@@ -75,9 +79,21 @@ fn import(name: &str) {
     // By the provisioner's own environment, and where there is no socket at all.
     let nowhere = "unix:///nowhere/docker.sock";
     assert!(!Path::new("/nowhere").exists());
-    for host in [&socket.address(), nowhere] {
-        template(name).import(&[("DOCKER_HOST", host)]);
-    }
+    let older = template(name).with("agent_in_hosts", "true");
+    let [start, _] = older.import(&[("DOCKER_HOST", &socket.address())]);
+    assert_eq!(
+        origin(&start),
+        "http://convex-api--main--default--default.apps.example.com:7080"
+    );
+    // A Coder server for a try, which has no hosts for apps.
+    let local = [
+        ("DOCKER_HOST", nowhere),
+        ("CODER_AGENT_URL", "http://localhost:3000"),
+    ];
+    let [start, _] = template(name).with("wildcard", "").import(&local);
+    assert_eq!(origin(&start), "http://localhost:3210");
+    let auth = &planned(&start, "convex_env.app")["auth"];
+    assert_eq!(auth["site_url"], "http://localhost:5173");
     assert_eq!(
         socket.calls(),
         0,

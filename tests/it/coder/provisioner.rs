@@ -6,9 +6,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use aws_lc_rs::digest;
@@ -425,6 +425,7 @@ impl Job {
             .args(arguments)
             .current_dir(self.directory.path())
             .env("TF_CLI_CONFIG_FILE", cli_config_with_peers())
+            .env("TF_PLUGIN_CACHE_DIR", cache())
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -442,7 +443,10 @@ impl Job {
         printed
     }
 
+    /// One at a time, because all share a cache of providers.
     fn init(&mut self) {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         self.must(&["init", "-no-color", "-input=false"]);
     }
 
@@ -527,6 +531,16 @@ impl Job {
     fn state(&self) -> Option<Vec<u8>> {
         fs::read(self.directory.path().join("terraform.tfstate")).ok()
     }
+}
+
+/// The provisioner's cache of providers, beside the mirror of these tests.
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    CACHE.get_or_init(|| {
+        let cache = cli_config_with_peers().with_file_name("cache");
+        fs::create_dir_all(&cache).expect("the cache");
+        cache
+    })
 }
 
 fn send(signal: &str, process: u32) {
