@@ -181,8 +181,9 @@ locals {
   # An own server is asked for by nobody else, within a network of the workspace's
   # own. So it goes without TLS.
   own_server = nonsensitive(var.database_url == "")
+  password   = sensitive(one(terraform_data.password[*].output))
   database = local.own_server ? {
-    url      = "postgresql://convex:${sensitive(one(terraform_data.password[*].output))}@postgres"
+    url      = "postgresql://convex:${local.password}@postgres"
     ssl_mode = "disable"
     } : {
     url      = var.database_url
@@ -431,7 +432,7 @@ resource "docker_container" "postgres" {
   count = local.own_server ? data.coder_workspace.me.start_count : 0
   image = var.postgres_image
   name  = "coder-${data.coder_workspace.me.id}-postgres"
-  env   = ["POSTGRES_USER=convex", "POSTGRES_PASSWORD=${terraform_data.password[0].output}"]
+  env   = ["POSTGRES_USER=convex", "POSTGRES_PASSWORD=${local.password}"]
 
   # The deployment is not begun before this is healthy.
   wait         = true

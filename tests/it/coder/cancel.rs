@@ -34,17 +34,23 @@ fn recovers(workspace: &mut Workspace) -> Build {
 fn a_cancelled_start_is_made_up_for_by_the_next_one() {
     let id = Id::new();
     let mut workspace = id.workspace(template("docker"));
-    // Cancelled at each step, from nothing to a deployment that lacks its variables.
-    for (step, reached) in [
-        (
-            "docker_container.workspace[0]",
-            "docker_container.workspace[0]",
-        ),
-        ("convex_deployment.app", "convex_deployment.app"),
-    ] {
-        let said = workspace.start_and_break_off("INT", |line| begins(line, step));
+    // Cancelled at each step, from a container that is alone to a backend that nobody has waited
+    // for yet.
+    let volume = format!("volume {}-data", id.deployment());
+    let backend = format!("container {}-backend", id.deployment());
+    for reached in [None, Some(&volume), Some(&backend)] {
+        let said = workspace.start_and_break_off("INT", |line| match reached {
+            None => done(line, "docker_container.workspace[0]"),
+            Some(object) => {
+                let begins = begins(line, "convex_deployment.app");
+                if begins {
+                    id.wait_for(object);
+                }
+                begins
+            }
+        });
         assert!(said.contains("nterrupt"), "{said}");
-        assert!(workspace.has_resources(), "{reached}: {said}");
+        assert!(workspace.has_resources(), "{said}");
     }
     let first = recovers(&mut workspace);
     let key = first.resource("convex_deployment.app")["admin_key"].clone();

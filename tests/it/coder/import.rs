@@ -2,7 +2,7 @@
 //! workspace.
 
 use std::{
-    os::unix::net::UnixListener,
+    os::unix::net::{UnixListener, UnixStream},
     path::Path,
     sync::{
         Arc,
@@ -99,6 +99,11 @@ fn import(name: &str) {
         0,
         "calls of Docker while a template is imported"
     );
+    // It would have counted them.
+    UnixStream::connect(socket.directory.path().join("socket")).expect("it listens");
+    while socket.calls() == 0 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use provisioner::{Template, Workspace};
@@ -81,6 +82,15 @@ impl Id {
     /// The name of its deployment.
     fn deployment(&self) -> String {
         format!("coder-{}", self.0)
+    }
+
+    /// Waits until one of its objects is there.
+    fn wait_for(&self, object: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.objects().iter().any(|it| it == object) {
+            assert!(Instant::now() < deadline, "{object} comes");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kinds and names of all its containers, volumes and networks.

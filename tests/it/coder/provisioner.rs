@@ -6,9 +6,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::OnceLock,
 };
 
 use aws_lc_rs::digest;
@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use super::graph::Graph;
-use crate::support::terraform::cli_config_with_peers;
+use crate::support::terraform::{Core, cli_config_with_peers};
 
 /// Where Coder is, for apps and agents. Nobody is there.
 pub const ACCESS_URL: &str = "http://coder.invalid:7080";
@@ -53,6 +53,7 @@ impl Transition {
 /// A template as it is pushed to Coder, and the values of its variables.
 #[derive(Clone, Debug)]
 pub struct Template {
+    core: Core,
     main: String,
     variables: BTreeMap<String, String>,
 }
@@ -63,9 +64,16 @@ impl Template {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform/templates");
         let main = fs::read_to_string(directory.join(name).join("main.tf")).expect("the template");
         Self {
+            core: Core::Installed,
             main,
             variables: BTreeMap::new(),
         }
+    }
+
+    /// The same for a provisioner with this Terraform.
+    #[must_use]
+    pub fn by(self, core: Core) -> Self {
+        Self { core, ..self }
     }
 
     /// The same with another value of a variable.
@@ -384,6 +392,7 @@ pub fn changes(plan: &Json) -> BTreeMap<String, String> {
 
 /// One run of the provisioner.
 struct Job {
+    core: Core,
     directory: TempDir,
     environment: Vec<(String, String)>,
     /// What only planning gets to see.
@@ -399,6 +408,7 @@ impl Job {
             fs::write(directory.path().join("terraform.tfstate"), state).expect("the state");
         }
         let mut job = Self {
+            core: template.core,
             directory,
             environment: Vec::new(),
             for_plan: Vec::new(),
@@ -414,7 +424,7 @@ impl Job {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("terraform");
+        let mut command = self.core.command();
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
             if name.starts_with("CODER_") || name.starts_with("TF_") || name == "DOCKER_HOST" {
@@ -425,7 +435,7 @@ impl Job {
             .args(arguments)
             .current_dir(self.directory.path())
             .env("TF_CLI_CONFIG_FILE", cli_config_with_peers())
-            .env("TF_PLUGIN_CACHE_DIR", cache())
+            .env("TF_PLUGIN_CACHE_DIR", CACHE.with(|it| it.path().to_owned()))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -443,10 +453,7 @@ impl Job {
         printed
     }
 
-    /// One at a time, because all share a cache of providers.
     fn init(&mut self) {
-        static ONE: Mutex<()> = Mutex::new(());
-        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         self.must(&["init", "-no-color", "-input=false"]);
     }
 
@@ -533,14 +540,10 @@ impl Job {
     }
 }
 
-/// The provisioner's cache of providers, beside the mirror of these tests.
-fn cache() -> &'static Path {
-    static CACHE: OnceLock<PathBuf> = OnceLock::new();
-    CACHE.get_or_init(|| {
-        let cache = cli_config_with_peers().with_file_name("cache");
-        fs::create_dir_all(&cache).expect("the cache");
-        cache
-    })
+thread_local! {
+    /// The provisioner's cache of providers. Each provisioner has one, and builds one workspace at
+    /// a time; so does each test.
+    static CACHE: TempDir = TempDir::with_prefix("coder-cache-").expect("a directory");
 }
 
 fn send(signal: &str, process: u32) {

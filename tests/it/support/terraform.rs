@@ -36,7 +36,8 @@ sys.exit(code)
 ";
 
 impl Core {
-    fn command(self) -> Command {
+    /// Its program, as a command without arguments.
+    pub fn command(self) -> Command {
         match self {
             Self::Installed => Command::new("terraform"),
             Self::V1_15 => {
