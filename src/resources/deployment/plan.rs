@@ -385,7 +385,15 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
     if !settings.running && plan.creates() {
         plan.set("version", &None::<String>);
     }
-    if !rotates(plan) && !is_another(plan) {
+    // It goes with the container whose network it shares, of which the plan
+    // tells: that of a Coder workspace is replaced at each start.
+    let shares = |settings: &Settings| matches!(settings.network, Network::Of(_));
+    let only_follows = shares(settings)
+        && was.as_ref().is_some_and(shares)
+        && restarts
+            .iter()
+            .all(|(_, reasons)| *reasons == [review::NETWORK]);
+    if !rotates(plan) && !is_another(plan) && !only_follows {
         review::restarts(plan, settings, &restarts);
     }
 }

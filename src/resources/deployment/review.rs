@@ -283,6 +283,9 @@ fn where_data_stays(settings: &Settings) -> String {
     format!("The data stays in the database {database:?}{server} and in the volume {volume}.")
 }
 
+/// The reason of a container that joins another network.
+pub const NETWORK: &str = "its network";
+
 /// Why a container cannot go on as it is. Names only: values can be secrets.
 pub fn reasons(before: &ContainerSpec, wanted: &ContainerSpec) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -293,7 +296,7 @@ pub fn reasons(before: &ContainerSpec, wanted: &ContainerSpec) -> Vec<String> {
     };
     let (was, now) = (&before.program, &wanted.program);
     differs(was.image != now.image, "its image");
-    differs(before.network != wanted.network, "its network");
+    differs(before.network != wanted.network, NETWORK);
     differs(
         before.confinement != wanted.confinement,
         "its hardening or log",

@@ -101,7 +101,7 @@ fn each_change_to_ask_about_is_said_once() {
             ),
             &[
                 "Another release of the backend",
-                "because the backend does not run",
+                "A snapshot is exported before the new one starts",
             ],
         ),
     ];
