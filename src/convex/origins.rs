@@ -213,6 +213,17 @@ origin!(
     path_allowed = false
 );
 
+impl ApiOrigin {
+    /// Whether what is sent there can be read on the way: HTTP without TLS to another machine.
+    #[must_use]
+    pub fn is_in_the_open(&self) -> bool {
+        let url = Url::parse(&self.0);
+        url.is_ok_and(|url| {
+            url.scheme() == "http" && !url.host_str().is_some_and(super::postgres::is_loopback)
+        })
+    }
+}
+
 /// The three origins of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origins {
@@ -252,6 +263,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn http_to_another_machine_is_in_the_open() {
+        for (origin, is_open) in [
+            ("http://api.example.com", true),
+            ("http://10.0.0.1:3210", true),
+            ("https://api.example.com", false),
+            ("http://localhost:3210", false),
+            ("http://127.0.0.1:3210", false),
+            ("http://[::1]:3210", false),
+        ] {
+            let origin = ApiOrigin::parse(origin).unwrap();
+            assert_eq!(origin.is_in_the_open(), is_open, "{origin}");
+        }
+    }
 
     #[test]
     fn good_origins_keep_their_spelling() {

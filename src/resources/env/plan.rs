@@ -9,7 +9,7 @@ use super::{
     seen::{self, Seen},
 };
 use crate::{
-    convex::{Secret, env_var::VarName},
+    convex::{ApiOrigin, Secret, env_var::VarName},
     plugin::{Config, Cx, Diagnostic, Known, Plan, value::Path},
     resources::deployment::{Found, look},
     session::{Claim, Session},
@@ -335,6 +335,7 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
 fn report(plan: &mut Plan<'_>, target: Option<&Target>, comparison: &Comparison) {
     let Some(target) = target else { return };
     let object = target.object();
+    exposure(plan, target);
     for (name, path) in &comparison.conflicts {
         plan.report(batch::conflict(&object, name, path));
     }
@@ -362,6 +363,26 @@ fn report(plan: &mut Plan<'_>, target: Option<&Target>, comparison: &Comparison)
                 list(&comparison.changed_outside)
             ),
         ));
+    }
+}
+
+/// Says that the key can be read on the way, when the way is new.
+fn exposure(plan: &mut Plan<'_>, target: &Target) {
+    if !plan.creates() && !plan.changes("url") {
+        return;
+    }
+    let origin = target.url.as_deref().map(ApiOrigin::parse);
+    let Some(Ok(origin)) = origin else { return };
+    if origin.is_in_the_open() {
+        plan.report(
+            Diagnostic::warning(
+                "The admin key is sent without encryption",
+                format!(
+                    "With every request to {origin} the admin key, which is full control over the deployment, and the values of all variables can be read on the way. Give an address with https, unless the network is your own."
+                ),
+            )
+            .at("url"),
+        );
     }
 }
 

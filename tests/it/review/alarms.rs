@@ -26,6 +26,14 @@ resource "convex_deployment" "by_variables" {
   name    = "by-variables"
   backend = { env = { DO_NOT_REQUIRE_SSL = "true", POSTGRES_URL = "postgres://u:p@db.example.com" } }
 }
+resource "convex_credentials" "elsewhere" {
+  instance_name = "my-app"
+}
+resource "convex_env" "elsewhere" {
+  url       = "http://api.example.com"
+  admin_key = convex_credentials.elsewhere.admin_key
+  variables = { A = "1" }
+}
 resource "convex_deployment" "on_a_server" {
   name     = "on-a-server"
   database = { url = "postgres://u:p@localhost,db.example.com/app?sslmode=prefer&sslrootcert=ca.pem&target=x" }
@@ -34,10 +42,11 @@ resource "convex_deployment" "on_a_server" {
     let project = Project::new(CORE, &config(blocks));
     let said = project.plan().ok().stdout;
     let text = Stable::default().of(&said);
-    let warnings = &text[text.find("Plan: 3 to add").expect("a plan")..];
+    let warnings = &text[text.find("Plan: 5 to add").expect("a plan")..];
     golden::check(Path::new("tests/it/review/alarms.txt"), warnings);
     for summary in [
         "Warning: Data loss is allowed",
+        "Warning: The admin key is sent without encryption",
         "Warning: Which release of the backend is that?",
         "Warning: Which release of the dashboard is that?",
         "Warning: Check the variable DO_NOT_REQUIRE_SSL",
