@@ -187,7 +187,9 @@ run "an_app_is_deployed_at_start" {
 
 run "a_stopped_workspace_keeps_the_deployment" {
   variables {
+    agent_id          = null
     network_container = null
+    app_directory     = "~/app"
   }
 
   override_data {
@@ -203,6 +205,12 @@ run "a_stopped_workspace_keeps_the_deployment" {
   assert {
     condition     = !convex_deployment.this.running && length(coder_metadata.this) == 0
     error_message = "It must be stopped, not destroyed."
+  }
+
+  # Of a stopped workspace Coder would take an agent for a part of the deployment.
+  assert {
+    condition     = length(coder_env.this) + length(coder_app.this) + length(coder_script.deploy) == 0
+    error_message = "Nothing may need an agent, which may be counted."
   }
 }
 

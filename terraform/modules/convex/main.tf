@@ -16,7 +16,7 @@ terraform {
 
 variable "agent_id" {
   type        = string
-  description = "The ID of a Coder agent."
+  description = "The ID of a Coder agent. Null while the workspace is stopped, where the agent has a count."
 }
 
 variable "network_container" {
@@ -148,6 +148,8 @@ data "coder_workspace" "me" {}
 data "coder_workspace_owner" "me" {}
 
 locals {
+  starts = data.coder_workspace.me.start_count > 0
+
   place = {
     access_url = data.coder_workspace.me.access_url
     wildcard   = var.wildcard
@@ -189,7 +191,7 @@ locals {
 # refer to the agent, which Coder would then take for a part of it.
 resource "convex_deployment" "this" {
   name    = "coder-${data.coder_workspace.me.id}"
-  running = data.coder_workspace.me.start_count > 0
+  running = local.starts
   origins = local.origins
 
   backend = {
@@ -231,15 +233,18 @@ resource "convex_env" "this" {
   auth       = var.sign_in ? { site_url = local.site_url } : null
 }
 
+# A stopped workspace has no use for these, and may have no agent either. One
+# that is there all the same would be taken for a part of the deployment, which
+# is then the nearest thing that is left.
 resource "coder_env" "this" {
-  for_each = local.agent_env
+  for_each = local.starts ? local.agent_env : []
   agent_id = var.agent_id
   name     = each.key
   value    = convex_deployment.this.agent_env[each.key]
 }
 
 resource "coder_app" "this" {
-  for_each     = local.apps
+  for_each     = { for key, app in local.apps : key => app if local.starts }
   agent_id     = var.agent_id
   slug         = var.slugs[each.key]
   display_name = each.value.name
@@ -286,7 +291,7 @@ data "convex_project" "app" {
 # Coder hears of the agent when all of this is done. So the backend answers, and
 # has its variables, before this runs.
 resource "coder_script" "deploy" {
-  count              = var.app_directory == null ? 0 : 1
+  count              = local.starts && var.app_directory != null ? 1 : 0
   agent_id           = var.agent_id
   display_name       = "Deploy Convex functions"
   icon               = var.icon

@@ -84,10 +84,7 @@ fn its_own_tests_pass_with_both_providers_mocked() {
     // They would notice.
     let broken = read("main.tf")
         .replace("each.key != \"dashboard\"", "false")
-        .replace(
-            "running = data.coder_workspace.me.start_count > 0",
-            "running = true",
-        )
+        .replace("running = local.starts", "running = true")
         .replace("slug         = var.slugs[each.key]", "slug = each.key");
     fs::write(copy.path().join("main.tf"), broken).expect("a file");
     let output = run(copy.path(), &["test", "-no-color"]);
