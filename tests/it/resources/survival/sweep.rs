@@ -326,6 +326,7 @@ fn whatever_happens_to_a_call_the_next_apply_puts_it_right() {
     }
     let queue = Mutex::new(rounds);
     let covered = Mutex::new(Covered::new());
+    let past_the_end = Mutex::new(Covered::new());
     let failures = AtomicU32::new(0);
     std::thread::scope(|scope| {
         for _ in 0..LANES {
@@ -342,16 +343,24 @@ fn whatever_happens_to_a_call_the_next_apply_puts_it_right() {
                         continue;
                     };
                     let mut covered = covered.lock().expect("the points");
+                    let mut past = past_the_end.lock().expect("the points");
                     for operation in OPERATIONS {
-                        if lived[operation as usize].1 {
-                            *covered.entry((operation, round.disturbance)).or_default() += 1;
-                        }
+                        let (calls, reached) = lived[operation as usize];
+                        let counts = match round.at[operation as usize] {
+                            Some(_) if reached => &mut *covered,
+                            // Waiting takes a call more or less, so that there may be none
+                            // of this number.
+                            Some(at) if at >= calls => &mut *past,
+                            _ => continue,
+                        };
+                        *counts.entry((operation, round.disturbance)).or_default() += 1;
                     }
                 }
             });
         }
     });
     let covered = covered.into_inner().expect("the points");
+    let past_the_end = past_the_end.into_inner().expect("the points");
     let points: usize = covered.values().sum();
     let all = calls.iter().sum::<usize>() * DISTURBANCES.len();
     println!(
@@ -361,5 +370,11 @@ fn whatever_happens_to_a_call_the_next_apply_puts_it_right() {
     );
     let failures = failures.into_inner();
     assert_eq!(failures, 0, "rounds failed, see above");
-    assert_eq!(covered, expected, "points were not reached");
+    let mut met = covered;
+    let past: usize = past_the_end.values().sum();
+    for (point, count) in past_the_end {
+        *met.entry(point).or_default() += count;
+    }
+    assert_eq!(met, expected, "points were not reached");
+    assert!(past * 20 <= points, "{past} points were past the end");
 }
