@@ -56,6 +56,10 @@ const PASSED_ON: &str = r#"
           secret_access_key_wo_version = var.version_b
         }
       }
+      restore_from = {
+        snapshot = var.a != null ? var.a : "backup.zip"
+        volume   = var.b
+      }
       network = {
         container = var.a
         networks  = var.a == null ? ["n"] : null
@@ -92,6 +96,7 @@ on_each_core! {
         project.run(&["plan", "-no-color", "-input=false", "-var=b=postgres://u:p@db"]).fails_with(&[
             "Both url and url_wo are given",
             "Both secret_access_key and secret_access_key_wo are given",
+            "Both snapshot and volume are given",
         ]);
         project.run(&["plan", "-no-color", "-input=false", "-var=version_b=1"]).fails_with(&["Nothing to pin"]);
     }

@@ -9,7 +9,7 @@ pub use self::snapshot::Snapshot;
 use super::{model::Model, work::Work};
 use crate::{
     plugin::{
-        Config, Cx, Diagnostic, Diagnostics,
+        Config, Cx, Diagnostic, Diagnostics, Known,
         schema::{Attr, Fields, Group, Optional, object, string},
     },
     runtime::docker::Credentials,
@@ -47,10 +47,7 @@ impl RestoreModel {
                 string("Volume of another deployment on the same Docker host, such as `other-data`. It must not be in use, and its documents must be in SQLite. Copied are documents, files, functions, crons and the variables of functions; the name of the instance, its secret and so all keys are this deployment's own.")
                     .optional()
                     .check(|value, path, found| {
-                        let bad = value.as_str().is_some_and(|text| {
-                            let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-                            !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(fits)
-                        });
+                        let bad = value.as_str().is_some_and(|text| !is_volume(text));
                         if bad {
                             found.push(Diagnostic::error(
                                 "Invalid value for restore_from.volume",
@@ -65,28 +62,40 @@ impl RestoreModel {
     }
 }
 
+/// Whether Docker takes this for the name of a volume.
+fn is_volume(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
 /// Checks what a configuration says of a restore.
 pub fn check(config: Config<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
-    if !config.has("restore_from") {
+    if config.given("restore_from") != Known::YES {
         return found;
     }
-    let which = |problem: &str| {
-        Diagnostic::error(
-            "Which data?",
-            format!("{problem} Give snapshot, which is a ZIP file, or volume, which is that of a deployment on the same Docker host."),
-        )
-        .at("restore_from")
-    };
     match (
-        config.has("restore_from.snapshot"),
-        config.has("restore_from.volume"),
+        config.given("restore_from.snapshot"),
+        config.given("restore_from.volume"),
     ) {
-        (true, true) => found.push(which("Both snapshot and volume are given.")),
-        (false, false) => found.push(which("Neither snapshot nor volume is given.")),
+        (Known::YES, Known::YES) => found.push(which(BOTH)),
+        (Known::NO, Known::NO) => found.push(which(NEITHER)),
         _ => {}
     }
     found
+}
+
+const BOTH: &str = "Both snapshot and volume are given.";
+const NEITHER: &str = "Neither snapshot nor volume is given.";
+
+fn which(problem: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Which data?",
+        format!("{problem} Give snapshot, which is a ZIP file, or volume, which is that of a deployment on the same Docker host."),
+    )
+    .at("restore_from")
 }
 
 /// How far a restore into a volume has come.
@@ -134,17 +143,20 @@ pub fn due(
     let asked = planned.restore_from.as_ref();
     let volume = asked.and_then(|it| it.volume.as_deref());
     let snapshot = asked.and_then(|it| it.snapshot.as_deref());
+    // What was not known before may be both or neither after all.
     let source = |begun: Option<&str>| match (volume, snapshot) {
-        (Some(volume), _) => Some(Source::Volume(volume.to_owned())),
-        (None, Some(snapshot)) => Some(Source::Snapshot(Snapshot::new(snapshot, begun))),
-        (None, None) => None,
+        (Some(_), Some(_)) => Err(which(BOTH)),
+        (Some(volume), None) => Ok(Some(Source::Volume(volume.to_owned()))),
+        (None, Some(snapshot)) => Ok(Some(Source::Snapshot(Snapshot::new(snapshot, begun)))),
+        (None, None) if asked.is_some() => Err(which(NEITHER)),
+        (None, None) => Ok(None),
     };
     // A volume on which no backend was ever about to start has no data: the
     // secret is there first. It was made by a run that ended right after.
     let has_data = adopted && (stored.secret.is_some() || stored.name.is_some());
     match Mark::read(stored) {
-        Mark::Copying if volume.is_some() => Ok(source(None)),
-        Mark::Importing(begun) if snapshot.is_some() => Ok(source(begun)),
+        Mark::Copying if volume.is_some() => source(None),
+        Mark::Importing(begun) if snapshot.is_some() => source(begun),
         Mark::Copying => Err(half(work, "volume")),
         Mark::Importing(_) => Err(half(work, "snapshot")),
         Mark::None | Mark::Done if has_data => {
@@ -162,7 +174,7 @@ pub fn due(
             }
             Ok(None)
         }
-        Mark::None | Mark::Done | Mark::Refused => Ok(source(None)),
+        Mark::None | Mark::Done | Mark::Refused => source(None),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{fs::File, io::Read, path::Path as FilePath, time::Duration};
 
-use super::{IMPORTED, IMPORTING, REFUSED};
+use super::{IMPORTED, IMPORTING, REFUSED, is_volume};
 use crate::{
     backend::{
         BackendError,
@@ -53,14 +53,8 @@ impl Snapshot {
 impl Place {
     /// A name of a volume is followed by a colon and a path from the root on.
     fn parse(text: &str) -> Self {
-        let fits = |volume: &str| {
-            volume.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && volume
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
-        };
         match text.split_once(":/") {
-            Some((volume, path)) if fits(volume) => Self::On {
+            Some((volume, path)) if is_volume(volume) => Self::On {
                 volume: volume.to_owned(),
                 path: format!("/{path}"),
             },
