@@ -138,10 +138,10 @@ fn sweep_host(arguments: &[&str]) -> ExitCode {
     report(block_on(sweep::sweep(&request, &around)))
 }
 
-/// Runs something that asks Docker.
-fn block_on<E: std::error::Error>(
-    work: impl Future<Output = Result<String, E>>,
-) -> Result<String, String> {
+/// Runs something that goes out and comes back once.
+fn block_on<T, E: std::error::Error>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -169,11 +169,7 @@ fn verify(arguments: &[&str]) -> ExitCode {
     }
     let directory = Path::new(directories.first().copied().unwrap_or("."));
     let environment = |name: &str| env::var(name).ok();
-    let report = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(verify_directory(directory, environment)));
-    let report = match report {
+    let report = match block_on(verify_directory(directory, environment)) {
         Ok(report) => report,
         Err(error) => {
             say(&mut io::stderr(), &format!("{error}\n"));

@@ -22,6 +22,9 @@ use super::origins::{ApiOrigin, Origins};
 /// compose file sets it. The backend's default is 14 days. It must not be raised again later.
 pub const DOCUMENT_RETENTION_DELAY_S: u32 = 172_800;
 
+/// The variable that tells the backend its release, which it answers with at `/version`.
+pub const RELEASE: &str = "CONVEX_RELEASE_VERSION_DEV";
+
 /// Variables whose values are secrets whoever sets them.
 const SECRETS: [&str; 8] = [
     "AWS_SECRET_ACCESS_KEY",
@@ -112,7 +115,7 @@ impl BackendEnv<'_> {
         );
         env.set("RUST_LOG", "info");
         if let Some(release) = self.release {
-            env.set("CONVEX_RELEASE_VERSION_DEV", release);
+            env.set(RELEASE, release);
         }
         env.0.extend(self.extra.as_map().clone());
         if let Some(database) = self.database {

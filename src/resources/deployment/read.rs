@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     backend::{BackendError, TransportError, api},
-    convex::{InstanceSecret, Origins, process_env::ExtraEnv},
+    convex::{
+        InstanceSecret, Origins,
+        process_env::{self, ExtraEnv},
+    },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
     resources::{backend_error, docker_error, docker_host::DockerModel},
     runtime::{
@@ -393,7 +396,7 @@ pub(super) async fn look_all_over(
     });
     model.version = backend
         .filter(ObservedContainer::is_running)
-        .and_then(|it| it.env.get("CONVEX_RELEASE_VERSION_DEV").cloned());
+        .and_then(|it| it.env.get(process_env::RELEASE).cloned());
     Ok(model)
 }
 

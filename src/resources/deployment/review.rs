@@ -15,14 +15,11 @@ use super::{
 use crate::{
     convex::{
         database::{DatabaseKind, DatabaseWarning},
-        process_env::StorageKind,
+        process_env::{RELEASE, StorageKind},
     },
     plugin::{Diagnostic, Known, Plan, value::Path},
     runtime::{ContainerSpec, Role, labels},
 };
-
-/// The variable that tells the backend its release.
-const RELEASE: &str = "CONVEX_RELEASE_VERSION_DEV";
 
 /// Looks at a plan that makes or changes a deployment.
 pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>) {
