@@ -4,7 +4,10 @@ use std::{path::Path as FilePath, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::{model::Model, release, secrets::Secrets, settings::tag, work::Work};
+use super::{
+    bonds::Bonds, model::Model, record::Record, release, secrets::Secrets, settings::tag,
+    work::Work,
+};
 use crate::{
     backend::{BackendError, api},
     convex::AdminKey,
@@ -43,6 +46,11 @@ impl Work {
             let stored = self.stored_credentials(&observed).await?;
             let last = release::read(&stored).pop();
             if let Some(last) = last.filter(|it| it.image != self.settings.backend_image) {
+                // It would start on other data, or on none.
+                let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));
+                if !broken.is_empty() {
+                    return Err(self.no_snapshot("the same apply leaves the data behind, so the backend that ran last cannot be started on it. Change the image first, and what the data is bound to in a later apply"));
+                }
                 let path = upgrade.as_ref().and_then(|it| it.path.as_deref());
                 let place = self
                     .wake_for_snapshot(cx, &last.image, path, &desired, secrets, observed)

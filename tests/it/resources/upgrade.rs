@@ -180,7 +180,7 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
 #[test]
 fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     let name = Name::new();
-    let tags = Tags::new(&name, &["1", "2", "3", "4"]);
+    let tags = Tags::new(&name, &["1", "2", "3", "4", "5"]);
     let upgrade = "upgrade = { snapshot = true }\nvolume = { on_destroy = \"retain\" }";
     let stopped = format!("{upgrade}\nrunning = false");
     let project = Project::new(
@@ -251,6 +251,16 @@ fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     project.assert_no_changes();
     assert_eq!(image(&name), tags.of("4"));
     taken_of("3");
+
+    // Data that is left behind cannot be exported by then.
+    configure(&project, &tags.deployment(&name, "4", &stopped));
+    project.apply().ok();
+    let elsewhere = format!("{upgrade}\nallow_data_loss = true\ninstance_name = \"elsewhere\"");
+    configure(&project, &tags.deployment(&name, "5", &elsewhere));
+    project
+        .apply()
+        .fails_with(&["No snapshot, so no upgrade", "Change the image first"]);
+    assert!(!name.objects().iter().any(|it| it.starts_with("container")));
     project.destroy().ok();
     docker(&["volume", "rm", &name.volume()]);
 }
