@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::error::ApiError;
@@ -16,8 +17,10 @@ use crate::export::Exports;
 use crate::identity::Authority;
 use crate::import::{Imports, Uploads};
 use crate::push::{Provider, Pushed};
+use crate::runner::{self, Program, Runner};
 use crate::snapshot::Files;
 use crate::store::{Store, StoreError};
+use crate::tokens::Documents;
 use crate::variable::{self, Change, Limits, Variable, Variables};
 
 /// Time between an update's look at the data and its commit. Long enough that of two updates sent in parallel about
@@ -70,12 +73,14 @@ pub struct Deployment {
     pub exports: Exports,
     /// Snapshots on their way in.
     pub uploads: Uploads,
+    pub(crate) issuers: Documents,
     pub(crate) imports: Table<Imports>,
     pub(crate) documents: Table<Files>,
     variables: Table<Variables>,
     canonical_urls: Table<CanonicalUrls>,
     pushed: Table<Pushed>,
     started: std::sync::Mutex<BTreeMap<String, (u64, Pushed)>>,
+    runner: Runner,
     store: Mutex<Box<dyn Store>>,
     committed: watch::Sender<()>,
     fatal: Notify,
@@ -103,6 +108,9 @@ pub enum LoadError {
         /// This start's choice.
         now: StorageKind,
     },
+    /// TLS to the issuers of tokens cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
     /// A document has another shape than this program gives it.
     #[error("the document {name} is unreadable: {error}")]
     Unreadable {
@@ -123,6 +131,12 @@ pub(crate) struct Table<T> {
 struct Globals {
     storage: StorageKind,
 }
+
+/// The variables that are not set, but there.
+const BUILT_IN: [(&str, Destination); 2] = [
+    ("CONVEX_CLOUD_URL", Destination::ConvexCloud),
+    ("CONVEX_SITE_URL", Destination::ConvexSite),
+];
 
 const GLOBALS: &str = "globals";
 const VARIABLES: &str = "environment_variables";
@@ -158,8 +172,11 @@ impl Deployment {
             }
             None => return Err(LoadError::NeverInitialized),
         }
+        let committed = watch::Sender::new(());
         Ok(Self {
             settings,
+            issuers: Documents::new()?,
+            runner: Runner::new(committed.clone()),
             exports: Exports::default(),
             uploads: Uploads::default(),
             imports: Table::new(IMPORTS, read(&documents, IMPORTS)?.unwrap_or_default()),
@@ -172,7 +189,7 @@ impl Deployment {
             pushed: Table::new(PUSHED, read(&documents, PUSHED)?.unwrap_or_default()),
             started: std::sync::Mutex::default(),
             store: Mutex::new(store),
-            committed: watch::Sender::new(()),
+            committed,
             fatal: Notify::new(),
         })
     }
@@ -202,6 +219,19 @@ impl Deployment {
         }
     }
 
+    /// Runs a function of those that were pushed. `what` says which one, and how.
+    pub async fn call(&self, what: Value) -> Result<Result<Value, runner::Failure>, ApiError> {
+        let mut environment = self.plain_variables();
+        for (name, destination) in BUILT_IN {
+            environment.insert(name.to_owned(), self.url(destination));
+        }
+        let program = Program {
+            pushed: self.pushed(),
+            environment,
+        };
+        self.runner.call(program, what).await
+    }
+
     /// Values of all variables.
     pub fn plain_variables(&self) -> BTreeMap<String, String> {
         let variables = self.variables();
@@ -213,10 +243,10 @@ impl Deployment {
 
     /// A variable as functions see it, the built-in ones among them.
     fn value(&self, variables: &Variables, name: &str) -> Option<String> {
-        match name {
-            "CONVEX_CLOUD_URL" => Some(self.url(Destination::ConvexCloud)),
-            "CONVEX_SITE_URL" => Some(self.url(Destination::ConvexSite)),
-            name => variables.get(name).map(|variable| variable.value.clone()),
+        let built_in = BUILT_IN.iter().find(|(it, _)| *it == name);
+        match built_in {
+            Some((_, destination)) => Some(self.url(*destination)),
+            None => variables.get(name).map(|variable| variable.value.clone()),
         }
     }
 

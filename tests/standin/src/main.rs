@@ -33,7 +33,7 @@ type Failure = Box<dyn std::error::Error>;
 
 fn start(flags: Flags) -> Result<u8, Failure> {
     log::start();
-    tracing::warn!("this is the stand-in for tests, not the real backend: it runs no functions");
+    tracing::warn!("this is the stand-in for tests, not the real backend: see its README");
     let faults: StartFaults = env::var("STANDIN_FAULTS").unwrap_or_default().parse()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(serve::run(flags, faults));

@@ -211,6 +211,8 @@ fn the_shell_has_the_tools_that_people_use() {
     let script = "sleep 0.1 && printf ab | od -An -tx1 && head -c 2 /etc/passwd && test -r /etc/ssl/certs/ca-certificates.crt";
     assert_eq!(backend.exec(&["sh", "-c", script]), " 61 62\nro");
     assert!(backend.exec(&["curl", "--version"]).starts_with("curl "));
+    let script = "node --input-type=module -e 'await import(\"node:vm\"); console.log(typeof fetch)'";
+    assert_eq!(backend.exec(&["sh", "-c", script]), "function");
 }
 
 #[test]

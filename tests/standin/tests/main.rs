@@ -1,4 +1,4 @@
-//! The tests of the stand-in itself. Those in `container` need a Docker daemon, those in `cli` need Node and npm, those
+//! The tests of the stand-in itself. Those in `container` need a Docker daemon, those that run functions and those in `cli` need Node and npm, those
 //! in `postgres` need a Postgres installation; where it is missing they fail.
 
 #![expect(
@@ -13,10 +13,12 @@ mod container;
 mod dashboard;
 mod exchanges;
 mod faults;
+mod functions;
 mod postgres;
 mod process;
 mod push;
 mod queries;
 mod scripts;
 mod support;
+mod tokens;
 mod urls;

@@ -1,75 +1,14 @@
-//! Functions that are pushed: kept, served as far as that goes, and refused where they must be.
+//! Functions that are pushed: kept, and refused where they must be.
 
 use convex_standin::admin_key::{AdminKey, NONCE_LENGTH, Principal};
 use serde_json::{Value, json};
 
 use crate::support::backend::{Backend, Start};
-use crate::support::http::{Reply, send};
+use crate::support::http::send;
+use crate::support::push::{
+    AUTH_CONFIG, DISCOVERY, KEYS, app, finish_push, key, push, request, site, start_push,
+};
 use crate::support::{NAME, SECRET};
-
-const DISCOVERY: &str = "/.well-known/openid-configuration";
-const KEYS: &str = "/.well-known/jwks.json";
-
-/// An app that signs users in, bundled as the command line does.
-fn app(auth_config: &str) -> Vec<Value> {
-    let library = format!("route({{ path: \"{DISCOVERY}\" }}); route({{ path: \"{KEYS}\" }});");
-    [
-        ("auth.config.js", auth_config),
-        (
-            "http.js",
-            "import { auth } from \"./_deps/A.js\"; auth.addHttpRoutes(http);",
-        ),
-        ("_deps/A.js", library.as_str()),
-    ]
-    .map(|(path, source)| json!({ "path": path, "source": source, "environment": "isolate" }))
-    .to_vec()
-}
-
-const SITE: &str = r#"export default { providers: [{ domain: process.env.CONVEX_SITE_URL, applicationID: "convex" }] };"#;
-
-fn key(backend: &Backend) -> &str {
-    backend.key.strip_prefix("Convex ").unwrap()
-}
-
-fn request(key: &str, changed: &[Value], unchanged: &Value) -> Value {
-    json!({
-        "adminKey": key,
-        "dryRun": false,
-        "functions": "convex/",
-        "appDefinition": {
-            "definition": null,
-            "dependencies": [],
-            "schema": null,
-            "changedModules": changed,
-            "unchangedModuleHashes": unchanged,
-            "udfServerVersion": "1.48.0",
-        },
-        "componentDefinitions": [],
-        "nodeDependencies": [],
-    })
-}
-
-fn start_push(backend: &Backend, modules: &[Value]) -> Reply {
-    let body = request(key(backend), modules, &json!([]));
-    backend.post("/api/deploy2/start_push", &body)
-}
-
-fn finish_push(backend: &Backend, started: &Reply, dry_run: bool) -> Reply {
-    let body = json!({ "adminKey": key(backend), "startPush": started.json(), "dryRun": dry_run });
-    backend.post("/api/deploy2/finish_push", &body)
-}
-
-fn push(backend: &Backend, modules: &[Value]) -> Value {
-    let started = start_push(backend, modules);
-    assert_eq!(started.status, 200, "{}", started.body);
-    let finished = finish_push(backend, &started, false);
-    assert_eq!(finished.status, 200, "{}", finished.body);
-    finished.json()
-}
-
-fn site(backend: &Backend, method: &str, path: &str) -> Reply {
-    send(backend.site, method, path, &[], None).unwrap()
-}
 
 fn hashes(backend: &Backend) -> Value {
     let body = json!({ "version": "1.48.0", "adminKey": key(backend) });
@@ -78,7 +17,7 @@ fn hashes(backend: &Backend) -> Value {
 
 #[test]
 fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
-    let start = Start::new().args(&[
+    let start = Start::with_functions().args(&[
         "--convex-origin",
         "https://api.example",
         "--convex-site",
@@ -96,7 +35,7 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
     );
 
     // A dry run changes nothing.
-    let started = start_push(&backend, &app(SITE));
+    let started = start_push(&backend, &app(AUTH_CONFIG));
     assert_eq!(
         started.json()["appAuth"],
         json!([{ "applicationID": "convex", "domain": "https://site.example" }])
@@ -109,12 +48,12 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
         "PushNotFound"
     );
 
-    let diff = push(&backend, &app(SITE));
+    let diff = push(&backend, &app(AUTH_CONFIG));
     let root = &diff["componentDiffs"][""];
     assert_eq!(root["diffType"]["type"], "create");
     assert_eq!(
         root["moduleDiff"]["added"],
-        json!(["_deps/A.js", "auth.config.js", "http.js"])
+        json!(["_deps/A.js", "auth.config.js", "http.js", "tasks.js"])
     );
     let document = site(&backend, "GET", DISCOVERY);
     assert_eq!(document.header("content-type"), Some("application/json"));
@@ -123,7 +62,6 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
         json!({
             "issuer": "https://site.example",
             "jwks_uri": "https://site.example/.well-known/jwks.json",
-            "authorization_endpoint": "https://site.example/oauth/authorize",
         })
     );
     // Its keys are the variable's, byte for byte.
@@ -152,11 +90,11 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
     let diff = finish_push(&backend, &started, false).json();
     assert_eq!(
         diff["componentDiffs"][""]["moduleDiff"],
-        json!({ "added": [], "removed": ["auth.config.js", "http.js"] })
+        json!({ "added": [], "removed": ["auth.config.js", "http.js", "tasks.js"] })
     );
     assert_eq!(site(&backend, "GET", DISCOVERY).status, 404);
 
-    push(&backend, &app(SITE));
+    push(&backend, &app(AUTH_CONFIG));
     let forgotten = send(backend.api, "DELETE", "/standin/functions", &[], None).unwrap();
     assert_eq!(forgotten.status, 204);
     assert_eq!(site(&backend, "GET", DISCOVERY).status, 404);
@@ -167,7 +105,7 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
 fn a_variable_that_sign_in_reads_must_be_there_before_and_after() {
     let start = Start::new();
     let backend = start.sqlite();
-    let config = SITE.replace("CONVEX_SITE_URL", "MY_ISSUER");
+    let config = AUTH_CONFIG.replace("CONVEX_SITE_URL", "MY_ISSUER");
     let refused = start_push(&backend, &app(&config));
     assert_eq!(
         (refused.status, refused.code().as_str()),
@@ -193,7 +131,7 @@ fn a_variable_that_sign_in_reads_must_be_there_before_and_after() {
 fn a_push_during_which_variables_change_is_refused() {
     let start = Start::new();
     let backend = start.sqlite();
-    let started = start_push(&backend, &app(SITE));
+    let started = start_push(&backend, &app(AUTH_CONFIG));
     backend.set("A", "1");
     let refused = finish_push(&backend, &started, false);
     assert_eq!(
@@ -214,7 +152,7 @@ fn only_a_full_key_pushes() {
     }
     .seal(NAME, &SECRET.parse().unwrap(), [7; NONCE_LENGTH]);
     for (key, status) in [(read_only.as_str(), 403), ("nobody|01", 401)] {
-        let body = request(key, &app(SITE), &json!([]));
+        let body = request(key, &app(AUTH_CONFIG), &json!([]));
         for path in ["start_push", "evaluate_push"] {
             let reply = backend.post(&format!("/api/deploy2/{path}"), &body);
             assert_eq!(reply.status, status, "{}", reply.body);

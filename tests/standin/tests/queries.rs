@@ -87,20 +87,6 @@ fn one_variable_is_read_as_functions_see_it() {
 }
 
 #[test]
-fn functions_that_were_never_pushed_are_not_found() {
-    let start = Start::new();
-    let backend = start.sqlite();
-    let answer = query(&backend, "api:tasks", &json!({}));
-    assert_eq!(answer["status"], "error");
-    assert!(
-        answer["errorMessage"]
-            .as_str()
-            .unwrap()
-            .contains("No function is called")
-    );
-}
-
-#[test]
 fn the_systems_functions_need_a_key() {
     let start = Start::new();
     let backend = start.sqlite();

@@ -32,7 +32,14 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .route("/update_environment_variables", post(variables::update))
         .route("/list_environment_variables", get(variables::list))
         .route("/update_canonical_url", post(canonical_urls::update))
-        .route("/query", post(functions::query))
+        .route(
+            "/query",
+            get(functions::query_by_address).post(functions::query),
+        )
+        .route("/mutation", post(functions::mutation))
+        .route("/action", post(functions::action))
+        .route("/function", post(functions::any))
+        .route("/run/{*address}", post(functions::by_address))
         .route("/get_config_hashes", post(push::config_hashes))
         .nest("/deploy2", deploy())
         .route("/export/request/zip", post(exports::request))

@@ -19,7 +19,7 @@ use super::body;
 use crate::deployment::Deployment;
 use crate::error::ApiError;
 use crate::identity::Operation;
-use crate::push::{Pushed, Sent, Unchanged};
+use crate::push::{Pushed, Schema, Sent, Unchanged};
 
 /// The largest push, packed and unpacked.
 pub const BODY_LIMIT: usize = 200 << 20;
@@ -50,6 +50,7 @@ struct App {
     dependencies: Vec<Value>,
     changed_modules: Vec<Sent>,
     unchanged_module_hashes: Vec<Unchanged>,
+    schema: Option<Schema>,
     udf_server_version: String,
 }
 
@@ -112,15 +113,19 @@ fn planned(deployment: &Deployment, start: Start) -> Result<Pushed, ApiError> {
     if !start.component_definitions.is_empty() || !start.app_definition.dependencies.is_empty() {
         return Err(ApiError::bad_request(
             "StandInHasNoComponents",
-            "The stand-in for tests keeps the functions of an app, and has no components.",
+            "The stand-in for tests runs the functions of an app, and has no components.",
         ));
     }
-    deployment.pushed().after(
+    let pushed = deployment.pushed().after(
         start.functions,
         start.app_definition.udf_server_version,
         start.app_definition.changed_modules,
         start.app_definition.unchanged_module_hashes,
-    )
+    )?;
+    Ok(Pushed {
+        schema: start.app_definition.schema,
+        ..pushed
+    })
 }
 
 fn schema_change() -> Value {

@@ -1,11 +1,9 @@
-//! Pushed functions: kept, and never run.
+//! Pushed functions.
 //!
-//! The real backend evaluates what is pushed to it. The stand-in has no JavaScript engine, so it reads from the text of
-//! the bundles what little it must know: the auth providers of `auth.config`, and whether the HTTP router has the two
-//! documents of a token issuer, which `@convex-dev/auth` registers there.
+//! The real backend evaluates what is pushed to it. Here functions run in another process, which a push does not wait for:
+//! what must be known at once, the auth providers of `auth.config`, is read from the text of the bundle.
 
 mod auth_config;
-mod routes;
 
 use std::collections::BTreeMap;
 
@@ -14,10 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::ApiError;
 pub use auth_config::{AUTH_CONFIG, Provider};
-pub use routes::{DISCOVERY, KEYS};
 
 /// The module whose default export is the HTTP router.
-pub const HTTP: &str = "http.js";
+const HTTP: &str = "http.js";
 
 /// Where a module runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +64,16 @@ pub struct Pushed {
     pub version: String,
     /// The modules by path; none before the first push.
     pub modules: BTreeMap<String, Module>,
+    /// The module that defines tables. It has no hash: it comes with each push.
+    #[serde(default)]
+    pub schema: Option<Schema>,
+}
+
+/// The module that defines tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    path: String,
+    source: String,
 }
 
 impl Pushed {
@@ -110,7 +117,22 @@ impl Pushed {
             functions,
             version,
             modules,
+            schema: None,
         })
+    }
+
+    /// Whether there is an HTTP router.
+    #[must_use]
+    pub fn has_router(&self) -> bool {
+        self.modules.contains_key(HTTP)
+    }
+
+    /// All code by path.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let modules = self.modules.iter();
+        let modules = modules.map(|(path, module)| (path.as_str(), module.source.as_str()));
+        let schema = self.schema.iter();
+        modules.chain(schema.map(|schema| (schema.path.as_str(), schema.source.as_str())))
     }
 
     /// Paths that another push has and this one has not.

@@ -16,27 +16,6 @@ const AUTH: &str =
     r#"var c = { providers: [{ domain: process.env.CONVEX_SITE_URL, applicationID: "convex" }] };"#;
 
 #[test]
-fn the_documents_of_an_issuer_are_there_once_a_router_with_them_is() {
-    let library =
-        "route(\"/.well-known/openid-configuration\"); route(\"/.well-known/jwks.json\");";
-    let http = "import {\n auth } from \"./_deps/A.js\";\nauth.addHttpRoutes(http);";
-    let with = |modules: &[(&str, &str)]| pushed(modules).serves_issuer();
-    assert!(with(&[
-        ("http.js", http),
-        ("_deps/A.js", "import \"./B.js\"; import '../http.js';"),
-        ("_deps/B.js", library),
-    ]));
-    // Not imported, not added, no router at all.
-    assert!(!with(&[("http.js", http), ("_deps/B.js", library)]));
-    assert!(!with(&[
-        ("http.js", "import \"./_deps/B.js\";"),
-        ("_deps/B.js", library)
-    ]));
-    assert!(!with(&[("auth.js", http), ("_deps/A.js", library)]));
-    assert!(!pushed(&[("auth.js", "")]).has_router());
-}
-
-#[test]
 fn the_providers_have_the_values_of_the_variables() {
     let site = |name: &str| (name == "CONVEX_SITE_URL").then(|| "https://s.example".to_owned());
     let providers = pushed(&[(AUTH_CONFIG, AUTH)]).providers(site).unwrap();

@@ -30,9 +30,22 @@ pub enum ClientMessage {
     },
     /// Something measured by the client. Needs no answer.
     Event {},
-    /// A call that would change something.
-    #[serde(alias = "Action")]
-    Mutation {},
+    /// A call that may change something.
+    Mutation(Call),
+    /// A call of another kind.
+    Action(Call),
+}
+
+/// A call of a function.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// The client's number for it.
+    pub request_id: u32,
+    /// The function, `module:function`.
+    pub udf_path: String,
+    /// Its arguments: a list that holds one object.
+    pub args: Value,
 }
 
 /// The credential of a client.
@@ -45,7 +58,10 @@ pub enum Token {
         value: String,
     },
     /// A token of a user.
-    User {},
+    User {
+        /// The token.
+        value: String,
+    },
     /// No credential any more.
     None,
 }

@@ -7,19 +7,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use super::message::{ClientMessage, Modification, Token};
+use super::message::{self, ClientMessage, Modification, Token};
 use crate::deployment::Deployment;
 use crate::error::ApiError;
-use crate::identity::Identity;
-use crate::query::{self, Outcome};
+use crate::functions::{self, Call, Caller, Format, Kind};
+use crate::runner;
 
 /// What a client has been told so far.
 pub struct Session {
     deployment: Arc<Deployment>,
-    identity: Identity,
+    caller: Caller,
     version: Version,
     queries: BTreeMap<u32, Subscription>,
+    /// Takes the responses of actions, which nothing waits for.
+    finish: mpsc::UnboundedSender<Value>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -33,53 +36,86 @@ struct Version {
 struct Subscription {
     path: String,
     arguments: Value,
-    /// The modification that told the client of the result, if one did.
-    told: Option<Value>,
+    /// The result that the client knows of.
+    told: Option<Result<Value, runner::Failure>>,
 }
 
-/// What ends a session: the last message, and the code of the error.
+/// What ends a session.
 #[derive(Debug)]
 pub struct Failure {
-    /// The last message.
-    pub message: Value,
-    /// The code of the error, as in an HTTP reply.
-    pub code: String,
+    /// The reason.
+    pub error: ApiError,
+    /// If it is the client's credential: the version of the identity, and whether the credential is a new one.
+    pub auth: Option<(u32, bool)>,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { error, auth: None }
+    }
 }
 
 impl Session {
     /// A client that has said nothing yet.
-    pub fn new(deployment: Arc<Deployment>) -> Self {
+    pub fn new(deployment: Arc<Deployment>, finish: mpsc::UnboundedSender<Value>) -> Self {
         Self {
             deployment,
-            identity: Identity::Nobody,
+            caller: Caller::NOBODY,
             version: Version::default(),
             queries: BTreeMap::new(),
+            finish,
         }
     }
 
-    /// Takes one text frame; returns the reply, if there is one.
-    pub fn receive(&mut self, text: &str) -> Result<Option<Value>, Failure> {
+    /// Takes one text frame; returns the replies.
+    pub async fn receive(&mut self, text: &str) -> Result<Vec<Value>, Failure> {
         let message: ClientMessage = serde_json::from_str(text).map_err(|error| {
-            fatal(&ApiError::bad_request(
+            ApiError::bad_request(
                 "WSMessageInvalidJson",
                 format!("The message is not understood: {error}"),
-            ))
+            )
         })?;
         let before = self.version;
         match message {
-            ClientMessage::Connect {} | ClientMessage::Event {} => return Ok(None),
-            ClientMessage::Mutation {} => {
-                return Err(fatal(&ApiError::bad_request(
-                    "NoFunctions",
-                    "The stand-in runs no mutations and no actions.",
-                )));
+            ClientMessage::Connect {} | ClientMessage::Event {} => return Ok(Vec::new()),
+            ClientMessage::Mutation(call) => {
+                self.check_expiry()?;
+                let result = run(&self.deployment, &self.caller, Kind::Mutation, &call).await?;
+                let mut response = respond("MutationResponse", &call, result);
+                // The client waits for a transition to this time.
+                self.version.ts = self.version.next();
+                if response["success"] == true {
+                    response["ts"] = encode(self.version.ts);
+                }
+                return Ok(vec![response, self.transition(before).await?]);
+            }
+            ClientMessage::Action(call) => {
+                self.check_expiry()?;
+                let (deployment, caller) = (self.deployment.clone(), self.caller.clone());
+                let finish = self.finish.clone();
+                tokio::spawn(async move {
+                    let result = run(&deployment, &caller, Kind::Action, &call).await;
+                    let result = result.unwrap_or_else(|error| {
+                        let message = error.message.into_owned();
+                        Err(runner::Failure {
+                            message,
+                            data: None,
+                        })
+                    });
+                    // The client may have gone meanwhile.
+                    drop(finish.send(respond("ActionResponse", &call, result)));
+                });
+                return Ok(Vec::new());
             }
             ClientMessage::Authenticate {
                 base_version,
                 token,
             } => {
                 check_version("identity", base_version, self.version.identity)?;
-                self.identity = self.identify(token)?;
+                self.caller = self.identify(token).await.map_err(|error| Failure {
+                    error,
+                    auth: Some((self.version.identity, true)),
+                })?;
                 self.version.identity += 1;
             }
             ClientMessage::ModifyQuerySet {
@@ -94,38 +130,36 @@ impl Session {
                 self.version.query_set = new_version;
             }
         }
-        self.transition(before).map(Some)
+        Ok(vec![self.transition(before).await?])
     }
 
     /// Looks at the data again; returns what changed for the client, if anything did.
-    pub fn refresh(&mut self) -> Result<Option<Value>, Failure> {
-        let transition = self.transition(self.version)?;
+    pub async fn refresh(&mut self) -> Result<Vec<Value>, Failure> {
+        let transition = self.transition(self.version).await?;
         let news = transition["modifications"]
             .as_array()
             .is_some_and(|news| !news.is_empty());
-        Ok(news.then_some(transition))
+        Ok(news.then_some(transition).into_iter().collect())
     }
 
-    fn identify(&self, token: Token) -> Result<Identity, Failure> {
-        let error = match token {
-            Token::None => return Ok(Identity::Nobody),
-            Token::User {} => {
-                ApiError::unauthenticated("NoAuthProvider", "No auth provider is configured.")
-            }
-            Token::Admin { value } => match self.deployment.settings.authority.by_key(&value) {
-                Ok(identity) => return Ok(identity),
-                Err(error) => error,
+    async fn identify(&self, token: Token) -> Result<Caller, ApiError> {
+        Ok(match token {
+            Token::None => Caller::NOBODY,
+            Token::User { value } => Caller {
+                user: Some(self.deployment.user(&value).await?),
+                ..Caller::NOBODY
             },
-        };
-        let message = json!({
-            "type": "AuthError",
-            "error": error.message,
-            "baseVersion": self.version.identity,
-            "authUpdateAttempted": true,
-        });
-        Err(Failure {
-            message,
-            code: error.code.into_owned(),
+            Token::Admin { value } => Caller {
+                identity: self.deployment.settings.authority.by_key(&value)?,
+                user: None,
+            },
+        })
+    }
+
+    fn check_expiry(&self) -> Result<(), Failure> {
+        self.caller.check_expiry().map_err(|error| Failure {
+            error,
+            auth: Some((self.version.identity, false)),
         })
     }
 
@@ -151,31 +185,35 @@ impl Session {
         }
     }
 
-    fn transition(&mut self, before: Version) -> Result<Value, Failure> {
+    async fn transition(&mut self, before: Version) -> Result<Value, Failure> {
+        if !self.queries.is_empty() {
+            self.check_expiry()?;
+        }
         let mut modifications = Vec::new();
         for (id, subscription) in &mut self.queries {
-            let result = query::run(
-                &self.deployment,
-                self.identity,
-                &subscription.path,
-                &subscription.arguments,
-            )
-            .map_err(|error| fatal(&error))?;
-            let news = match result {
-                Outcome::Value(value) => {
-                    json!({ "type": "QueryUpdated", "queryId": id, "value": value, "logLines": [], "journal": null })
-                }
-                Outcome::Failure(message) => json!({
-                    "type": "QueryFailed", "queryId": id, "errorMessage": message, "logLines": [], "journal": null,
-                }),
+            let call = Call {
+                kind: Kind::Query,
+                path: &subscription.path,
+                arguments: &subscription.arguments,
+                format: Format::Encoded,
             };
-            if subscription.told.as_ref() != Some(&news) {
-                subscription.told = Some(news.clone());
-                modifications.push(news);
+            let result = functions::run(&self.deployment, &self.caller, call).await?;
+            if subscription.told.as_ref() == Some(&result) {
+                continue;
             }
+            subscription.told = Some(result.clone());
+            let (kind, mut news) = match result {
+                Ok(value) => ("QueryUpdated", json!({ "value": value })),
+                Err(failure) => ("QueryFailed", failure.told("errorMessage")),
+            };
+            news["type"] = kind.into();
+            news["queryId"] = (*id).into();
+            news["logLines"] = json!([]);
+            news["journal"] = Value::Null;
+            modifications.push(news);
         }
         if !modifications.is_empty() {
-            self.version.ts = now().max(self.version.ts + 1);
+            self.version.ts = self.version.next();
         }
         Ok(json!({
             "type": "Transition",
@@ -186,37 +224,62 @@ impl Session {
     }
 }
 
+async fn run(
+    deployment: &Deployment,
+    caller: &Caller,
+    kind: Kind,
+    call: &message::Call,
+) -> Result<Result<Value, runner::Failure>, ApiError> {
+    let list = call.args.as_array().and_then(|list| list.first());
+    let call = Call {
+        kind,
+        path: &call.udf_path,
+        arguments: list.unwrap_or(&call.args),
+        format: Format::Encoded,
+    };
+    functions::run(deployment, caller, call).await
+}
+
+fn respond(kind: &str, call: &message::Call, result: Result<Value, runner::Failure>) -> Value {
+    let success = result.is_ok();
+    let mut response = result.map_or_else(
+        |failure| failure.told("result"),
+        |value| json!({ "result": value }),
+    );
+    response["type"] = kind.into();
+    response["requestId"] = call.request_id.into();
+    response["success"] = success.into();
+    response["logLines"] = json!([]);
+    response
+}
+
 impl Version {
     fn to_json(self) -> Value {
-        let ts = BASE64_STANDARD.encode(self.ts.to_le_bytes());
-        json!({ "querySet": self.query_set, "identity": self.identity, "ts": ts })
+        json!({ "querySet": self.query_set, "identity": self.identity, "ts": encode(self.ts) })
+    }
+
+    /// Now, and later than ever before.
+    fn next(self) -> u64 {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(now.as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(self.ts + 1)
     }
 }
 
-fn check_version(what: &str, base: u32, current: u32) -> Result<(), Failure> {
+fn encode(ts: u64) -> Value {
+    Value::String(BASE64_STANDARD.encode(ts.to_le_bytes()))
+}
+
+fn check_version(what: &str, base: u32, current: u32) -> Result<(), ApiError> {
     if base == current {
         return Ok(());
     }
     let message =
         format!("The {what} is at version {current}, and the client changes version {base}.");
-    Err(fatal(&ApiError::bad_request(
-        "BaseVersionMismatch",
-        message,
-    )))
-}
-
-fn fatal(error: &ApiError) -> Failure {
-    Failure {
-        message: json!({ "type": "FatalError", "error": error.message }),
-        code: error.code.to_string(),
-    }
-}
-
-fn now() -> u64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    Err(ApiError::bad_request("BaseVersionMismatch", message))
 }
 
 #[cfg(test)]
@@ -264,6 +327,17 @@ mod tests {
             .unwrap();
     }
 
+    fn session(deployment: &Arc<Deployment>) -> Session {
+        Session::new(deployment.clone(), mpsc::unbounded_channel().0)
+    }
+
+    /// The one reply to a message.
+    async fn reply(session: &mut Session, text: &str) -> Value {
+        let replies = session.receive(text).await.unwrap();
+        let [reply] = <[Value; 1]>::try_from(replies).unwrap();
+        reply
+    }
+
     fn authenticate(read_only: bool) -> String {
         let key = AdminKey {
             issued_s: 1,
@@ -286,9 +360,9 @@ mod tests {
     #[tokio::test]
     async fn the_recorded_conversation_is_held() {
         let (_folder, deployment) = deployment().await;
-        let mut session = Session::new(deployment);
-        assert_eq!(session.receive(CONNECT).unwrap(), None);
-        let greeting = session.receive(&authenticate(true)).unwrap().unwrap();
+        let mut session = session(&deployment);
+        assert!(session.receive(CONNECT).await.unwrap().is_empty());
+        let greeting = reply(&mut session, &authenticate(true)).await;
         assert_eq!(
             greeting,
             json!({
@@ -298,7 +372,7 @@ mod tests {
                 "modifications": [],
             })
         );
-        let answer = session.receive(ADD).unwrap().unwrap();
+        let answer = reply(&mut session, ADD).await;
         assert_eq!(
             (
                 version(&answer, "startVersion"),
@@ -320,7 +394,7 @@ mod tests {
             (&update["value"][0]["name"], &update["value"][0]["value"]),
             (&json!("A"), &json!("1"))
         );
-        let end = session.receive(REMOVE).unwrap().unwrap();
+        let end = reply(&mut session, REMOVE).await;
         assert_eq!(
             (version(&end, "endVersion"), &end["modifications"]),
             ((2, 1), &json!([]))
@@ -331,31 +405,31 @@ mod tests {
     #[tokio::test]
     async fn a_subscriber_hears_of_changes_and_of_nothing_else() {
         let (_folder, deployment) = deployment().await;
-        let mut session = Session::new(deployment.clone());
-        session.receive(&authenticate(false)).unwrap();
-        session.receive(ADD).unwrap();
-        assert_eq!(session.refresh().unwrap(), None);
+        let mut session = session(&deployment);
+        reply(&mut session, &authenticate(false)).await;
+        reply(&mut session, ADD).await;
+        assert!(session.refresh().await.unwrap().is_empty());
         set(&deployment, "A", "2").await;
-        let news = session.refresh().unwrap().unwrap();
-        assert_eq!(news["modifications"][0]["value"][0]["value"], "2");
+        let news = session.refresh().await.unwrap();
+        assert_eq!(news[0]["modifications"][0]["value"][0]["value"], "2");
     }
 
     #[tokio::test]
     async fn a_wrong_key_and_no_key_end_the_session() {
         let (_folder, deployment) = deployment().await;
         let wrong = json!({ "type": "Authenticate", "baseVersion": 0, "tokenType": "Admin", "value": "app|01" });
-        let failure = Session::new(deployment.clone())
+        let failure = session(&deployment)
             .receive(&wrong.to_string())
+            .await
             .unwrap_err();
         assert_eq!(
-            (&failure.message["type"], failure.code.as_str()),
-            (&json!("AuthError"), "BadAdminKey")
+            (failure.error.code.as_ref(), failure.auth),
+            ("BadAdminKey", Some((0, true)))
         );
-        assert_eq!(failure.message["baseVersion"], 0);
-        let failure = Session::new(deployment).receive(ADD).unwrap_err();
+        let failure = session(&deployment).receive(ADD).await.unwrap_err();
         assert_eq!(
-            (&failure.message["type"], failure.code.as_str()),
-            (&json!("FatalError"), "BadDeployKey")
+            (failure.error.code.as_ref(), failure.auth),
+            ("BadDeployKey", None)
         );
     }
 
@@ -365,18 +439,9 @@ mod tests {
         for (text, code) in [
             ("{", "WSMessageInvalidJson"),
             (REMOVE, "BaseVersionMismatch"),
-            (
-                r#"{"type":"Mutation","requestId":0,"udfPath":"a:b","args":[]}"#,
-                "NoFunctions",
-            ),
         ] {
-            assert_eq!(
-                Session::new(deployment.clone())
-                    .receive(text)
-                    .unwrap_err()
-                    .code,
-                code
-            );
+            let failure = session(&deployment).receive(text).await.unwrap_err();
+            assert_eq!(failure.error.code, code);
         }
     }
 }

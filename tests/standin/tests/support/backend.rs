@@ -5,12 +5,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::http::{self, Reply};
-use super::{NAME, SECRET, must, wait_for};
+use super::{NAME, SECRET, crate_folder, must, wait_for};
 
 /// The binary under test.
 pub fn binary() -> Command {
@@ -61,6 +62,14 @@ impl Start {
             arguments: Vec::new(),
             environment: Vec::new(),
         }
+    }
+
+    /// The same with the program that runs functions.
+    pub fn with_functions() -> Self {
+        static PROGRAM: OnceLock<String> = OnceLock::new();
+        let program =
+            PROGRAM.get_or_init(|| must(&mut Command::new(crate_folder().join("functions/build"))));
+        Self::new().env("STANDIN_FUNCTIONS", program.trim_end())
     }
 
     pub fn name(mut self, name: &str) -> Self {

@@ -7,6 +7,7 @@ pub mod http;
     reason = "shared with the tests of the provider, which use other parts of it"
 )]
 pub mod postgres;
+pub mod push;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
