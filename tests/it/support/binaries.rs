@@ -17,38 +17,34 @@ pub fn provider() -> PathBuf {
 
 /// The provider about nothing of `tests/fixture`.
 pub fn fixture() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build("terraform-provider-thin").join("terraform-provider-thin"))
-        .clone()
+    build().join("terraform-provider-thin")
 }
 
 /// The backend of the stand-in, as a program of this machine.
 pub fn backend() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build("convex-standin").join("convex-local-backend"))
-        .clone()
+    build().join("convex-local-backend")
 }
 
-/// Builds a workspace member beside the provider and returns where its programs are.
-fn build(package: &str) -> PathBuf {
-    let beside = Path::new(env!("CARGO_BIN_EXE_terraform-provider-convex"));
-    let directory = beside.parent().expect("programs are in a directory");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--package",
-        package,
-    ]);
-    if directory.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().expect("cargo runs");
-    assert!(status.success(), "{package} does not build");
-    directory.to_owned()
+/// Builds the programs of the workspace beside the provider, once, and returns where they are.
+///
+/// All members at once and a test with them: then cargo enables the same features as for the tests
+/// themselves, and compiles no dependency a second time.
+fn build() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let beside = Path::new(env!("CARGO_BIN_EXE_terraform-provider-convex"));
+        let directory = beside.parent().expect("programs are in a directory");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+        cargo.args(["--test", "it"]);
+        if directory.ends_with("release") {
+            cargo.arg("--release");
+        }
+        let status = cargo.status().expect("cargo runs");
+        assert!(status.success(), "the programs of the tests do not build");
+        directory.to_owned()
+    })
 }
 
 /// The provider that runs programs: `hashicorp/external` where the mirror that `CONVEX_TEST_MIRROR`
