@@ -24,7 +24,7 @@ pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;
 pub use database::Database;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret, NameError};
-pub use origins::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin};
+pub use origins::{ApiOrigin, DashboardOrigin, OriginError, Origins, SiteOrigin};
 pub use postgres::PostgresUrl;
 pub use reach::Reach;
 pub use secret::Secret;

@@ -37,7 +37,9 @@ pub enum MysqlUrlError {
     /// Blanks, line breaks or control characters.
     #[error(
         "The database URL contains blanks, line breaks or control characters. Remove them, or \
-         percent-encode those that belong to the password."
+         percent-encode those that belong to the password: \
+         `replace(urlencode(var.password), \"+\", \"%20\")`, since `urlencode` alone writes `+` for a \
+         blank."
     )]
     Blank,
     /// Not a URL, most often because of a bare character in the password.

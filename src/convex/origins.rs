@@ -165,6 +165,16 @@ macro_rules! origin {
                 Ok(Self(text.to_owned()))
             }
 
+            /// The one at this port of the browser's own machine.
+            #[must_use]
+            pub fn local(port: u16) -> Self {
+                Self(match port {
+                    // Browsers leave it out.
+                    80 => "http://localhost".to_owned(),
+                    port => format!("http://localhost:{port}"),
+                })
+            }
+
             /// The origin as it was spelled.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -251,9 +261,9 @@ impl Default for Origins {
     /// The ports the images listen on, on this very host.
     fn default() -> Self {
         Self {
-            api: ApiOrigin("http://localhost:3210".to_owned()),
-            site: SiteOrigin("http://localhost:3211".to_owned()),
-            dashboard: DashboardOrigin("http://localhost:6791".to_owned()),
+            api: ApiOrigin::local(3210),
+            site: SiteOrigin::local(3211),
+            dashboard: DashboardOrigin::local(6791),
         }
     }
 }
@@ -276,6 +286,14 @@ mod tests {
         ] {
             let origin = ApiOrigin::parse(origin).unwrap();
             assert_eq!(origin.is_in_the_open(), is_open, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_local_origin_is_spelled_as_anybody_would_have_to() {
+        for (port, text) in [(80, "http://localhost"), (4210, "http://localhost:4210")] {
+            assert_eq!(ApiOrigin::local(port).as_str(), text);
+            assert_eq!(ApiOrigin::parse(text), Ok(ApiOrigin::local(port)));
         }
     }
 

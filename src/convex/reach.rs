@@ -39,15 +39,6 @@ impl Reach {
         }
     }
 
-    /// The origins for a project: the API's public one and the issuer of tokens.
-    #[must_use]
-    pub fn project(&self) -> Origins {
-        Origins {
-            site: self.process().site,
-            ..self.public.clone()
-        }
-    }
-
     /// The issuer of tokens, and where the backend's own HTTP actions answer it.
     #[must_use]
     pub fn issuer(&self) -> SiteOrigin {
@@ -86,7 +77,6 @@ mod tests {
         assert_eq!(reach.issuer().as_str(), "http://127.0.0.1:3211");
         assert_eq!(reach.canonical_api(), Some(&public.api));
         assert_eq!(reach.custom_site(), Some(&public.site));
-        assert_eq!(reach.project().api, public.api);
         // What is spelt here is what anybody could have given.
         assert!(ApiOrigin::parse(reach.process().api.as_str()).is_ok());
         assert!(SiteOrigin::parse(reach.issuer().as_str()).is_ok());

@@ -66,7 +66,7 @@ impl DatabaseError {
             }
             Self::NoPassword { .. } => "Write the password into `url`: `user:password@host`.".to_owned(),
             Self::WrongPassword { .. } => {
-                "Correct user and password in `url`; a server does not say which of them is wrong. Percent-encode special characters.".to_owned()
+                "Correct user and password in `url`; a server does not say which of them is wrong. Percent-encode special characters: `replace(urlencode(var.password), \"+\", \"%20\")`, since `urlencode` alone writes `+` for a blank.".to_owned()
             }
             Self::NoUser { user, .. } => format!(
                 "Correct the user in `url`, or create it: `CREATE ROLE {} LOGIN PASSWORD '…'`.",

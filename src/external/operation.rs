@@ -7,7 +7,7 @@ use super::{
 use crate::{
     convex::{
         Access, AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, InstanceSecret,
-        Origins, PostgresUrl, Secret, SiteOrigin,
+        Origins, PostgresUrl, Reach, Secret, SiteOrigin,
         coder::{AppUrlError, Place, Port, Slug, Slugs, Workspace},
     },
     render::{env_deployment, env_local::ProjectEnv},
@@ -69,6 +69,7 @@ impl Operation {
             required: &["api", "site"],
             optional: &[
                 "dashboard",
+                "internal_origins",
                 "url",
                 "admin_key",
                 "database_url",
@@ -220,22 +221,30 @@ fn admin_key(query: &Query) -> Result<Outcome, Wrong> {
     Ok([("admin_key", key.as_secret().clone())].into())
 }
 
+fn truth(text: &str) -> Result<bool, &'static str> {
+    text.parse()
+        .map_err(|_| "The value must be `true` or `false`.")
+}
+
 fn env_files(query: &Query) -> Result<Outcome, Wrong> {
     let internal = Origins::internal(
         read_optional(query, "dashboard", DashboardOrigin::parse)?
             .unwrap_or(Origins::default().dashboard),
     );
-    let origins = Origins {
-        api: read(query, "api", ApiOrigin::parse)?,
-        site: read(query, "site", SiteOrigin::parse)?,
-        dashboard: internal.dashboard,
+    let reach = Reach {
+        public: Origins {
+            api: read(query, "api", ApiOrigin::parse)?,
+            site: read(query, "site", SiteOrigin::parse)?,
+            dashboard: internal.dashboard,
+        },
+        internal: read_optional(query, "internal_origins", truth)?.unwrap_or(true),
     };
     let url = read_optional(query, "url", ApiOrigin::parse)?.unwrap_or(internal.api);
     let admin_key = read_optional(query, "admin_key", AdminKey::parse)?;
     let database = read_optional(query, "database_url", PostgresUrl::parse)?;
     let keys = read_optional(query, "private_key", AuthKeys::parse)?;
     let project = ProjectEnv {
-        origins: &origins,
+        reach: &reach,
         self_hosted_url: &url,
         admin_key: admin_key.as_ref(),
         database: database.as_ref(),
@@ -245,7 +254,7 @@ fn env_files(query: &Query) -> Result<Outcome, Wrong> {
         .map_err(|error| Wrong::new("api, site, url, admin_key, database_url", error))?;
     let mut files = Outcome::from([("env_local", env_local)]);
     if let Some(keys) = keys {
-        let entries = env_deployment::entries(&keys, &origins.site);
+        let entries = env_deployment::entries(&keys, &reach.issuer());
         let file: Secret = env_deployment::render(&entries, &std::collections::BTreeMap::new())
             .map_err(|error| Wrong::new("site, private_key", error))?;
         files.insert("env_deployment", file);

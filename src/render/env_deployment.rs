@@ -32,7 +32,7 @@ pub fn entries(keys: &AuthKeys, issuer: &SiteOrigin) -> Vec<Entry> {
         ),
         Entry::new(
             "JWT_ISSUER",
-            "The issuer of sign-in tokens: the site origin.",
+            "The issuer of sign-in tokens: CONVEX_SITE_ORIGIN.",
             issuer.as_str(),
         ),
         Entry::new("JWKS", "The key that verifies them.", keys.jwks()),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::dotenv::{EncodeError, Entry};
-use crate::convex::{AdminKey, ApiOrigin, Origins, PostgresUrl, Secret};
+use crate::convex::{AdminKey, ApiOrigin, PostgresUrl, Reach, Secret};
 
 /// What a project needs to know of its deployment.
 #[derive(Debug, Clone, Copy)]
 pub struct ProjectEnv<'a> {
-    /// Where the deployment answers browsers.
-    pub origins: &'a Origins,
+    /// Where the deployment answers browsers, and who issues its tokens.
+    pub reach: &'a Reach,
     /// Where it answers tools that run beside it, such as the `convex` command line.
     pub self_hosted_url: &'a ApiOrigin,
     /// Its admin key, where it may be told.
@@ -47,7 +47,7 @@ impl ProjectEnv<'_> {
 
     fn entries(&self) -> Vec<Entry> {
         entries(
-            self.origins,
+            self.reach,
             Some(self.self_hosted_url),
             self.admin_key,
             self.database,
@@ -56,12 +56,13 @@ impl ProjectEnv<'_> {
 }
 
 /// The names of the variables that are not about the database.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "CONVEX_CLOUD_ORIGIN",
     "CONVEX_SITE_ORIGIN",
     "CONVEX_SITE_URL",
     "CONVEX_DEPLOYMENT_URL",
     "VITE_CONVEX_URL",
+    "VITE_CONVEX_SITE_URL",
     "JWT_ISSUER",
     SELF_HOSTED_URL,
     ADMIN_KEY,
@@ -76,7 +77,7 @@ pub const ADMIN_KEY: &str = "CONVEX_SELF_HOSTED_ADMIN_KEY";
 /// The variables of `.env.convex.local` in their order. What is not given is left out.
 #[must_use]
 pub fn entries(
-    origins: &Origins,
+    reach: &Reach,
     self_hosted_url: Option<&ApiOrigin>,
     admin_key: Option<&AdminKey>,
     database: Option<&PostgresUrl>,
@@ -88,15 +89,20 @@ pub fn entries(
             database.cluster_url().clone(),
         )
     });
-    let api = origins.api.as_str();
-    let site = origins.site.as_str();
+    let issuer = reach.issuer();
+    let issuer = issuer.as_str();
+    let api = reach.public.api.as_str();
     let addresses = [
         ("CONVEX_CLOUD_ORIGIN", "Where browsers reach the API.", api),
-        ("CONVEX_SITE_ORIGIN", "Where HTTP actions answer.", site),
+        (
+            "CONVEX_SITE_ORIGIN",
+            "The site origin that the backend runs on.",
+            issuer,
+        ),
         (
             "CONVEX_SITE_URL",
-            "The same address, as authentication code reads it.",
-            site,
+            "The same address, as functions read it.",
+            issuer,
         ),
         (
             "CONVEX_DEPLOYMENT_URL",
@@ -109,9 +115,14 @@ pub fn entries(
             api,
         ),
         (
+            "VITE_CONVEX_SITE_URL",
+            "Where browsers reach HTTP actions.",
+            reach.public.site.as_str(),
+        ),
+        (
             "JWT_ISSUER",
-            "The issuer of sign-in tokens: the site origin.",
-            site,
+            "The issuer of sign-in tokens: CONVEX_SITE_ORIGIN.",
+            issuer,
         ),
     ]
     .map(|(name, comment, value)| Entry::new(name, comment, value));
@@ -141,21 +152,29 @@ pub fn entries(
 mod tests {
     use super::*;
     use crate::{
-        convex::{DashboardOrigin, SiteOrigin},
+        convex::{DashboardOrigin, Origins, SiteOrigin},
         render::dotenv,
     };
 
-    fn with<T>(database: Option<&str>, check: impl FnOnce(ProjectEnv<'_>) -> T) -> T {
+    fn reach(internal: bool) -> Reach {
         let origins = Origins {
             api: ApiOrigin::parse("https://convex-api--dev--ann.apps.example").unwrap(),
             site: SiteOrigin::parse("https://convex-site--dev--ann.apps.example").unwrap(),
             dashboard: DashboardOrigin::parse("https://convex--dev--ann.apps.example").unwrap(),
         };
+        Reach {
+            internal,
+            ..Reach::public(origins)
+        }
+    }
+
+    fn with<T>(database: Option<&str>, check: impl FnOnce(ProjectEnv<'_>) -> T) -> T {
+        let reach = reach(true);
         let self_hosted_url = ApiOrigin::parse("http://127.0.0.1:3210").unwrap();
         let admin_key = AdminKey::parse("app|01ab").unwrap();
         let database = database.map(|url| PostgresUrl::parse(url).unwrap());
         check(ProjectEnv {
-            origins: &origins,
+            reach: &reach,
             self_hosted_url: &self_hosted_url,
             admin_key: Some(&admin_key),
             database: database.as_ref(),
@@ -171,11 +190,11 @@ mod tests {
 # Where browsers reach the API.
 CONVEX_CLOUD_ORIGIN=https://convex-api--dev--ann.apps.example
 
-# Where HTTP actions answer.
-CONVEX_SITE_ORIGIN=https://convex-site--dev--ann.apps.example
+# The site origin that the backend runs on.
+CONVEX_SITE_ORIGIN=http://127.0.0.1:3211
 
-# The same address, as authentication code reads it.
-CONVEX_SITE_URL=https://convex-site--dev--ann.apps.example
+# The same address, as functions read it.
+CONVEX_SITE_URL=http://127.0.0.1:3211
 
 # The address of the deployment: its API.
 CONVEX_DEPLOYMENT_URL=https://convex-api--dev--ann.apps.example
@@ -183,8 +202,11 @@ CONVEX_DEPLOYMENT_URL=https://convex-api--dev--ann.apps.example
 # The same address, as a Vite frontend reads it.
 VITE_CONVEX_URL=https://convex-api--dev--ann.apps.example
 
-# The issuer of sign-in tokens: the site origin.
-JWT_ISSUER=https://convex-site--dev--ann.apps.example
+# Where browsers reach HTTP actions.
+VITE_CONVEX_SITE_URL=https://convex-site--dev--ann.apps.example
+
+# The issuer of sign-in tokens: CONVEX_SITE_ORIGIN.
+JWT_ISSUER=http://127.0.0.1:3211
 
 # Where the convex command line reaches the deployment.
 CONVEX_SELF_HOSTED_URL=http://127.0.0.1:3210
@@ -193,6 +215,17 @@ CONVEX_SELF_HOSTED_URL=http://127.0.0.1:3210
 CONVEX_SELF_HOSTED_ADMIN_KEY='app|01ab'
 ";
         assert_eq!(file.expose(), expected);
+    }
+
+    #[test]
+    fn on_public_origins_the_issuer_is_what_browsers_see() {
+        let reach = reach(false);
+        let entries = entries(&reach, None, None, None);
+        let site = reach.public.site.as_str();
+        for name in ["CONVEX_SITE_ORIGIN", "JWT_ISSUER", "VITE_CONVEX_SITE_URL"] {
+            let entry = entries.iter().find(|it| it.name == name).unwrap();
+            assert_eq!(entry.value.expose(), site, "{name}");
+        }
     }
 
     #[test]
@@ -223,6 +256,6 @@ CONVEX_SELF_HOSTED_ADMIN_KEY='app|01ab'
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         assert_eq!(agent, file);
-        assert_eq!(agent.len(), 8);
+        assert_eq!(agent.len(), 9);
     }
 }

@@ -32,7 +32,7 @@ locals {
 output "environment" {
   value = nonsensitive(local.backend.environment)
   # CONVEX_CLOUD_ORIGIN        = "https://api.convex.example.com"
-  # CONVEX_SITE_ORIGIN         = "https://site.convex.example.com"
+  # CONVEX_SITE_ORIGIN         = "http://127.0.0.1:3211", the issuer of tokens
   # INSTANCE_NAME              = "my-app"
   # POSTGRES_MAX_CONNECTIONS   = "10"
   # RUST_LOG                   = "info,convex=debug"

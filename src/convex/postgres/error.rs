@@ -12,7 +12,9 @@ pub enum PostgresUrlError {
     /// Blanks, line breaks or control characters.
     #[error(
         "The database URL contains blanks, line breaks or control characters. Remove them, or \
-         percent-encode those that belong to the password."
+         percent-encode those that belong to the password: \
+         `replace(urlencode(var.password), \"+\", \"%20\")`, since `urlencode` alone writes `+` for a \
+         blank."
     )]
     Blank,
     /// `host=… user=…` instead of a URL.

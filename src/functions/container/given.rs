@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     convex::{
-        ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret, Origins, Secret,
+        ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret, Origins, Reach, Secret,
         SiteOrigin,
         database::{DatabaseSettings, DatabaseValueError, Setting},
         process_env::{BackendEnv, ExtraEnv, S3Error, S3Settings, S3Storage, dashboard_env},
@@ -36,6 +36,8 @@ pub struct GivenBackend {
     image: Option<String>,
     #[serde(default)]
     origins: Option<GivenOrigins>,
+    #[serde(default)]
+    internal_origins: Option<bool>,
     #[serde(default)]
     database: Option<GivenDatabase>,
     #[serde(default)]
@@ -120,7 +122,15 @@ impl GivenBackend {
             .transpose()
             .map_err(|error| wrong("instance_secret", &error))?;
         let image = image(self.image, default_backend_image)?;
-        let origins = self.origins.unwrap_or_default().origins()?;
+        let reach = Reach {
+            public: self.origins.unwrap_or_default().origins()?,
+            internal: self.internal_origins != Some(false),
+        };
+        // The API's stays public: nothing publishes another one afterwards.
+        let origins = Origins {
+            site: reach.issuer(),
+            ..reach.public
+        };
         let own = Variables::of(self.env, self.secret_env)?;
         let extra = ExtraEnv::for_backend(own.all()).map_err(|errors| own.wrong(&errors))?;
         let database = self.database.map(|it| it.database()).transpose()?;

@@ -72,7 +72,7 @@ impl Project {
 
     fn add_variables(&self, secrets: bool) -> String {
         let known = env_local::entries(
-            &self.origins,
+            &self.reach,
             self.url.as_ref(),
             self.admin_key.as_ref().filter(|_| secrets),
             self.database.as_ref().filter(|_| secrets),

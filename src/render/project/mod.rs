@@ -13,7 +13,7 @@ pub use install::Install;
 
 use crate::{
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, InstanceName, Origins, PostgresUrl, Secret, coder::Slugs,
+        AdminKey, ApiOrigin, AuthKeys, InstanceName, PostgresUrl, Reach, Secret, coder::Slugs,
     },
     render::{
         env_deployment, env_local,
@@ -81,8 +81,8 @@ pub struct Images {
 pub struct Project {
     /// What the app, and the deployment that is started by hand, are called.
     pub name: String,
-    /// Where the deployment answers browsers.
-    pub origins: Origins,
+    /// Where the deployment answers browsers, and who issues its tokens.
+    pub reach: Reach,
     /// Where it answers tools that run beside it.
     pub url: Option<ApiOrigin>,
     /// Its admin key, if it is to be in a file.
@@ -147,7 +147,7 @@ impl Project {
         let local = Body::Variables {
             head: "# The Convex deployment of this workspace. Yours to edit: what is missing is added,\n# what you change stays. Secret: keep this file out of git.\n",
             entries: env_local::entries(
-                &self.origins,
+                &self.reach,
                 self.url.as_ref(),
                 self.admin_key.as_ref(),
                 self.database.as_ref(),
@@ -160,7 +160,7 @@ impl Project {
         files.push(merged(
             ENV_DEPLOYMENT,
             Body::DeploymentVariables {
-                entries: env_deployment::entries(keys, &self.origins.site),
+                entries: env_deployment::entries(keys, &self.reach.issuer()),
                 own: self.own_variables(),
             },
         ));

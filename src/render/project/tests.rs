@@ -1,10 +1,13 @@
 use super::*;
-use crate::convex::auth_keys::KeySize;
+use crate::convex::{Origins, auth_keys::KeySize};
 
 fn project() -> Project {
     Project {
         name: "My App".to_owned(),
-        origins: Origins::default(),
+        reach: Reach {
+            public: Origins::default(),
+            internal: true,
+        },
         url: Some(ApiOrigin::parse("http://127.0.0.1:3210").unwrap()),
         admin_key: Some(AdminKey::parse("app|01ab").unwrap()),
         database: Some(PostgresUrl::parse("postgres://u:hunter2@db/app").unwrap()),

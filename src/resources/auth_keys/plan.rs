@@ -135,7 +135,7 @@ fn generated(plan: &mut Plan<'_>, prior: Option<&Model>) -> Known<AuthKeys> {
     Known::Unknown
 }
 
-const CONSEQUENCES: &str = "Where it is set, JWT_PRIVATE_KEY and JWKS have to change together; convex_env sends them in one batch. Tokens signed with the old key are refused from then on; clients of @convex-dev/auth get new ones with their refresh tokens, so users stay signed in. What kept a token itself has to sign in again.";
+const CONSEQUENCES: &str = "Where it is set, JWT_PRIVATE_KEY and JWKS have to change together; convex_env sends them in one batch. The backend accepts tokens signed with the old key for up to 15 s more, and may refuse tokens of the new one for about 3 s. Clients of @convex-dev/auth get new tokens with their refresh tokens, so users stay signed in. Programs that kept a token must sign in again.";
 
 fn warn(plan: &mut Plan<'_>, cause: &str) {
     plan.report(

@@ -99,7 +99,7 @@ fn secret(plan: &mut Plan<'_>, prior: Option<&Model>) -> Option<InstanceSecret> 
 fn warn(plan: &mut Plan<'_>, cause: &str, how: &str) {
     plan.report(
         Diagnostic::warning(
-            "All admin keys end",
+            "All admin keys will be revoked",
             format!(
                 "{cause} {how} the instance gets another secret. Once its backend is started with that, every admin key made before is refused: those that people have pasted into the dashboard, those in .env files, and those of the convex command line. Until then the new keys are refused. So let what starts the backend take instance_secret from here, and start it anew in the same apply. Data, variables and the sign-in of the app's own users stay."
             ),

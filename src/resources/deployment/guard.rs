@@ -1,10 +1,11 @@
 //! What a change must not do to data that is there.
 
 use super::{
-    bonds::Bonds, model::Model, record::Record, release, settings::Settings, storage::S3Model,
-    whereabouts::is_another, work::Work,
+    bonds::Bonds, model::Model, record::Record, release, secrets::stored_secret,
+    settings::Settings, storage::S3Model, whereabouts::is_another, work::Work,
 };
 use crate::{
+    backend::{BackendError, api},
     convex::{Secret, database::DatabaseKind, process_env::StorageKind},
     plugin::{Cx, Diagnostic, Known, Plan, Severity, redact, value::Path},
     runtime::{Observed, docker::Credentials},
@@ -128,6 +129,7 @@ pub async fn before_update(
     observed: &Observed,
 ) -> Result<(), Diagnostic> {
     check_change(cx, work, prior, planned, observed).await?;
+    check_publishing(work, prior, observed).await?;
     let image = work.settings.backend_image.clone();
     let had = prior.images().backend;
     if had.as_ref().is_some_and(|had| *had != image) {
@@ -174,4 +176,44 @@ async fn check_change(
     check_bonds(cx, work, planned, &was, is_open)?;
     work.rebinds = !was.broken_by(&now).is_empty();
     Ok(())
+}
+
+/// Refuses a move to internal origins where the backend that runs, and goes on
+/// with its image, cannot publish the public ones.
+async fn check_publishing(
+    work: &Work,
+    prior: &Model,
+    observed: &Observed,
+) -> Result<(), Diagnostic> {
+    let before = Settings::of(prior)?;
+    let settings = &work.settings;
+    if !settings.running || before.origins.internal || !settings.origins.internal {
+        return Ok(());
+    }
+    let running = observed.backend.as_ref().filter(|it| it.is_running());
+    if running.is_none_or(|it| it.image != settings.backend_image) {
+        return Ok(());
+    }
+    let stored = work.stored_credentials(observed).await?;
+    let Some(secret) = stored_secret(&stored)? else {
+        return Ok(());
+    };
+    let key = before.admin_key(&secret)?;
+    redact::remember(key.expose());
+    // Any other answer is for the change itself to judge.
+    match work.client(key).call(&api::canonical_urls()).await {
+        Err(BackendError::NotFound) => Err(too_old_to_publish(&work.object)),
+        _ => Ok(()),
+    }
+}
+
+/// The diagnostic of a backend that has only the origins it was started with.
+pub fn too_old_to_publish(object: &str) -> Diagnostic {
+    Diagnostic::error(
+        "The backend is too old for internal origins",
+        format!(
+            "The backend of {object} cannot publish its API origin. Backends of October 2025 and newer can. Use a newer backend.image, or set internal_origins to false."
+        ),
+    )
+    .at("internal_origins")
 }

@@ -19,7 +19,10 @@ use crate::{
     backend::{BackendError, api},
     convex::{AdminKey, InstanceSecret, env_var::Changes},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    resources::{backend_error, docker_error},
+    resources::{
+        backend_error, docker_error,
+        imported::{is_fresh, settle},
+    },
     runtime::{Renew, Role, docker::Patience},
     session::{Live, Session},
 };
@@ -123,8 +126,8 @@ pub(super) async fn update(
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     guard::before_update(cx, &mut work, &prior, &mut planned, &observed).await?;
-    let secrets = Secrets::for_update(&work, &prior, &planned, &observed).await?;
-    let rotates = prior.rotate_trigger != planned.rotate_trigger;
+    let rotates = prior.rotate_trigger != planned.rotate_trigger && !is_fresh(&cx.private);
+    let secrets = Secrets::for_update(&work, &prior, &planned, &observed, rotates).await?;
     let replaced = match (&prior.instance_secret, &secrets.instance) {
         (Some(prior), Some(new)) => prior.expose() != new.to_hex().expose(),
         _ => false,
@@ -151,14 +154,15 @@ pub(super) async fn update(
     work.carry_out_after_snapshot(cx, &mut planned, desired, &secrets, observed)
         .await?;
     refill(&work, &secrets, &mut planned)?;
-    let was = Settings::of(&prior)?.reach;
+    let was = before.reach();
     finish(cx, &work, &mut planned, &secrets, was.internal).await?;
     if work.settings.running
-        && was.process() != work.settings.reach.process()
+        && was.process() != work.settings.reach().process()
         && let Some(secret) = running_secret(cx, &work)
     {
         evaluate_auth_anew(cx, &work, work.settings.admin_key(&secret)?).await;
     }
+    settle(&mut cx.private);
     Ok(planned)
 }
 
@@ -302,7 +306,7 @@ async fn finish(
     let live = Live {
         instance_name: settings.instance_name.clone(),
         secret,
-        reach: settings.reach.clone(),
+        reach: settings.reach(),
         keeps_secrets: settings.keeps_secrets,
         running: settings.running,
     };
@@ -316,7 +320,8 @@ async fn finish(
 /// Publishes the API's public origin where the backend runs on another one, and
 /// takes back one that was published before.
 async fn publish(work: &Work, key: AdminKey, was_published: bool) -> Result<(), Diagnostic> {
-    let wanted = work.settings.reach.canonical_api();
+    let reach = work.settings.reach();
+    let wanted = reach.canonical_api();
     if wanted.is_none() && !was_published {
         return Ok(());
     }
@@ -325,16 +330,7 @@ async fn publish(work: &Work, key: AdminKey, was_published: bool) -> Result<(), 
         Ok(urls) => urls.convex_cloud_url,
         // Too old to have published anything.
         Err(BackendError::NotFound) if wanted.is_none() => return Ok(()),
-        Err(BackendError::NotFound) => {
-            return Err(Diagnostic::error(
-                "The backend is too old for internal origins",
-                format!(
-                    "The backend of {} cannot publish an origin, which those of October 2025 and newer can. Use a newer image, or set internal_origins to false.",
-                    work.object
-                ),
-            )
-            .at("internal_origins"));
-        }
+        Err(BackendError::NotFound) => return Err(guard::too_old_to_publish(&work.object)),
         Err(error) => {
             return Err(backend_error(
                 &work.object,
@@ -343,7 +339,7 @@ async fn publish(work: &Work, key: AdminKey, was_published: bool) -> Result<(), 
             ));
         }
     };
-    let process = work.settings.reach.process().api;
+    let process = reach.process().api;
     let target = wanted.unwrap_or(&process);
     if in_force == target.as_str() {
         return Ok(());

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::model::{NetworkModel, PublishModel, UrlsModel};
 use crate::{
+    convex::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin},
     plugin::{
         Config, Diagnostic, Diagnostics, Known,
         schema::{Attr, Element, Fields, Group, Optional, list_of, number, object, string},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// The port that stands for any that is free.
-const AUTOMATIC: u16 = 0;
+pub const AUTOMATIC: u16 = 0;
 
 /// The ports among which automatic ones are chosen: below those that Linux
 /// gives to outgoing connections, and far from those of well-known services.
@@ -66,7 +67,7 @@ impl NetworkModel {
                             .with("api", port("Port that leads to the API."))
                             .with("site", port("Port that leads to the HTTP actions."))
                             .with("dashboard", port("Port that leads to the dashboard.")),
-                        "Ports of the Docker host, on 127.0.0.1 alone, that lead to the deployment. `0` means one that is free, which then stays the same; see `ports`.",
+                        "Ports of the Docker host, on 127.0.0.1 alone, that lead to the deployment. `0` stands for a free port, which is chosen by the first apply and then stays the same; see `ports`. Origins that are not given follow these ports.",
                     )
                     .optional(),
                 ),
@@ -151,6 +152,20 @@ impl Network {
         match self {
             Self::Own { publish, .. } => *publish,
             Self::Of(_) => PublishModel::default(),
+        }
+    }
+
+    /// The origins of browsers on the Docker host: at the published ports, else
+    /// at those of the containers.
+    pub fn local_origins(&self) -> Origins {
+        let publish = self.publish();
+        let port = |published: Option<u16>, own: u16| {
+            published.filter(|port| *port != AUTOMATIC).unwrap_or(own)
+        };
+        Origins {
+            api: ApiOrigin::local(port(publish.api, BACKEND_PORT)),
+            site: SiteOrigin::local(port(publish.site, SITE_PORT)),
+            dashboard: DashboardOrigin::local(port(publish.dashboard, DASHBOARD_PORT)),
         }
     }
 

@@ -8,16 +8,17 @@ use serde::de::IgnoredAny;
 use super::{
     guard,
     images::{default_backend_image, default_dashboard_image},
-    model::{Model, PerContainer},
-    network::{Container, Network},
+    model::{Model, NetworkModel, PerContainer},
+    network::{AUTOMATIC, Container, Network},
     release, review,
     settings::Settings,
     whereabouts::{self, is_another},
 };
 use crate::{
-    convex::{AdminKey, InstanceName, InstanceSecret, Secret},
+    convex::{AdminKey, InstanceName, InstanceSecret, Secret, process_env},
     plugin::{Cx, Diagnostic, Known, Plan, value::Path},
-    runtime::{ContainerSpec, Role},
+    resources::imported,
+    runtime::{ContainerSpec, Program, Role},
     session::{Planned, Session},
 };
 
@@ -29,9 +30,10 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     }
     defaults(plan);
     whereabouts::plan(cx, plan);
+    origins(plan);
     release::plan_images(plan);
     guard::keep_bonds(plan);
-    warn_of_rotation(plan);
+    warn_of_new_secret(plan);
     check_secrecy(plan);
     let outlook = outlook(plan);
     review::changes(plan, outlook.as_ref().map(|outlook| &outlook.settings));
@@ -64,6 +66,29 @@ fn defaults(plan: &mut Plan<'_>) {
     }
 }
 
+/// Plans the origins that are not given: they follow the published ports.
+fn origins(plan: &mut Plan<'_>) {
+    let network = plan.outline::<NetworkModel>("network");
+    let network = Network::of(network.as_ref(), plan.outline("ports"));
+    let (local, publish) = (network.local_origins(), network.publish());
+    for (part, origin, port) in [
+        ("api", local.api.as_str(), publish.api),
+        ("site", local.site.as_str(), publish.site),
+        ("dashboard", local.dashboard.as_str(), publish.dashboard),
+    ] {
+        let path = Path::of("origins").attribute(part);
+        if plan.config().has(path.clone()) {
+            continue;
+        }
+        let given = Path::of("network").attribute("publish").attribute(part);
+        if port == Some(AUTOMATIC) || plan.planned::<IgnoredAny>(given).is_unknown() {
+            plan.set_unknown(path);
+        } else {
+            plan.set(path, origin);
+        }
+    }
+}
+
 /// What a plan can tell.
 struct Outlook {
     settings: Settings,
@@ -81,7 +106,6 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         "name",
         "docker",
         "running",
-        "origins",
         "internal_origins",
         "secrets_in_state",
         "instance_name",
@@ -91,7 +115,8 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         "network.publish",
         "labels",
     ];
-    if !parts.into_iter().all(known) {
+    let given = |path: &str| !plan.config().get::<IgnoredAny>(path).is_unknown();
+    if !parts.into_iter().all(known) || !given("origins") {
         return None;
     }
     let mut model = plan.outline::<Model>(Path::root())?;
@@ -174,8 +199,9 @@ fn derived(plan: &mut Plan<'_>, outlook: &Outlook) {
         tell_projects(plan, outlook, None);
         return;
     }
+    let rotates = rotates(plan);
     let key = match plan.planned::<Option<Secret>>("instance_secret") {
-        _ if rotates(plan) => {
+        _ if rotates => {
             plan.set_unknown("instance_secret");
             None
         }
@@ -222,17 +248,30 @@ fn tell_projects(plan: &mut Plan<'_>, outlook: &Outlook, key: Option<&AdminKey>)
     }
 }
 
-/// Whether the instance gets a new secret because that was asked for.
-fn rotates(plan: &Plan<'_>) -> bool {
+/// Whether a trigger is given that differs from the one before.
+fn is_triggered(plan: &Plan<'_>) -> bool {
     !plan.creates() && !is_another(plan) && plan.changes("rotate_trigger")
 }
 
+/// Whether the instance gets a new secret because that was asked for. What is
+/// said for the first time after an import describes the secret that was
+/// imported.
+fn rotates(plan: &mut Plan<'_>) -> bool {
+    is_triggered(plan) && !imported::is_fresh(plan.private())
+}
+
+/// Whether another secret than before is given.
+fn gives_another_secret(plan: &Plan<'_>) -> bool {
+    !is_another(plan)
+        && plan.config().has("instance_secret")
+        && plan.prior::<Secret>("instance_secret").is_some()
+        && plan.changes("instance_secret")
+}
+
 /// Says in words what a new secret ends.
-fn warn_of_rotation(plan: &mut Plan<'_>) {
-    if !rotates(plan) {
-        return;
-    }
-    if plan.config().has("instance_secret") {
+fn warn_of_new_secret(plan: &mut Plan<'_>) {
+    let rotates = rotates(plan);
+    if rotates && plan.config().has("instance_secret") {
         plan.report(
             Diagnostic::error(
                 "A given secret is not rotated",
@@ -242,15 +281,36 @@ fn warn_of_rotation(plan: &mut Plan<'_>) {
         );
         return;
     }
+    if is_triggered(plan) && !rotates {
+        plan.report(
+            Diagnostic::warning(
+                "The imported instance secret is kept",
+                "rotate_trigger is set for the first time after the import, and describes the imported secret. To replace that secret, apply this plan, then change rotate_trigger again.",
+            )
+            .at("rotate_trigger"),
+        );
+    }
+    let cause = if rotates {
+        "rotate_trigger"
+    } else if gives_another_secret(plan) {
+        "instance_secret"
+    } else {
+        return;
+    };
+    let how = if plan.config().get::<IgnoredAny>(cause).is_unknown() {
+        "is only known during apply. If it differs then"
+    } else {
+        "has changed, so"
+    };
     let name = plan.prior::<String>("name").unwrap_or_default();
     plan.report(
         Diagnostic::warning(
-            "All admin keys end",
+            "All admin keys will be revoked",
             format!(
-                "rotate_trigger has changed: the instance of deployment {name:?} gets a new secret and its backend starts anew. Every admin key made before is refused from then on: those that people have pasted into the dashboard, those in .env files, and those of the convex command line. What takes the key from this resource follows in this apply. Data, variables and the sign-in of the app's own users stay."
+                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply. Data, variables and the sessions of the app's users are kept."
             ),
         )
-        .at("rotate_trigger"),
+        .at(cause),
     );
 }
 
@@ -290,7 +350,8 @@ fn check_secrecy(plan: &mut Plan<'_>) {
             );
         }
     }
-    if plan.prior::<Secret>("instance_secret").is_some() && !rotates(plan) {
+    let rotates = rotates(plan);
+    if plan.prior::<Secret>("instance_secret").is_some() && !rotates {
         plan.report(
             Diagnostic::warning(
                 "Earlier states still have the secret",
@@ -344,11 +405,23 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
         let digest_path = Path::of("image_digests").attribute(base);
         let wanted = spec(settings).filter(|_| settings.running);
         let before = was.as_ref().filter(|was| was.running).and_then(spec);
-        let image_before = was.as_ref().and_then(spec).map(|spec| spec.program.image);
+        let program = |settings: &Settings| spec(settings).map(|spec| spec.program);
+        let (program_before, program_now) = (was.as_ref().and_then(program), program(settings));
+        let differs = |part: fn(&Program) -> Option<&String>| {
+            program_before.as_ref().and_then(part) != program_now.as_ref().and_then(part)
+        };
+        let other_image = differs(|program| Some(&program.image));
+        let other_version = role == Role::Backend
+            && (other_image || differs(|program| program.env.get(process_env::RELEASE)));
+        let version = Path::of("version");
         let Some(wanted) = wanted else {
             plan.set(id_path, &None::<String>);
-            if spec(settings).is_none() || plan.creates() {
+            // Of what ran last, neither tells anything of what is started next.
+            if other_image || plan.creates() {
                 plan.set(digest_path, &None::<String>);
+            }
+            if other_version {
+                plan.set(version, &None::<String>);
             }
             continue;
         };
@@ -370,20 +443,15 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
             restarts.push((role, reasons));
         }
         // What an image is does not change with the container made from it.
-        let other_image = image_before.as_ref() != Some(&wanted.program.image);
         let missing = |path: &Path| plan.prior::<String>(path.clone()).is_none();
-        let version = Path::of("version");
         let new_digest = !stays && (other_image || missing(&digest_path));
-        let new_version = !stays && role == Role::Backend && (other_image || missing(&version));
+        let new_version = !stays && role == Role::Backend && (other_version || missing(&version));
         if new_digest {
             plan.set_unknown(digest_path);
         }
         if new_version {
             plan.set_unknown(version);
         }
-    }
-    if !settings.running && plan.creates() {
-        plan.set("version", &None::<String>);
     }
     // It goes with the container whose network it shares, of which the plan
     // tells: that of a Coder workspace is replaced at each start.
@@ -393,7 +461,7 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
         && restarts
             .iter()
             .all(|(_, reasons)| *reasons == [review::NETWORK]);
-    if !rotates(plan) && !is_another(plan) && !only_follows {
+    if !new_secret && !is_another(plan) && !only_follows {
         review::restarts(plan, settings, &restarts);
     }
 }
@@ -409,7 +477,7 @@ fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
 /// Tells the rest of this run what is planned. A deployment that stays as it is
 /// says nothing: while the plan is applied Terraform will not mention it again,
 /// and what depends on it must then come to the same plan.
-fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
+fn note(cx: &Cx<Session>, plan: &mut Plan<'_>, settings: Option<&Settings>) {
     let Some(id) = whereabouts::planned_id(plan) else {
         return;
     };
@@ -421,9 +489,10 @@ fn note(cx: &Cx<Session>, plan: &Plan<'_>, settings: Option<&Settings>) {
         renews_secret: plan.prior::<Secret>("instance_secret").is_some()
             && plan.changes("instance_secret")
             || rotates(plan),
-        reach: settings.map_or(Known::Unknown, |settings| {
-            Known::Known(settings.reach.clone())
-        }),
+        reach: match settings.filter(|settings| !settings.awaits_origin()) {
+            Some(settings) => Known::Known(settings.reach()),
+            None => Known::Unknown,
+        },
         keeps_secrets: match plan.planned::<Option<bool>>("secrets_in_state") {
             Known::Known(keeps) => Known::Known(keeps != Some(false)),
             Known::Unknown => Known::Unknown,

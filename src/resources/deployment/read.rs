@@ -1,6 +1,6 @@
 //! Looking at a deployment. Nothing here changes anything.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     bonds::Bonds,
@@ -22,13 +22,13 @@ use super::{
     work::{Work, object},
 };
 use crate::{
-    backend::{BackendError, TransportError, api},
+    backend::api,
     convex::{
         InstanceSecret, Origins,
         process_env::{self, ExtraEnv},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    resources::{backend_error, docker_error, docker_host::DockerModel},
+    resources::{docker_error, docker_host::DockerModel, imported},
     runtime::{
         Attachment, BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, DeploymentId, Difference, Names,
         ObservedContainer, Role, SITE_PORT, differences,
@@ -37,6 +37,9 @@ use crate::{
     },
     session::{Live, Session},
 };
+
+/// How long a refresh waits at most for what a backend has published.
+const PUBLISHED_LIMIT: Duration = Duration::from_secs(20);
 
 /// The state with what is really there, or `None` when all of it is gone.
 pub(super) async fn refresh(
@@ -59,11 +62,7 @@ pub(super) async fn refresh(
         container.map(|it| it.filter(ours)).map_err(failed)
     };
     let backend = look(Role::Backend).await?;
-    let dashboard = if settings.running && settings.dashboard_image.is_some() {
-        look(Role::Dashboard).await?
-    } else {
-        None
-    };
+    let dashboard = look(Role::Dashboard).await?;
     // A backend that exists has its volume.
     if backend.is_none()
         && docker
@@ -111,17 +110,26 @@ pub(super) async fn refresh(
     let running = backend
         .as_ref()
         .is_some_and(|it| it.is_running() && it.restarts);
-    if let Some(backend) = &backend {
+    // Whether no container should be there. One that is started by others makes
+    // a deployment run, unless it has no network to be in.
+    let stopped = !(settings.running || running && settings.network.is_there());
+    if let Some(backend) = &backend
+        && !stopped
+    {
         let spec = desired.backend_container();
         let found = absorb(&mut model, &spec, backend);
         if found.fits && running && in_place(backend) {
             ids.backend = Some(backend.id.clone());
         }
+        if running && let Some(release) = backend.env.get(process_env::RELEASE) {
+            model.version = Some(release.clone());
+        }
         let odd_ones = found.odd.into_iter().map(|it| (Role::Backend, it));
         odd.extend(odd_ones.filter(|_| !host_is_away));
     }
-    if let (Some(dashboard), Some(spec)) = (&dashboard, desired.dashboard_container()) {
-        let found = absorb(&mut model, &spec, dashboard);
+    let dashboard_spec = desired.dashboard_container().filter(|_| !stopped);
+    if let (Some(dashboard), Some(spec)) = (&dashboard, &dashboard_spec) {
+        let found = absorb(&mut model, spec, dashboard);
         if found.fits && dashboard.is_running() && dashboard.restarts && in_place(dashboard) {
             ids.dashboard = Some(dashboard.id.clone());
         }
@@ -131,6 +139,17 @@ pub(super) async fn refresh(
     if settings.running {
         report(cx, &model.name, &odd);
     }
+    // What should not be there is in the state, so that a plan removes it.
+    let strays = PerContainer {
+        backend: backend.as_ref().filter(|_| stopped).map(id_of),
+        dashboard: dashboard
+            .as_ref()
+            .filter(|_| dashboard_spec.is_none())
+            .map(id_of),
+    };
+    report_strays(cx, &model.name, &strays);
+    ids.backend = ids.backend.or(strays.backend);
+    ids.dashboard = ids.dashboard.or(strays.dashboard);
     // Stopped for want of a container to share the network of, it is as it
     // should be.
     if running != settings.running {
@@ -146,7 +165,8 @@ pub(super) async fn refresh(
         }
         None => None,
     };
-    if let Some(secret) = secret.as_ref().filter(|_| running) {
+    if let Some(secret) = secret.as_ref().filter(|_| running && !stopped) {
+        let patience = Patience::new(limit.min(PUBLISHED_LIMIT), cx.cancellation());
         let work = Work::new(cx, settings, patience)?;
         find_published(&mut model, &work, secret).await?;
     }
@@ -154,22 +174,25 @@ pub(super) async fn refresh(
     Ok(Some(model))
 }
 
-/// Takes over the API origin that is published, where one is to be.
+/// Takes over the API origin that is published, where one is to be. A backend
+/// that does not tell is no reason to refuse a plan: the plan may be what mends
+/// it.
 async fn find_published(
     model: &mut Model,
     work: &Work,
     secret: &InstanceSecret,
 ) -> Result<(), Diagnostics> {
-    let Some(published) = work.settings.reach.canonical_api() else {
+    let reach = work.settings.reach();
+    let Some(published) = reach.canonical_api() else {
         return Ok(());
     };
     redact::remember(secret.to_hex().expose());
     let client = work.client(work.settings.admin_key(secret)?);
     let in_force = match client.call(&api::canonical_urls()).await {
         Ok(urls) => urls.convex_cloud_url,
-        Err(BackendError::Transport(TransportError::NotRunning)) => return Ok(()),
         Err(error) => {
-            return Err(backend_error(&work.object, "read the published origins", &error).into());
+            tracing::warn!(object = work.object, %error, "the published origins are not checked");
+            return Ok(());
         }
     };
     if in_force != published.as_str()
@@ -300,15 +323,34 @@ fn report(cx: &mut Cx<Session>, name: &str, odd: &[(Role, Difference)]) {
     ));
 }
 
+fn id_of(container: &ObservedContainer) -> String {
+    container.id.clone()
+}
+
+fn report_strays(cx: &mut Cx<Session>, name: &str, strays: &PerContainer) {
+    let which = match (&strays.backend, &strays.dashboard) {
+        (None, None) => return,
+        (Some(_), None) => "a backend",
+        (None, Some(_)) => "a dashboard",
+        (Some(_), Some(_)) => "a backend and a dashboard",
+    };
+    cx.warn(Diagnostic::warning(
+        "Containers exist that should not",
+        format!(
+            "Deployment {name:?} has {which} that its state knows nothing of, for example from an interrupted start. An apply that stops the deployment removes them, and one that starts it takes them over. The data is kept."
+        ),
+    ));
+}
+
 fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running: bool) {
     let Ok(settings) = Settings::of(model) else {
         return;
     };
     let id = settings.id().to_string();
     let live = Live {
-        instance_name: settings.instance_name,
         secret,
-        reach: settings.reach,
+        reach: settings.reach(),
+        instance_name: settings.instance_name,
         keeps_secrets: settings.keeps_secrets,
         running,
     };
@@ -326,7 +368,9 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
             ),
         )
     })?;
-    look_all_over(cx, &id).await
+    let found = look_all_over(cx, &id).await?;
+    imported::mark(&mut cx.private);
+    Ok(found)
 }
 
 /// Everything about a deployment that can be seen.
@@ -469,7 +513,9 @@ fn describe(
         docker: DockerModel::of(&id.host),
         running: Some(running),
         origins: Some(origins),
-        internal_origins: Some(reach.is_some_and(|reach| reach.internal)),
+        // A backend without a record runs on its public origins. One that does
+        // not run can be started on internal ones.
+        internal_origins: Some(reach.map_or(backend.is_none(), |reach| reach.internal)),
         instance_name: env("INSTANCE_NAME").or_else(|| Some(id.name.to_string())),
         instance_secret: None,
         secrets_in_state: Some(keeps_secrets),

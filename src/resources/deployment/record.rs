@@ -27,9 +27,10 @@ impl Record {
     /// Of a deployment as it is to be.
     pub fn of(settings: &Settings) -> Self {
         let bonds = Bonds::of(settings);
+        let reach = settings.reach();
         Self {
-            origins: OriginsModel::from(&settings.reach.public),
-            internal_origins: settings.reach.internal,
+            origins: OriginsModel::from(&reach.public),
+            internal_origins: reach.internal,
             secrets_in_state: settings.keeps_secrets,
             database_kind: bonds.database.map(|it| it.as_str().to_owned()),
             storage_kind: bonds.storage.map(|it| it.as_str().to_owned()),

@@ -11,6 +11,7 @@ use super::{
     model::{Model, VolumeModel},
     network::Network,
     settings::Settings,
+    whereabouts::is_another,
 };
 use crate::{
     convex::{
@@ -27,6 +28,7 @@ pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>) {
     fate(plan);
     image(plan);
     if let Some(settings) = settings {
+        issuer(plan, settings);
         variables(plan, settings);
         database(plan, settings);
         other_server(plan, settings);
@@ -51,6 +53,37 @@ fn new_volume(plan: &mut Plan<'_>) {
             ),
         )
         .at("name"),
+    );
+}
+
+/// Says what a move between internal and public origins means for those who are
+/// signed in, and for functions.
+fn issuer(plan: &mut Plan<'_>, settings: &Settings) {
+    let prior = plan.prior::<Model>(Path::root());
+    let Some(was) = prior.and_then(|prior| Settings::of(&prior).ok()) else {
+        return;
+    };
+    if is_another(plan) || was.origins.internal == settings.origins.internal {
+        return;
+    }
+    let name = settings.name.as_str();
+    let (before, now) = (was.reach().issuer(), settings.reach().issuer());
+    let consequence = if settings.origins.internal {
+        "Functions see it as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false.".to_owned()
+    } else {
+        format!(
+            "The backend must reach {now} and {} from inside its container without a login. If it does not, nobody can sign in and Node actions fail.",
+            settings.reach().process().api
+        )
+    };
+    plan.report(
+        Diagnostic::warning(
+            "The issuer of sign-in tokens changes",
+            format!(
+                "Deployment {name:?} gets the issuer {now} in place of {before}. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. {consequence}"
+            ),
+        )
+        .at("internal_origins"),
     );
 }
 
@@ -178,15 +211,15 @@ fn image(plan: &mut Plan<'_>) {
     let name = &prior.name;
     let wanted = plan.planned::<Option<bool>>("upgrade.snapshot") == Known::Known(Some(true));
     let way_back = if wanted {
-        "A snapshot is exported before the new one starts; last_snapshot will say where."
+        "A snapshot is exported before the new image starts; last_snapshot will say where."
     } else {
-        "No snapshot is exported before; upgrade = { snapshot = true } would do so."
+        "No snapshot is exported first. To export one, set upgrade = { snapshot = true }."
     };
     plan.report(
         Diagnostic::warning(
-            "Another release of the backend",
+            "The backend image changes",
             format!(
-                "Deployment {name:?} goes from {was} to {now}. Its data stays where it is, and a newer release migrates it when it starts, for good: there is no way back to the older one. {way_back}"
+                "Deployment {name:?} goes from {was} to {now}. Its data stays where it is. If the new image is a newer release, it migrates the data when it starts: there is no way back to the older one. {way_back}"
             ),
         )
         .at("backend.image"),

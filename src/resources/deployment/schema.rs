@@ -12,7 +12,7 @@ use super::{
 use crate::{
     convex::{
         ApiOrigin, AuthKeys, DashboardOrigin, DeploymentName, InstanceName, InstanceSecret,
-        Origins, SiteOrigin,
+        SiteOrigin,
         process_env::{ExtraEnv, ExtraEnvError},
     },
     plugin::{
@@ -50,31 +50,30 @@ fn per_container(
 }
 
 fn origins() -> Attr<Planned, Group> {
-    let default = Origins::default();
     object(
         Fields::new()
             .with(
                 "api",
-                string("Origin of the API, port 3210. Without path or trailing slash. Default `http://localhost:3210`.")
+                string("Origin of the API. Without path or trailing slash. Default: `http://localhost` with the port in `network.publish.api`, else with 3210.")
                     .optional()
                     .parsed::<ApiOrigin>()
-                    .default(default.api.as_str()),
+                    .inferred(OnUpdate::Keep),
             )
             .with(
                 "site",
-                string("Origin of HTTP actions and issuer of tokens, port 3211. May have a path such as `/http`, but no trailing slash. Default `http://localhost:3211`.")
+                string("Origin of HTTP actions. May have a path such as `/http`, but no trailing slash. Default: `http://localhost` with the port in `network.publish.site`, else with 3211.")
                     .optional()
                     .parsed::<SiteOrigin>()
-                    .default(default.site.as_str()),
+                    .inferred(OnUpdate::Keep),
             )
             .with(
                 "dashboard",
-                string("Origin of the dashboard, port 6791. Without path or trailing slash. Default `http://localhost:6791`.")
+                string("Origin of the dashboard. Without path or trailing slash. Default: `http://localhost` with the port in `network.publish.dashboard`, else with 6791.")
                     .optional()
                     .parsed::<DashboardOrigin>()
-                    .default(default.dashboard.as_str()),
+                    .inferred(OnUpdate::Keep),
             ),
-        "Where browsers reach the deployment. Changed in place: the containers are made anew, data and keys stay.",
+        "Public origins of the deployment: where browsers reach it. Changed in place. On internal origins only the dashboard's container is recreated; see `internal_origins`.",
     )
     .optional()
     .filled()
@@ -111,7 +110,7 @@ fn backend() -> Attr<Planned, Group> {
             )
             .with(
                 "env",
-                map_of(Element::String, "Further environment variables of the backend's process. Functions do not see these; see `convex_env` for those they do.")
+                map_of(Element::String, "Further environment variables of the backend's process. Functions do not see these; see `convex_env` for those they do. Set `DISABLE_BEACON = \"true\"` if the network is closed: the backend otherwise reports its release to Convex at each start, and its log fills with failed attempts.")
                     .optional()
                     .check(check_env),
             )
@@ -191,9 +190,9 @@ pub fn schema() -> Schema {
             .with("origins", origins())
             .with(
                 "internal_origins",
-                boolean("Whether the backend runs on the ports of its own container, `http://127.0.0.1:3210` and `:3211`, and `origins` are only published: the API's as canonical URL, the site's as `CUSTOM_AUTH_SITE_URL` of `convex_env`. For origins that ask for a login, as private Coder apps do, since a backend calls its own origins. The issuer of tokens is then `http://127.0.0.1:3211`. Needs a backend of October 2025 or newer. Default `false`.")
+                boolean("Whether the backend runs on the ports of its own container, `http://127.0.0.1:3210` and `http://127.0.0.1:3211`, and `origins` are published: the API origin as canonical URL, the site origin as `CUSTOM_AUTH_SITE_URL` by the `auth` of `convex_env`. The backend fetches the keys of its own token issuer, and Node actions call their own API, from inside the container. On internal origins this works with any published port and behind any proxy. `http://127.0.0.1:3211` is then the issuer of tokens, and functions see it as `CONVEX_SITE_URL`: code that builds public addresses, such as webhooks and OAuth callbacks, must read `CUSTOM_AUTH_SITE_URL` instead. Set `false` to run the backend on `origins` themselves, if the container reaches them without a login. Needs a backend of October 2025 or newer. A change restarts the backend; users stay signed in. Default `true`.")
                     .optional()
-                    .default(false),
+                    .default(true),
             )
             .with(
                 "instance_name",
@@ -204,7 +203,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "instance_secret",
-                string("Secret of the instance: 64 hexadecimal digits, from which admin keys are made. Default: generated once, or taken over from a volume that has one.")
+                string("Secret of the instance: 64 hexadecimal digits, from which admin keys are made. A change revokes all admin keys and restarts the backend. Default: generated once, or taken over from a volume that has one.")
                     .optional()
                     .parsed_with(InstanceSecret::parse)
                     .inferred(OnUpdate::Keep)
@@ -218,7 +217,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "rotate_trigger",
-                string("Any text. When it changes, the instance gets a new secret and its backend starts anew: all admin keys made before end. Everything that depends on `admin_key` follows in the same apply.")
+                string("Any text. When it changes, the instance gets a new secret and its backend restarts: all admin keys made before are revoked. Everything that depends on `admin_key` follows in the same apply. Set for the first time after an import, it describes the imported secret and replaces nothing.")
                     .optional(),
             )
             .with("backend", backend())

@@ -46,14 +46,15 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Those of a deployment that changes.
+    /// Those of a deployment that changes. `rotates` says whether its secret is
+    /// to be replaced by a generated one.
     pub async fn for_update(
         work: &Work,
         prior: &Model,
         planned: &Model,
         observed: &Observed,
+        rotates: bool,
     ) -> Result<Self, Diagnostic> {
-        let rotates = prior.rotate_trigger != planned.rotate_trigger;
         let given = planned.instance_secret.as_ref();
         let keeps = work.settings.keeps_secrets;
         // A state without it: switched on just now, or imported when stopped.

@@ -7,14 +7,14 @@ use super::{
     confinement::confinement,
     database::{DatabaseModel, DatabaseServer},
     images::{default_backend_image, default_dashboard_image},
-    model::{Model, OriginsModel, UrlsModel},
+    model::{Model, OriginsModel, PublishModel, UrlsModel},
     network::Network,
     storage::{self, StorageModel, Store},
 };
 use crate::{
     convex::{
-        Access, AdminKey, ApiOrigin, AuthKeys, Database, DeploymentName, InstanceName,
-        InstanceSecret, Origins, Reach, Secret,
+        Access, AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, Database, DeploymentName,
+        InstanceName, InstanceSecret, OriginError, Origins, Reach, Secret, SiteOrigin,
         process_env::{BackendEnv, ExtraEnv, dashboard_env},
     },
     plugin::Diagnostic,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub host: HostRef,
     pub running: bool,
     pub keeps_secrets: bool,
-    pub reach: Reach,
+    pub origins: GivenOrigins,
     pub instance_name: InstanceName,
     pub backend_image: String,
     pub backend_env: ExtraEnv,
@@ -47,6 +47,43 @@ pub struct Settings {
     pub hidden_version: Option<String>,
     pub network: Network,
     pub labels: BTreeMap<String, String>,
+}
+
+/// The origins that are given, or known from an earlier apply. The others follow
+/// the published ports.
+#[derive(Clone, Debug)]
+pub struct GivenOrigins {
+    api: Option<ApiOrigin>,
+    site: Option<SiteOrigin>,
+    dashboard: Option<DashboardOrigin>,
+    /// Whether the backend runs on the ports of its own container.
+    pub internal: bool,
+}
+
+impl GivenOrigins {
+    fn of(model: &Model) -> Result<Self, (&'static str, OriginError)> {
+        fn read<T>(
+            attribute: &'static str,
+            given: Option<&String>,
+            parse: fn(&str) -> Result<T, OriginError>,
+        ) -> Result<Option<T>, (&'static str, OriginError)> {
+            let origin = given.map(|text| parse(text)).transpose();
+            origin.map_err(|error| (attribute, error))
+        }
+        let given = model.origins.as_ref();
+        let (api, site, dashboard) = (
+            given.and_then(|it| it.api.as_ref()),
+            given.and_then(|it| it.site.as_ref()),
+            given.and_then(|it| it.dashboard.as_ref()),
+        );
+        Ok(Self {
+            api: read("origins.api", api, ApiOrigin::parse)?,
+            site: read("origins.site", site, SiteOrigin::parse)?,
+            dashboard: read("origins.dashboard", dashboard, DashboardOrigin::parse)?,
+            // A state without it is of a backend that runs on public ones.
+            internal: model.internal_origins == Some(true),
+        })
+    }
 }
 
 /// What the environment has of a database whose URL is not at hand.
@@ -80,12 +117,8 @@ impl Settings {
                 .at(attribute)
         };
         let name = DeploymentName::parse(&model.name).map_err(|error| wrong("name", &error))?;
-        let origins = match &model.origins {
-            Some(origins) => origins
-                .parse()
-                .ok_or_else(|| wrong("origins", &"One of them is no origin."))?,
-            None => Origins::default(),
-        };
+        let origins =
+            GivenOrigins::of(model).map_err(|(attribute, error)| wrong(attribute, &error))?;
         let instance_name = match &model.instance_name {
             Some(given) => {
                 InstanceName::parse(given).map_err(|error| wrong("instance_name", &error))?
@@ -124,10 +157,7 @@ impl Settings {
                 .flatten(),
             hidden_version: hidden_version(model),
             keeps_secrets: model.keeps_secrets(),
-            reach: Reach {
-                public: origins,
-                internal: model.internal_origins.unwrap_or(false),
-            },
+            origins,
             instance_name,
             backend_image: images.backend.unwrap_or_else(default_backend_image),
             backend_env,
@@ -160,9 +190,36 @@ impl Settings {
         Names::of(&self.name)
     }
 
+    /// How it is reached, each origin that is not given by its published port.
+    pub fn reach(&self) -> Reach {
+        let given = self.origins.clone();
+        let local = self.network.local_origins();
+        Reach {
+            public: Origins {
+                api: given.api.unwrap_or(local.api),
+                site: given.site.unwrap_or(local.site),
+                dashboard: given.dashboard.unwrap_or(local.dashboard),
+            },
+            internal: given.internal,
+        }
+    }
+
+    /// Whether an origin follows an automatic port that is not chosen yet.
+    pub fn awaits_origin(&self) -> bool {
+        let given = &self.origins;
+        let published = self.network.publish();
+        let followed = PublishModel {
+            api: published.api.filter(|_| given.api.is_none()),
+            site: published.site.filter(|_| given.site.is_none()),
+            dashboard: published.dashboard.filter(|_| given.dashboard.is_none()),
+        };
+        followed.is_open()
+    }
+
     /// What there should be on Docker.
     pub fn desired(&self) -> Desired {
-        let origins = self.reach.process();
+        let reach = self.reach();
+        let origins = reach.process();
         let backend = BackendEnv {
             instance_name: &self.instance_name,
             origins: &origins,
@@ -183,7 +240,7 @@ impl Settings {
         }
         let dashboard = |image: &String| Program {
             image: image.clone(),
-            env: dashboard_env(&self.reach.public.api, &ExtraEnv::default()).into_map(),
+            env: dashboard_env(&reach.public.api, &ExtraEnv::default()).into_map(),
             user_env: Vec::new(),
             hidden_env: Vec::new(),
             hidden_version: None,
@@ -251,9 +308,8 @@ impl Settings {
         };
         let url = self.urls().and_then(|urls| urls.api).unwrap_or_default();
         let self_hosted_url = ApiOrigin::parse(&url).map_err(|error| failed(&error))?;
-        let origins = self.reach.project();
         let env = ProjectEnv {
-            origins: &origins,
+            reach: &self.reach(),
             self_hosted_url: &self_hosted_url,
             admin_key: admin_key.filter(|_| self.keeps_secrets),
             database: self
@@ -277,7 +333,7 @@ impl Settings {
         model.id = Some(self.id().to_string());
         // As asked for: a container whose network is shared may be away.
         model.running.get_or_insert(true);
-        model.origins = Some(OriginsModel::from(&self.reach.public));
+        model.origins = Some(OriginsModel::from(&self.reach().public));
         model.instance_name = Some(self.instance_name.to_string());
         model.database_name = Some(self.instance_name.database_name());
         model.database_server = self.database_server();

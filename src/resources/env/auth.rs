@@ -7,6 +7,7 @@ use super::{
 use crate::{
     convex::{AuthKeys, Secret},
     plugin::{Config, Diagnostic, Known, Plan, value::Path},
+    resources::imported,
 };
 
 /// The names that `auth` declares in a configuration.
@@ -23,6 +24,15 @@ pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
         .collect()
 }
 
+/// The names that a plan of `auth` declares and its configuration does not.
+pub fn derived_names(plan: &Plan<'_>) -> Option<(String, Path)> {
+    let path = Path::of("auth").attribute("custom_site_url");
+    let derives = plan.config().has("auth")
+        && !plan.config().has(path.clone())
+        && plan.planned::<Option<String>>(path) != Known::Known(None);
+    derives.then(|| (auth_names::CUSTOM_SITE_URL.to_owned(), Path::of("auth")))
+}
+
 /// Plans what `auth` does not give.
 pub fn plan(plan: &mut Plan<'_>, seen: &Seen) {
     let prior = plan.prior::<AuthModel>("auth");
@@ -34,9 +44,18 @@ pub fn plan(plan: &mut Plan<'_>, seen: &Seen) {
         }
     }
     custom_site_url(plan, seen, prior.as_ref());
-    let rotates = prior.is_some() && plan.changes("auth.rotate_trigger");
+    let triggered = prior.is_some() && plan.changes("auth.rotate_trigger");
+    let rotates = triggered && !imported::is_fresh(plan.private());
     if rotates {
         warn_of_rotation(plan);
+    } else if triggered {
+        plan.report(
+            Diagnostic::warning(
+                "The imported signing key is kept",
+                "auth.rotate_trigger is set for the first time after the import, and describes the imported key. To replace that key, apply this plan, then change auth.rotate_trigger again.",
+            )
+            .at("auth.rotate_trigger"),
+        );
     }
     keys(plan, seen, prior, rotates);
 }
@@ -60,6 +79,11 @@ fn custom_site_url(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) 
     if plan.config().has("auth.custom_site_url") {
         return;
     }
+    match declared_by_hand(plan.config(), auth_names::CUSTOM_SITE_URL) {
+        Known::Known(true) => return plan.set("auth.custom_site_url", &None::<String>),
+        Known::Known(false) => {}
+        Known::Unknown => return plan.set_unknown("auth.custom_site_url"),
+    }
     let before = prior.and_then(|it| it.custom_site_url.clone());
     match &seen.traits {
         Some(Known::Known(traits)) => plan.set("auth.custom_site_url", &traits.custom_site),
@@ -68,6 +92,17 @@ fn custom_site_url(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) 
             plan.set("auth.custom_site_url", &before);
         }
         Some(Known::Unknown) | None => plan.set_unknown("auth.custom_site_url"),
+    }
+}
+
+/// Whether a variable of `auth` is declared in another attribute, which then
+/// decides.
+fn declared_by_hand(config: Config<'_>, name: &str) -> Known<bool> {
+    let maps = ["variables", "secrets"].map(|map| config.given(Path::of(map).key(name)));
+    match maps {
+        [Known::NO, Known::NO] => Known::NO,
+        maps if maps.contains(&Known::YES) => Known::YES,
+        _ => Known::Unknown,
     }
 }
 
@@ -87,7 +122,7 @@ fn warn_of_rotation(plan: &mut Plan<'_>) {
     plan.report(
         Diagnostic::warning(
             "Sign-in tokens are signed with a new key",
-            "auth.rotate_trigger has changed: JWT_PRIVATE_KEY and JWKS are replaced in one batch. Tokens signed with the old key are refused from then on; clients of @convex-dev/auth get new ones with their refresh tokens, so users stay signed in. What kept a token itself has to sign in again.",
+            "auth.rotate_trigger has changed: JWT_PRIVATE_KEY and JWKS are replaced in one batch. The backend accepts tokens signed with the old key for up to 15 s more, and may refuse tokens of the new one for about 3 s. Clients of @convex-dev/auth get new tokens with their refresh tokens, so users stay signed in. Programs that kept a token must sign in again.",
         )
         .at("auth.rotate_trigger"),
     );

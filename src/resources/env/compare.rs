@@ -14,7 +14,7 @@ use super::{
     batch::{Before, overflow, work_out},
     declared::{Declared, Stamp, declarations},
     model::{Model, OnConflict},
-    plan::{declared_names, planned_model},
+    plan::{planned_model, planned_names},
     seen::{self, Seen},
 };
 use crate::{
@@ -219,7 +219,7 @@ fn weigh(
         }
     }
     if model.is_exclusive() {
-        let names: Vec<_> = declared_names(plan.config())
+        let names: Vec<_> = planned_names(plan)
             .into_iter()
             .map(|(name, _)| name)
             .collect();

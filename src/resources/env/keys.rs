@@ -21,7 +21,7 @@ use crate::{
 ///
 /// A pair that the backend has and that nobody here made is taken over rather
 /// than replaced: an interrupted apply may have sent it, and users are signed
-/// in with it.
+/// in with it. `prior` is absent if its trigger says nothing of rotation.
 pub async fn complete(
     model: &mut Model,
     prior: Option<&Model>,
@@ -30,13 +30,14 @@ pub async fn complete(
     live: Option<&Listing>,
 ) -> Result<Option<AuthKeys>, Diagnostics> {
     let keeps = model.keeps_secrets();
+    let has_own_site = model.declares_by_hand(auth_names::CUSTOM_SITE_URL);
     let Some(auth) = &mut model.auth else {
         return Ok(None);
     };
     if auth.site_origin.is_none() {
         auth.site_origin = site_origin(object, backend).await?;
     }
-    if auth.custom_site_url.is_none() {
+    if auth.custom_site_url.is_none() && !has_own_site {
         auth.custom_site_url = backend.traits().and_then(|it| it.custom_site.clone());
     }
     if auth.issuer.is_none() {

@@ -25,7 +25,7 @@ use crate::{
         env_var::{Changes, LEGACY_MAX_NAME_BYTES, VarName, Variables, seal},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
-    resources::{backend_error, deployment::no_such},
+    resources::{backend_error, deployment::no_such, imported},
     runtime::docker::Patience,
     session::{Listing, Session},
 };
@@ -80,7 +80,8 @@ async fn apply(
         Backend::Running { client, .. } => look(client, &object).await?,
         Backend::Stopped { .. } | Backend::Gone => Look::Silent,
     };
-    let keys = keys::complete(&mut planned, prior, &object, &backend, live.listing()).await?;
+    let replaces = prior.filter(|_| !imported::is_fresh(&cx.private));
+    let keys = keys::complete(&mut planned, replaces, &object, &backend, live.listing()).await?;
     let declared = declarations(&planned, keys.as_ref());
     let sent = match (&backend, &live) {
         (Backend::Running { client, .. }, Look::Listed(_) | Look::Closed) => {
@@ -124,6 +125,7 @@ async fn apply(
     };
     planned.adopted.get_or_insert(adopted);
     conclude(&mut planned, prior, &before, sent.as_ref());
+    imported::settle(&mut cx.private);
     Ok(planned)
 }
 

@@ -101,6 +101,14 @@ const REMOVE: &str = "remove";
 const KEEP: &str = "keep";
 
 impl Model {
+    /// Whether `variables` or `secrets` have this name.
+    pub fn declares_by_hand(&self, name: &str) -> bool {
+        let variables = self.variables.as_ref();
+        let secrets = self.secrets.as_ref();
+        variables.is_some_and(|it| it.contains_key(name))
+            || secrets.is_some_and(|it| it.contains_key(name))
+    }
+
     /// That of a deployment of which nothing is managed yet.
     pub fn imported(deployment: &str) -> Self {
         Self {
@@ -210,21 +218,21 @@ fn auth() -> Attr<Optional, Secretive> {
             )
             .with(
                 "site_origin",
-                string("Where HTTP actions answer: `CONVEX_SITE_ORIGIN`. Default: the deployment's site origin.")
+                string("Site origin that the backend runs on: `CONVEX_SITE_ORIGIN`. Default: that of the deployment, which is `http://127.0.0.1:3211` on internal origins.")
                     .optional()
                     .parsed::<SiteOrigin>()
                     .inferred(OnUpdate::Keep),
             )
             .with(
                 "issuer",
-                string("Issuer of tokens: `JWT_ISSUER`. Default: the site origin. The backend compares it byte for byte.")
+                string("Issuer of tokens: `JWT_ISSUER`. Default: `site_origin`. The backend compares it byte for byte, and fetches the keys of tokens from there, from inside its container.")
                     .optional()
                     .parsed::<SiteOrigin>()
                     .inferred(OnUpdate::Keep),
             )
             .with(
                 "custom_site_url",
-                string("Where browsers reach the HTTP actions: `CUSTOM_AUTH_SITE_URL`. Default: the deployment's public site origin when it runs on internal origins, else the variable is not set.")
+                string("Public origin of the HTTP actions: `CUSTOM_AUTH_SITE_URL`, from which `@convex-dev/auth` builds the callback URLs of OAuth. Read it in functions that build public addresses. Default: `origins.site` of a deployment on internal origins, else the variable is not set. Give it for a deployment at `url` that runs on internal origins.")
                     .optional()
                     .parsed::<SiteOrigin>()
                     .inferred(OnUpdate::Keep),
@@ -247,7 +255,7 @@ fn auth() -> Attr<Optional, Secretive> {
             )
             .with(
                 "rotate_trigger",
-                string("Any text. When it changes, the generated key is replaced, with `JWKS` in the same batch. Tokens signed by the old key end.")
+                string("Any text. When it changes, the generated key is replaced, with `JWKS` in the same request. The backend keeps keys for 15 s, so it accepts tokens of the old key for that long, and may refuse a fresh sign-in for about 3 s. Users stay signed in. Set for the first time after an import, it describes the imported key and replaces nothing.")
                     .optional(),
             )
             .with(

@@ -28,13 +28,13 @@ pub async fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
             None => plan.set_unknown("id"),
         }
     }
-    if let Some(target) = &target {
-        claim(cx, plan, target);
-    }
     let seen = seen(cx, plan);
     secrecy(cx, plan, &seen).await;
     if plan.config().has("auth") {
         auth::plan(plan, &seen);
+    }
+    if let Some(target) = &target {
+        claim(cx, plan, target);
     }
     let comparison = match &target {
         Some(target) => compare::look(cx, plan, target, &seen).await,
@@ -137,7 +137,7 @@ fn claim(cx: &Cx<Session>, plan: &mut Plan<'_>, target: &Target) {
     let Some(id) = target.id().filter(|_| !moves) else {
         return;
     };
-    let names = declared_names(plan.config());
+    let names = planned_names(plan);
     let exclusive = plan.planned::<Option<bool>>("exclusive") == Known::Known(Some(true));
     let claim = Claim {
         // One that is replaced is planned once more as a new one, and then
@@ -184,6 +184,14 @@ pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
         .chain(of_map("secrets"))
         .chain(of_auth)
         .collect()
+}
+
+/// Every name a plan declares: also those whose value follows from the
+/// deployment.
+pub fn planned_names(plan: &Plan<'_>) -> Vec<(String, Path)> {
+    let mut names = declared_names(plan.config());
+    names.extend(auth::derived_names(plan));
+    names
 }
 
 /// Whether secrets are kept, and the attributes that may then not be used.

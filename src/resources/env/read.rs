@@ -13,7 +13,7 @@ use crate::{
     backend::{BackendError, TransportError},
     convex::Secret,
     plugin::{Cx, Diagnostic, Diagnostics, Private, Timeouts},
-    resources::{backend_error, deployment::no_such},
+    resources::{backend_error, deployment::no_such, imported},
     runtime::docker::Patience,
     session::{Listing, Session},
 };
@@ -178,6 +178,7 @@ pub(super) async fn import(cx: &mut Cx<Session>, id: &str) -> Result<Model, Diag
         // What tells later whether it is still the same.
         seen::note_jwks(&mut cx.private, auth.jwks.as_deref());
     }
+    imported::mark(&mut cx.private);
     let secrets = found.into_iter().map(|(name, value)| {
         let secret = SecretModel {
             value: Some(value).filter(|_| keeps),

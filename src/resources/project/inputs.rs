@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Secret,
-        SiteOrigin,
+        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Reach,
+        Secret, SiteOrigin,
         coder::{Slug, Slugs},
     },
     plugin::{
@@ -55,6 +55,7 @@ pub struct Inputs {
     pub directory: Option<String>,
     pub name: Option<String>,
     pub origins: Option<OriginsModel>,
+    pub internal_origins: Option<bool>,
     pub url: Option<String>,
     pub admin_key: Option<Secret>,
     pub database_url: Option<Secret>,
@@ -108,7 +109,10 @@ impl Inputs {
         let images = self.images.clone().unwrap_or_default();
         Ok(Project {
             name: self.project_name(),
-            origins,
+            reach: Reach {
+                public: origins,
+                internal: self.internal_origins != Some(false),
+            },
             url: Some(ApiOrigin::parse(url).map_err(|error| wrong("url", &error))?),
             admin_key: parsed(self.admin_key.as_ref(), "admin_key", AdminKey::parse)?,
             database: parsed(
@@ -309,6 +313,12 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
             string("What the app is called. Default: the last part of the directory.").optional(),
         )
         .with("origins", origins())
+        .with(
+            "internal_origins",
+            boolean("Whether the deployment runs on internal origins: its `internal_origins`. Decides which issuer of tokens the env files name. Default `true`.")
+                .optional()
+                .default(true),
+        )
         .with(
             "url",
             string("Where tools in the workspace reach the API, for `CONVEX_SELF_HOSTED_URL`. Default `http://127.0.0.1:3210`.")

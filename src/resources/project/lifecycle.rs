@@ -178,6 +178,7 @@ pub(super) fn import(id: &str) -> Model {
         directory: id.to_owned(),
         name: None,
         origins: None,
+        internal_origins: None,
         url: None,
         admin_key: None,
         database_url: None,

@@ -41,7 +41,7 @@ pub fn finish(plan: &mut Plan<'_>) {
             .all(|path| !plan.planned::<IgnoredAny>(*path).is_unknown())
     };
     let files_known = known(plan, &PLAIN);
-    let origins = known(plan, &["origins", "install"]);
+    let origins = known(plan, &["origins", "internal_origins", "install"]);
     let secret = known(plan, &SECRET);
     let outline = plan.outline::<Model>(Path::root());
     if plan.creates() {

@@ -150,7 +150,7 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
         said.find(text)
             .unwrap_or_else(|| panic!("no {text:?} in {said}"))
     };
-    assert!(place("wait for the backend") < place("set 5 variables"));
+    assert!(place("wait for the backend") < place("set 6 variables"));
     assert!(
         said.contains(&format!("dashboard  http://localhost:{}", app.ports[2])),
         "{said}"
@@ -158,15 +158,17 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     let env = app.env_local();
     let api = format!("http://localhost:{}", app.ports[0]);
     let site = format!("http://localhost:{}", app.ports[1]);
+    let issuer = "http://127.0.0.1:3211";
     for (name, value) in [
-        ("CONVEX_CLOUD_ORIGIN", &api),
+        ("CONVEX_CLOUD_ORIGIN", api.as_str()),
         ("CONVEX_DEPLOYMENT_URL", &api),
         ("VITE_CONVEX_URL", &api),
-        ("CONVEX_SITE_ORIGIN", &site),
-        ("CONVEX_SITE_URL", &site),
-        ("JWT_ISSUER", &site),
+        ("VITE_CONVEX_SITE_URL", &site),
+        ("CONVEX_SITE_ORIGIN", issuer),
+        ("CONVEX_SITE_URL", issuer),
+        ("JWT_ISSUER", issuer),
     ] {
-        assert_eq!(&env[name], value, "{name}");
+        assert_eq!(env[name], value, "{name}");
     }
     assert!(
         !said.contains(&env["CONVEX_SELF_HOSTED_ADMIN_KEY"]),
@@ -174,19 +176,20 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     );
     // The same variables as convex_env would set for this key.
     let keys = AuthKeys::parse(&app.read("jwt_private_key.pem")).unwrap();
-    let expected = |site: &str| {
+    let expected = || {
         BTreeMap::from([
             (
                 "JWT_PRIVATE_KEY".to_owned(),
                 keys.private_key_single_line().expose().to_owned(),
             ),
             ("JWKS".to_owned(), keys.jwks()),
-            ("JWT_ISSUER".to_owned(), site.to_owned()),
-            ("CONVEX_SITE_ORIGIN".to_owned(), site.to_owned()),
+            ("JWT_ISSUER".to_owned(), issuer.to_owned()),
+            ("CONVEX_SITE_ORIGIN".to_owned(), issuer.to_owned()),
+            ("CUSTOM_AUTH_SITE_URL".to_owned(), site.clone()),
             ("SITE_URL".to_owned(), "http://localhost:5173".to_owned()),
         ])
     };
-    assert_eq!(app.variables(), expected(&site));
+    assert_eq!(app.variables(), expected());
     let files = apps::files(app.path());
     for path in [
         ".env.convex.local",
@@ -203,7 +206,7 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     let before = apps::files(app.path());
     app.succeeds("scripts/setup-convex.sh");
     assert_eq!(apps::files(app.path()), before);
-    let mut all = expected(&site);
+    let mut all = expected();
     let read = user_variables(&app.read(".env.convex.deployment")).unwrap();
     assert_eq!(read.len(), 11);
     all.extend(
@@ -300,9 +303,10 @@ async fn in_a_workspace_the_addresses_are_those_of_its_apps() {
         "https://convex-api--dev--ann.coder.example"
     );
     assert_eq!(
-        env["JWT_ISSUER"],
+        env["VITE_CONVEX_SITE_URL"],
         "https://convex-site--dev--ann.coder.example"
     );
+    assert_eq!(env["JWT_ISSUER"], "http://127.0.0.1:3211");
     assert_eq!(
         env["POSTGRES_URL"],
         "postgres://u:p%40@db:5432?sslmode=disable&a=b"

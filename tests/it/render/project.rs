@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use terraform_provider_convex::{
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl,
+        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Reach,
         SiteOrigin, auth_keys::KeySize, coder::Slugs,
     },
     project::{bring, target::LocalDirectory},
@@ -29,10 +29,13 @@ use crate::support::{apps, compose::compose};
 pub fn project() -> Project {
     Project {
         name: "shop".to_owned(),
-        origins: Origins {
-            api: ApiOrigin::parse("https://api.example").unwrap(),
-            site: SiteOrigin::parse("https://site.example").unwrap(),
-            dashboard: DashboardOrigin::parse("https://dashboard.example").unwrap(),
+        reach: Reach {
+            public: Origins {
+                api: ApiOrigin::parse("https://api.example").unwrap(),
+                site: SiteOrigin::parse("https://site.example").unwrap(),
+                dashboard: DashboardOrigin::parse("https://dashboard.example").unwrap(),
+            },
+            internal: true,
         },
         url: Some(ApiOrigin::parse("http://127.0.0.1:3210").unwrap()),
         admin_key: Some(AdminKey::parse("app|01ab").unwrap()),
@@ -134,7 +137,7 @@ async fn docker_compose_takes_the_compose_file() {
     assert_eq!(backend["stop_signal"], "SIGINT");
     assert_eq!(
         backend["environment"]["CONVEX_SITE_ORIGIN"],
-        "https://site.example"
+        "http://127.0.0.1:3211"
     );
     assert_eq!(
         backend["environment"]["POSTGRES_URL"],

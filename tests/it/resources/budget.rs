@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_plan_without_changes_takes_four_calls_of_docker_and_one_of_the_backend() {
+fn a_plan_without_changes_takes_six_calls_of_docker_and_two_of_the_backend() {
     let name = Name::new();
     let proxy = Proxy::start();
     let blocks = deployment(&name, "")
@@ -31,7 +31,7 @@ fn a_plan_without_changes_takes_four_calls_of_docker_and_one_of_the_backend() {
     proxy.take();
     project.assert_no_changes();
     let calls = proxy.take();
-    assert!(calls.len() <= 4, "{calls:#?}");
+    assert!(calls.len() <= 6, "{calls:#?}");
     assert!(calls.iter().all(|call| !call.changes()), "{calls:#?}");
     let asked: serde_json::Value = serde_json::from_str(&requests("GET")).expect("JSON");
     let asked: Vec<_> = asked
@@ -41,9 +41,15 @@ fn a_plan_without_changes_takes_four_calls_of_docker_and_one_of_the_backend() {
         .map(|request| format!("{} {}", request["method"], request["path"]))
         .filter(|request| !request.contains("/standin/") && !request.contains("/version"))
         .collect();
-    assert_eq!(asked, [r#""GET" "/api/list_environment_variables""#]);
+    assert_eq!(
+        asked,
+        [
+            r#""GET" "/api/v1/get_canonical_urls""#,
+            r#""GET" "/api/list_environment_variables""#
+        ]
+    );
     println!(
-        "a plan without changes: {} calls of Docker, 1 of the backend",
+        "a plan without changes: {} calls of Docker, 2 of the backend",
         calls.len()
     );
 

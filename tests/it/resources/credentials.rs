@@ -19,7 +19,7 @@ use crate::support::{
 const ADDRESS: &str = "convex_credentials.app";
 
 /// What the plan says of every replaced secret.
-const REPLACED: &str = "All admin keys end";
+const REPLACED: &str = "All admin keys will be revoked";
 
 /// What no plan can know of a secret that is yet to be made.
 const OPEN: [&str; 3] = ["admin_key", "instance_secret", "read_only_admin_key"];

@@ -55,6 +55,7 @@ on_each_core! {
               site      = "https://api.example.com/http"
               dashboard = "https://dash.example.com"
             }
+            internal_origins = false
             labels = { "coder.workspace_id" = "w1" }
         "#;
         configure(&project, &deployment(&name, attributes));

@@ -66,7 +66,7 @@ on_each_core! {
     fn an_environment_that_was_edited_shows_by_attribute_and_is_repaired(core) {
         let name = Name::new();
         let attributes = format!(
-            "backend = {{ image = {:?}, env = {{ MINE = \"1\" }} }}",
+            "internal_origins = false\n backend = {{ image = {:?}, env = {{ MINE = \"1\" }} }}",
             images().backend
         );
         let project = project(core, &name, &attributes);

@@ -142,13 +142,14 @@ on_each_core! {
             "-x \"quoted\" 'single' $HOME `id` # \\ é = \n second line"
         );
         assert_eq!(cli.get("SITE_URL"), "http://localhost:5173");
-        assert_eq!(cli.get("JWT_ISSUER"), "http://localhost:3211");
-        assert_eq!(cli.get("CONVEX_SITE_ORIGIN"), "http://localhost:3211");
+        assert_eq!(cli.get("JWT_ISSUER"), "http://127.0.0.1:3211");
+        assert_eq!(cli.get("CONVEX_SITE_ORIGIN"), "http://127.0.0.1:3211");
+        assert_eq!(cli.get("CUSTOM_AUTH_SITE_URL"), "http://localhost:3211");
         let state = project.state("convex_env.app");
         let pem = state["auth"]["private_key"].as_str().expect("a key").trim_end();
         assert_eq!(cli.get("JWT_PRIVATE_KEY"), pem.replace('\n', " "));
         assert_eq!(cli.get("JWKS"), state["auth"]["jwks"].as_str().expect("text"));
-        let names = ["ENABLE_RAG", "HOSTILE", "OPENAI_API_KEY", "SITE_URL", "JWT_ISSUER", "CONVEX_SITE_ORIGIN", "JWT_PRIVATE_KEY", "JWKS"];
+        let names = ["ENABLE_RAG", "HOSTILE", "OPENAI_API_KEY", "SITE_URL", "JWT_ISSUER", "CONVEX_SITE_ORIGIN", "CUSTOM_AUTH_SITE_URL", "JWT_PRIVATE_KEY", "JWKS"];
         let list = cli.list();
         for name in names {
             assert!(list.iter().any(|line| line.starts_with(&format!("{name}="))), "{name} in {list:?}");
@@ -176,7 +177,7 @@ on_each_core! {
             r#"+ "HOSTILE""#,
             r#"+ "OPENAI_API_KEY""#,
             r#"- "JWT_PRIVATE_KEY""#,
-            r#"~ issuer = "http://evil.example" -> "http://localhost:3211""#,
+            r#"~ issuer = "http://evil.example" -> "http://127.0.0.1:3211""#,
         ]);
         project.apply().ok();
         project.assert_no_changes();

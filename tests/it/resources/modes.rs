@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::{config, configure, deployment, project};
 use crate::support::{
+    backend::Backend,
     docker::{Name, docker, images},
     on_each_core,
     terraform::Project,
@@ -148,7 +149,7 @@ on_each_core! {
 
         configure(&project, &all("rotate_trigger = \"2\""));
         let plan = project.plan().ok().says(&[
-            "All admin keys end",
+            "All admin keys will be revoked",
             r#"~ rotate_trigger = "1" -> "2""#,
             "~ backend = ",
             "0 to destroy",
@@ -177,9 +178,52 @@ on_each_core! {
         }
         assert_ne!(secret_in_volume(&name), third);
 
+        // Another secret that is given revokes keys as well.
+        configure(&project, &all(&format!("rotate_trigger = \"4\"\n instance_secret = {:?}", "cd".repeat(32))));
+        project.apply().ok();
+        configure(&project, &all(&format!("rotate_trigger = \"4\"\n instance_secret = {:?}", "ef".repeat(32))));
+        project.plan().ok().says(&[
+            "All admin keys will be revoked",
+            "instance_secret has changed, so the instance of deployment",
+        ]);
         configure(&project, &all(&format!("rotate_trigger = \"5\"\n instance_secret = {:?}", "ab".repeat(32))));
         project.plan().fails_with(&["A given secret is not rotated", "rotate_trigger"]);
         configure(&project, &all("rotate_trigger = \"4\""));
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn an_import_takes_the_triggers_over_and_rotates_nothing(core) {
+        let name = Name::new();
+        let all = |trigger: &str| {
+            let trigger = format!("rotate_trigger = {trigger:?}");
+            blocks(&name, &trigger, &format!("auth = {{ {trigger} }}"))
+        };
+        let project = Project::new(core, &config(&all("1")));
+        project.apply().ok();
+        let key = || project.state("convex_deployment.app")["admin_key"].clone();
+        let jwks = || project.state("convex_env.app")["auth"]["jwks"].clone();
+        let before = (key(), jwks());
+        for resource in ["convex_env.app", "convex_deployment.app"] {
+            project.run(&["state", "rm", resource]).ok();
+        }
+        for resource in ["convex_deployment.app", "convex_env.app"] {
+            project.run(&["import", "-no-color", resource, name.as_str()]).ok();
+        }
+        project.plan().ok().says(&[
+            "The imported instance secret is kept",
+            "The imported signing key is kept",
+        ]);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!((key(), jwks()), before);
+
+        configure(&project, &all("2"));
+        project.apply().ok().says(&["All admin keys will be revoked"]);
+        project.assert_no_changes();
+        assert_ne!(key(), before.0);
+        assert_ne!(jwks(), before.1);
         project.destroy().ok();
     }
 }
@@ -196,8 +240,9 @@ on_each_core! {
     fn on_internal_origins_the_public_ones_are_published_and_change_without_a_restart(core) {
         let name = Name::new();
         let all = |host: &str, internal: bool| blocks(&name, &format!(
-            "origins = {{ api = \"https://api.{host}\", site = \"https://site.{host}\" }}\n internal_origins = {internal}"
-        ), "auth = {}");
+            "origins = {{ api = \"https://api.{host}\", site = \"https://site.{host}\" }}\n{}",
+            if internal { "" } else { "internal_origins = false" }
+        ), "auth = {}\n exclusive = true");
         let project = Project::new(core, &config(&all("one.example", true)));
         project.plan().ok().says(&[
             r#"+ custom_site_url = "https://site.one.example""#,
@@ -244,8 +289,26 @@ on_each_core! {
         project.apply().ok();
         project.assert_no_changes();
 
+        // All that a project reads agrees on the issuer.
+        let made = project.state("convex_deployment.app");
+        let env_local = made["env_local"].as_str().expect("text");
+        for (name, value) in [
+            ("JWT_ISSUER", "http://127.0.0.1:3211"),
+            ("CONVEX_SITE_URL", "http://127.0.0.1:3211"),
+            ("VITE_CONVEX_SITE_URL", "https://site.two.example"),
+        ] {
+            assert_eq!(made["agent_env"][name], value);
+            assert!(env_local.contains(&format!("\n{name}={value}\n")), "{env_local}");
+        }
+
         // And back to public ones.
         configure(&project, &all("two.example", false));
+        project.plan().ok().says(&[
+            "~ internal_origins = true -> false",
+            "The issuer of sign-in tokens changes",
+            "gets the issuer https://site.two.example in place of http://127.0.0.1:3211",
+            r#"- custom_site_url = "https://site.two.example" -> null"#,
+        ]);
         project.apply().ok();
         project.assert_no_changes();
         let urls = canonical(&name, &made["admin_key"]);
@@ -254,6 +317,77 @@ on_each_core! {
         let auth = project.state("convex_env.app")["auth"].clone();
         assert_eq!(auth["issuer"], "https://site.two.example");
         assert_eq!(auth["custom_site_url"], Json::Null);
+
+        // As the state of an earlier version of the provider is upgraded.
+        configure(&project, &all("two.example", true));
+        project.plan().ok().says(&[
+            "~ internal_origins = false -> true",
+            "The issuer of sign-in tokens changes",
+            "Users stay signed in",
+            "the backend because of its environment (CONVEX_CLOUD_ORIGIN, CONVEX_SITE_ORIGIN)",
+            r#"~ issuer = "https://site.two.example" -> "http://127.0.0.1:3211""#,
+            r#"+ custom_site_url = "https://site.two.example""#,
+            "0 to destroy",
+        ]);
+        project.apply().ok();
+        project.assert_no_changes();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn a_backend_that_cannot_publish_origins_is_not_moved_to_internal_ones(core) {
+        let name = Name::new();
+        let old = format!("backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"no_list\" }} }}", images().backend);
+        let project = project(core, &name, &format!("{old}\n internal_origins = false"));
+        project.apply().ok();
+        let id = || docker(&["inspect", "-f", "{{.Id}}", &name.container("backend")]);
+        let before = id();
+        configure(&project, &deployment(&name, &old));
+        project.apply().fails_with(&[
+            "The backend is too old for internal origins",
+            "set internal_origins to false",
+        ]);
+        assert_eq!(id(), before, "nothing restarts");
+        configure(&project, &deployment(&name, &format!("{old}\n internal_origins = false")));
+        project.assert_no_changes();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn a_backend_that_does_not_tell_its_origins_can_be_planned_all_the_same(core) {
+        let name = Name::new();
+        let project = project(core, &name, "");
+        project.apply().ok();
+        let fault = serde_json::json!([
+            { "path": "/api/v1/get_canonical_urls", "kind": "status", "status": 500, "times": 1000 },
+        ]);
+        Backend::of(&name, &project.state("convex_deployment.app")).fail(&fault);
+        project.assert_no_changes();
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn a_variable_that_is_declared_by_hand_is_not_derived(core) {
+        let name = Name::new();
+        let custom = "CUSTOM_AUTH_SITE_URL = \"https://mine.example\"";
+        let own = format!("auth = {{}}\n variables = {{ {custom} }}");
+        let project = Project::new(core, &config(&blocks(&name, "", &own)));
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(project.state("convex_env.app")["auth"]["custom_site_url"], Json::Null);
+
+        // And not by two resources.
+        let two = blocks(&name, "", "auth = {}") + &format!(
+            "resource \"convex_env\" \"two\" {{\n deployment = convex_deployment.app.id\n variables = {{ {custom} }}\n}}\n"
+        );
+        configure(&project, &two);
+        project.plan().fails_with(&["Declared by two resources", "CUSTOM_AUTH_SITE_URL"]);
+        configure(&project, &blocks(&name, "", "auth = {}"));
+        project.apply().ok();
+        project.assert_no_changes();
         project.destroy().ok();
     }
 }

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use super::{config, configure, deployment, project};
 use crate::support::{
-    docker::{Bridge, Name, docker, images},
+    docker::{Bridge, Name, docker, images, port},
     on_each_core,
     terraform::Project,
 };
@@ -167,15 +167,151 @@ on_each_core! {
 }
 
 on_each_core! {
+    fn what_an_interrupted_start_left_is_stopped(core) {
+        let name = Name::new();
+        let workspace = Workspace::start(&name);
+        let there = joined(&name, &format!("{:?}", workspace.0));
+        let away = joined(&name, "null");
+        let project = Project::new(core, &config(&away));
+        project.apply().ok();
+        let stopped = project.read("terraform.tfstate");
+        // The containers run, and nobody has written the state.
+        let start = || {
+            configure(&project, &there);
+            project.apply().ok();
+            project.write("terraform.tfstate", &stopped);
+        };
+        let volume = [format!("volume {}", name.volume())];
+
+        start();
+        configure(&project, &away);
+        project.plan().ok().says(&[
+            "Containers exist that should not",
+            "has a backend and a dashboard that its state knows nothing of",
+            "- backend ",
+            "- dashboard ",
+            "0 to add, 1 to change, 0 to destroy",
+        ]);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(name.objects(), volume);
+
+        // One of the two, which does not run any more.
+        start();
+        docker(&["rm", "-f", &name.container("backend")]);
+        docker(&["stop", "-t", "1", &name.container("dashboard")]);
+        configure(&project, &away);
+        project.plan().ok().says(&["has a dashboard that its state", "- dashboard "]);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(name.objects(), volume);
+
+        // A start takes over what there is.
+        start();
+        let id = || docker(&["inspect", "-f", "{{.Id}}", &name.container("backend")]);
+        let before = id();
+        configure(&project, &there);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(id(), before);
+
+        // So is a dashboard that is not wanted at all, and what is imported.
+        let without = "dashboard = { enabled = false }";
+        let alone = |more: &str| deployment(&name, &format!("{without}\n{more}"));
+        configure(&project, &alone(""));
+        project.apply().ok();
+        let lacks_dashboard = project.read("terraform.tfstate");
+        configure(&project, &deployment(&name, ""));
+        project.apply().ok();
+        project.write("terraform.tfstate", &lacks_dashboard);
+        configure(&project, &alone(""));
+        project.plan().ok().says(&["has a dashboard that its state", "- dashboard "]);
+        project.apply().ok();
+        project.assert_no_changes();
+        project.run(&["state", "rm", "convex_deployment.app"]).ok();
+        project.run(&["import", "-no-color", "convex_deployment.app", name.as_str()]).ok();
+        configure(&project, &alone("running = false"));
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(name.objects(), volume);
+
+        // Started behind a state that says it is stopped.
+        let stopped = project.read("terraform.tfstate");
+        configure(&project, &deployment(&name, ""));
+        project.apply().ok();
+        project.write("terraform.tfstate", &stopped);
+        configure(&project, &alone("running = false"));
+        project.plan().ok().says(&["~ running = true -> false"]);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(name.objects(), volume);
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
+    fn origins_follow_the_published_ports(core) {
+        let name = Name::new();
+        let (api, site, other) = (port(), port(), port());
+        let with = |network: &str, more: &str| {
+            deployment(&name, &format!("network = {{ {network} }}\n{more}"))
+                + "resource \"convex_env\" \"app\" {\n deployment = convex_deployment.app.id\n auth = {}\n}\n"
+        };
+        let both = format!("publish = {{ api = {api}, site = {site} }}");
+        let project = Project::new(core, &config(&with(&both, "")));
+        project.plan().ok().says(&[
+            &format!("+ api = \"http://localhost:{api}\""),
+            "+ dashboard = \"http://localhost:6791\"",
+            &format!("+ site = \"http://localhost:{site}\""),
+            &format!("+ custom_site_url = \"http://localhost:{site}\""),
+            "+ issuer = \"http://127.0.0.1:3211\"",
+        ]);
+        project.apply().ok();
+        project.assert_no_changes();
+        let shown = docker(&["inspect", "-f", "{{.Config.Env}}", &name.container("dashboard")]);
+        assert!(shown.contains(&format!("NEXT_PUBLIC_DEPLOYMENT_URL=http://localhost:{api}")), "{shown}");
+
+        // A port that changes, one that may be any, and an origin that is given.
+        let any = format!("publish = {{ api = {other}, site = 0 }}");
+        let given = "origins = { dashboard = \"https://dash.example\" }";
+        configure(&project, &with(&any, given));
+        let plan = project.plan().ok().says(&[
+            &format!("~ api = \"http://localhost:{api}\" -> \"http://localhost:{other}\""),
+            "~ dashboard = \"http://localhost:6791\" -> \"https://dash.example\"",
+        ]);
+        assert!(!plan.text().contains("~ custom_site_url"), "{}", plan.text());
+        project.apply().ok();
+        project.assert_no_changes();
+
+        // Found again, and not published any more.
+        project.run(&["state", "rm", "convex_deployment.app"]).ok();
+        project.run(&["import", "-no-color", "convex_deployment.app", name.as_str()]).ok();
+        project.apply().ok();
+        project.assert_no_changes();
+        let found = project.state("convex_deployment.app")["origins"].clone();
+        assert_eq!(found["api"], format!("http://localhost:{other}"));
+        assert_eq!(found["site"], format!("http://localhost:{site}"));
+        configure(&project, &deployment(&name, ""));
+        project.apply().ok();
+        project.assert_no_changes();
+        let found = project.state("convex_deployment.app")["origins"].clone();
+        assert_eq!(found["api"], "http://localhost:3210");
+        project.destroy().ok();
+    }
+}
+
+on_each_core! {
     fn automatic_ports_are_free_and_stay(core) {
         let (name, other) = (Name::new(), Name::new());
         let automatic = "network = { publish = { api = 0, site = 0, dashboard = 0 } }";
         let project = project(core, &name, automatic);
+        project.plan().ok().says(&["+ api = (known after apply)", r#"+ id = ""#]);
         project.apply().ok();
         project.assert_no_changes();
         let made = project.state("convex_deployment.app");
         let ports = made["ports"].clone();
         let api = ports["api"].as_u64().expect("a port");
+        assert_eq!(made["origins"]["api"], format!("http://localhost:{api}").as_str());
         assert_eq!(made["urls"]["api"], format!("http://127.0.0.1:{api}").as_str());
         let env_local = made["env_local"].as_str().expect("text");
         assert!(env_local.contains(&format!("http://127.0.0.1:{api}")), "{env_local}");
@@ -204,6 +340,8 @@ on_each_core! {
         project.assert_no_changes();
         let again = project.state("convex_deployment.app")["ports"].clone();
         assert_ne!(again["api"], ports["api"]);
+        let origins = project.state("convex_deployment.app")["origins"].clone();
+        assert_eq!(origins["api"], format!("http://localhost:{}", again["api"]));
         drop(outside);
         project.destroy().ok();
         assert_eq!(name.objects(), Vec::<String>::new());

@@ -178,6 +178,59 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
 }
 
 #[test]
+fn the_version_is_that_of_what_runs() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["7", "8"]);
+    let version = |project: &Project| project.state("convex_deployment.app")["version"].clone();
+    let project = Project::new(Core::Installed, &config(&tags.deployment(&name, "7", "")));
+    project.apply().ok();
+    assert_eq!(version(&project), "7");
+
+    // Another image while it is stopped.
+    configure(&project, &tags.deployment(&name, "7", "running = false"));
+    project.apply().ok();
+    configure(&project, &tags.deployment(&name, "8", "running = false"));
+    project.plan().ok().says(&["- version = \"7\" -> null"]);
+    project.apply().ok();
+    project.assert_no_changes();
+    configure(&project, &tags.deployment(&name, "8", ""));
+    project
+        .plan()
+        .ok()
+        .says(&["+ version = (known after apply)"]);
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(version(&project), "8");
+
+    // Told by a variable.
+    let told = format!(
+        "backend = {{ image = {:?}, env = {{ CONVEX_RELEASE_VERSION_DEV = \"9\" }} }}",
+        tags.of("8")
+    );
+    configure(&project, &deployment(&name, &told));
+    project
+        .plan()
+        .ok()
+        .says(&["~ version = \"8\" -> (known after apply)"]);
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(version(&project), "9");
+
+    // A state that has another one, as earlier versions of the provider left it.
+    let state = project.read("terraform.tfstate");
+    project.write(
+        "terraform.tfstate",
+        &state.replace("\"version\": \"9\"", "\"version\": \"7\""),
+    );
+    assert_eq!(version(&project), "7");
+    project
+        .run(&["apply", "-refresh-only", "-auto-approve", "-no-color"])
+        .ok();
+    assert_eq!(version(&project), "9");
+    project.destroy().ok();
+}
+
+#[test]
 fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     let name = Name::new();
     let tags = Tags::new(&name, &["1", "2", "3", "4", "5"]);

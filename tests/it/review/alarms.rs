@@ -100,8 +100,8 @@ fn each_change_to_ask_about_is_said_once() {
             first("backend = { image = \"registry.example.com/convex-backend:latest\" }"),
             &[
                 "Which release of the backend is that?",
-                "Another release of the backend",
-                "upgrade = { snapshot = true } would do so",
+                "The backend image changes",
+                "To export one, set upgrade = { snapshot = true }",
             ],
         ),
         (
@@ -109,8 +109,8 @@ fn each_change_to_ask_about_is_said_once() {
                 "upgrade = { snapshot = true }\nbackend = { image = \"registry.example.com/convex-backend:2\" }",
             ),
             &[
-                "Another release of the backend",
-                "A snapshot is exported before the new one starts",
+                "The backend image changes",
+                "A snapshot is exported before the new image starts",
             ],
         ),
     ];

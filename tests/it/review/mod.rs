@@ -264,8 +264,8 @@ fn a_plan_answers_what_a_reviewer_asks() {
         &plan,
         &[
             r#"~ rotate_trigger   = "2026-11" -> "2026-12""#,
-            "Warning: All admin keys end",
-            "Data, variables and the sign-in of the app's own users stay.",
+            "Warning: All admin keys will be revoked",
+            "Data, variables and the sessions of the app's users are kept.",
             "0 to destroy.",
         ],
     );
@@ -295,8 +295,8 @@ fn a_plan_answers_what_a_reviewer_asks() {
         &plan,
         &[
             r#""registry.example.com/convex-backend:1" -> "registry.example.com/convex-backend:2""#,
-            "Warning: Another release of the backend",
-            "there is no way back to the older one. No snapshot is exported before",
+            "Warning: The backend image changes",
+            "there is no way back to the older one. No snapshot is exported first",
             "the backend because of its image",
             "the dashboard because of its image",
         ],

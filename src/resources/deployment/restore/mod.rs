@@ -44,7 +44,7 @@ impl RestoreModel {
                 )
                 .with(
                 "volume",
-                string("Volume of another deployment on the same Docker host, such as `other-data`. It must not be in use, and its documents must be in SQLite. Copied are documents, files, functions, crons and the variables of functions; the name of the instance, its secret and so all keys are this deployment's own.")
+                string("Volume of another deployment on the same Docker host, such as `other-data`. It must not be in use, and its documents must be in SQLite. Copied are documents, files, functions, crons and the variables of functions; the name of the instance, its secret and so all admin keys are this deployment's own. The key for sign-in tokens is a variable, so the clone shares it with its source until `auth.rotate_trigger` of `convex_env` changes. Set `on_conflict = \"overwrite\"` there, since the copied variables exist already.")
                     .optional()
                     .check(|value, path, found| {
                         let bad = value.as_str().is_some_and(|text| !is_volume(text));

@@ -101,7 +101,7 @@ on_each_core! {
         assert_eq!(project.state("convex_env.app")["pending"], true);
         apply(&project, &both);
         let live = backend(&project, &name).variables();
-        assert_eq!((live["A"].as_str(), live["JWT_ISSUER"].as_str()), ("1", "http://localhost:3211"));
+        assert_eq!((live["A"].as_str(), live["JWT_ISSUER"].as_str()), ("1", "http://127.0.0.1:3211"));
         project.destroy().ok();
     }
 }

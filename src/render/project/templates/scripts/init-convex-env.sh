@@ -47,7 +47,7 @@ begin "write $deployment_file"
 if [ ! -f "$deployment_file" ]; then
     (umask 077 && printf '# Variables of the Convex deployment. Secret: keep this file out of git.\n' >"$deployment_file.head")
     add_missing JWT_PRIVATE_KEY_BASE64 "$(printf '%s' "$pem" | openssl base64 -A)" "The key that signs sign-in tokens, a PEM file as base64." "$deployment_file.head"
-    add_missing JWT_ISSUER "$site" "The issuer of sign-in tokens: the site origin." "$deployment_file.head"
+    add_missing JWT_ISSUER "$site" "The issuer of sign-in tokens: CONVEX_SITE_ORIGIN." "$deployment_file.head"
     add_missing JWKS "$jwks" "The key that verifies them." "$deployment_file.head"
     cat >>"$deployment_file.head" <<'TEXT'
 
@@ -61,6 +61,11 @@ fi
 begin "read your own variables"
 names=(JWT_PRIVATE_KEY CONVEX_SITE_ORIGIN JWT_ISSUER JWKS)
 values=("$private_key" "$site" "$site" "$jwks")
+public_site=$(value VITE_CONVEX_SITE_URL "$env_file")
+if [ -n "$public_site" ] && [ "$public_site" != "$site" ]; then
+    names+=(CUSTOM_AUTH_SITE_URL)
+    values+=("$public_site")
+fi
 @SITE_URL@
 # take NAME VALUE: one that is not empty; a later one of a name counts.
 take() {

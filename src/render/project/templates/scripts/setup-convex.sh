@@ -60,13 +60,17 @@ fi
 begin "write $env_file"
 add_missing POSTGRES_URL "$database" "The database server, without a database name: Convex appends its own." "$env_file"
 add_missing CONVEX_CLOUD_ORIGIN "$api" "Where browsers reach the API." "$env_file"
-add_missing CONVEX_SITE_ORIGIN "$site" "Where HTTP actions answer." "$env_file"
-site=$(value CONVEX_SITE_ORIGIN "$env_file")
+# Not the public address: the backend fetches the keys of its tokens from here,
+# from inside its container.
+add_missing CONVEX_SITE_ORIGIN "http://127.0.0.1:3211" "The site origin that the backend runs on." "$env_file"
+issuer=$(value CONVEX_SITE_ORIGIN "$env_file")
 api=$(value CONVEX_CLOUD_ORIGIN "$env_file")
-add_missing CONVEX_SITE_URL "$site" "The same address, as authentication code reads it." "$env_file"
+add_missing CONVEX_SITE_URL "$issuer" "The same address, as functions read it." "$env_file"
 add_missing CONVEX_DEPLOYMENT_URL "$api" "The address of the deployment: its API." "$env_file"
 add_missing VITE_CONVEX_URL "$api" "The same address, as a Vite frontend reads it." "$env_file"
-add_missing JWT_ISSUER "$site" "The issuer of sign-in tokens: the site origin." "$env_file"
+add_missing VITE_CONVEX_SITE_URL "$site" "Where browsers reach HTTP actions." "$env_file"
+site=$(value VITE_CONVEX_SITE_URL "$env_file")
+add_missing JWT_ISSUER "$issuer" "The issuer of sign-in tokens: CONVEX_SITE_ORIGIN." "$env_file"
 chmod go-rwx "$env_file"
 
 begin "keep secrets out of git"
