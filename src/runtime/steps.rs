@@ -11,6 +11,9 @@ use super::{
 /// One thing to do. Each can be done again without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Fetches the image of a container that is to be made, if the host lacks
+    /// it.
+    FetchImage(Role),
     /// Makes the network.
     CreateNetwork,
     /// Makes the volume.
@@ -33,6 +36,15 @@ pub enum Step {
     Limit(Role),
     /// Removes the network, unless others are in it.
     RemoveNetwork,
+}
+
+impl Step {
+    /// Whether containers that run stay as they are. Such steps come first, so
+    /// that what fails in them takes nothing down.
+    #[must_use]
+    pub fn disturbs_nothing(&self) -> bool {
+        matches!(self, Self::FetchImage(_) | Self::CreateNetwork)
+    }
 }
 
 /// A kind of object, for people.
@@ -205,10 +217,6 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     if !desired.running {
         return Ok(stop(observed));
     }
-    let mut steps = Vec::new();
-    if observed.probe.is_some() {
-        steps.push(Step::RemoveContainer(Role::Probe));
-    }
     let container = |spec, existing: Option<_>, renews_from| Container {
         renew: desired.renew >= renews_from && existing.is_some(),
         ..Container::new(spec, existing)
@@ -223,6 +231,18 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
         .map(|spec| container(spec, observed.dashboard.as_ref(), Renew::All));
     let shared = matches!(desired.attachment, Attachment::Shared { .. });
 
+    let mut steps: Vec<_> = [Some(&backend), dashboard.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter(|container| container.kept().is_none())
+        .map(|container| Step::FetchImage(container.spec.role))
+        .collect();
+    if observed.network.is_none() && !shared {
+        steps.push(Step::CreateNetwork);
+    }
+    if observed.probe.is_some() {
+        steps.push(Step::RemoveContainer(Role::Probe));
+    }
     // The old ones go first: the new ones need their names and ports.
     if dashboard
         .as_ref()
@@ -233,13 +253,10 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     if backend.must_go() {
         steps.push(Step::RemoveContainer(Role::Backend));
     }
-    match (&observed.network, shared) {
-        (None, false) => steps.push(Step::CreateNetwork),
-        // From before they shared one.
-        (Some(network), true) if network.deployment() == Some(desired.name.as_str()) => {
-            steps.push(Step::RemoveNetwork);
-        }
-        _ => {}
+    // From before they shared one.
+    let network = observed.network.as_ref().and_then(Existing::deployment);
+    if shared && network == Some(desired.name.as_str()) {
+        steps.push(Step::RemoveNetwork);
     }
     if observed.volume.is_none() {
         steps.push(Step::CreateVolume);
@@ -329,9 +346,14 @@ impl<'a> Container<'a> {
         differs || broken || self.renew
     }
 
+    /// The container that there is, unless it must go.
+    fn kept(&self) -> Option<&'a ObservedContainer> {
+        self.existing.filter(|_| !self.must_go())
+    }
+
     fn steps(&self) -> Vec<Step> {
         let role = self.spec.role;
-        let existing = self.existing.filter(|_| !self.must_go());
+        let existing = self.kept();
         let mut steps = Vec::new();
         if existing.is_none() {
             steps.push(Step::CreateContainer(role));

@@ -94,8 +94,9 @@ pub fn check_bonds(
     Ok(())
 }
 
-/// Refuses a backend that is older than one that has run on the volume.
-pub fn check_release(
+/// Refuses a backend that is older than one that has run on the volume. The
+/// image that ran last is not, whatever it is called.
+pub async fn check_release(
     cx: &mut Cx<Session>,
     work: &Work,
     planned: &Model,
@@ -103,7 +104,17 @@ pub fn check_release(
 ) -> Result<(), Diagnostic> {
     let image = &work.settings.backend_image;
     let releases = release::read(stored);
-    let Some(was) = release::newer_than(&releases, image) else {
+    if release::newer_than(&releases, image, None).is_none() {
+        return Ok(());
+    }
+    // Without the image at hand, its name has to do.
+    let fetched = work.docker.fetch_image(&work.patience, image).await;
+    let id = match fetched {
+        Ok(()) => work.docker.image_id(&work.patience, image).await,
+        Err(_) => Ok(None),
+    };
+    let id = id.map_err(|error| work.failed(error))?;
+    let Some(was) = release::newer_than(&releases, image, id.as_deref()) else {
         return Ok(());
     };
     let allowed = planned.allow_data_loss == Some(true);
@@ -117,40 +128,21 @@ pub fn check_release(
     }
 }
 
-/// What comes before a change: a look at what it does to the data, at the
-/// release, and a snapshot where one is wanted. Nothing is ended before.
-///
-/// Data that is stopped has its turn later; see [`Work::carry_out_after_snapshot`].
+/// What comes before a change: a look at what it does to the data, and at the
+/// release. Nothing is ended before.
 pub async fn before_update(
     cx: &mut Cx<Session>,
     work: &mut Work,
     prior: &Model,
-    planned: &mut Model,
+    planned: &Model,
     observed: &Observed,
 ) -> Result<(), Diagnostic> {
     check_change(cx, work, prior, planned, observed).await?;
     check_publishing(work, prior, observed).await?;
-    let image = work.settings.backend_image.clone();
     let had = prior.images().backend;
-    if had.as_ref().is_some_and(|had| *had != image) {
+    if had.is_some_and(|had| had != work.settings.backend_image) {
         let stored = work.stored_credentials(observed).await?;
-        check_release(cx, work, planned, &stored)?;
-    }
-    let upgrade = planned.upgrade.as_ref();
-    let running = observed.backend.as_ref().filter(|it| it.is_running());
-    let leaves = running.filter(|it| it.image != image);
-    if planned.last_snapshot.is_none() {
-        planned.last_snapshot.clone_from(&prior.last_snapshot);
-        if let Some(backend) = leaves
-            && let Some(upgrade) = upgrade.filter(|it| it.snapshot == Some(true))
-        {
-            let secret = work.secret_in_use().await?;
-            let key = Settings::of(prior)?.admin_key(&secret)?;
-            redact::remember(key.expose());
-            let path = upgrade.path.as_deref();
-            let place = work.take_snapshot(key, &backend.image, path).await?;
-            planned.last_snapshot = Some(place);
-        }
+        check_release(cx, work, planned, &stored).await?;
     }
     Ok(())
 }

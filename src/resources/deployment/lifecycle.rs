@@ -51,7 +51,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     }
     let stored = work.stored_credentials(&observed).await?;
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
-    guard::check_release(cx, &work, &planned, &stored)?;
+    guard::check_release(cx, &work, &planned, &stored).await?;
     let source = restore::due(cx, &work, &planned, adopted, &stored)?;
     match &source {
         Some(Source::Volume(volume)) => work.check_volume(volume).await?,
@@ -77,7 +77,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
             work.restore_volume(volume).await?;
             observed = work.observe(&[]).await?;
             let stored = work.stored_credentials(&observed).await?;
-            guard::check_release(cx, &work, &planned, &stored)?;
+            guard::check_release(cx, &work, &planned, &stored).await?;
         }
         Some(Source::Snapshot(snapshot)) => {
             work.bring_snapshot(snapshot).await?;
@@ -125,7 +125,7 @@ pub(super) async fn update(
     whereabouts::check(&cx.private, &work, &observed)?;
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
-    guard::before_update(cx, &mut work, &prior, &mut planned, &observed).await?;
+    guard::before_update(cx, &mut work, &prior, &planned, &observed).await?;
     let rotates = prior.rotate_trigger != planned.rotate_trigger && !is_fresh(&cx.private);
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed, rotates).await?;
     let replaced = match (&prior.instance_secret, &secrets.instance) {
@@ -153,6 +153,7 @@ pub(super) async fn update(
     }
     work.carry_out_after_snapshot(cx, &mut planned, desired, &secrets, observed)
         .await?;
+    planned.last_snapshot = planned.last_snapshot.or(prior.last_snapshot.clone());
     refill(&work, &secrets, &mut planned)?;
     let was = before.reach();
     finish(cx, &work, &mut planned, &secrets, was.internal).await?;

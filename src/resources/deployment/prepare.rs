@@ -38,6 +38,7 @@ impl Work {
         self.choose_ports(observed).await?;
         let mut desired = self.settings.desired();
         self.settle_network(&mut desired, observed).await?;
+        self.check_networks(&desired, observed).await?;
         steps(&desired, observed).map_err(|conflict| self.conflict(conflict))?;
         self.check_ports(&desired, observed).await?;
         Ok(desired)
@@ -81,6 +82,28 @@ impl Work {
             desired.renew = Renew::All;
         }
         desired.attachment = Attachment::Shared { container: host.id };
+        Ok(())
+    }
+
+    /// Refuses, before anything is done, a network that does not exist.
+    async fn check_networks(
+        &self,
+        desired: &Desired,
+        observed: &Observed,
+    ) -> Result<(), Diagnostic> {
+        let Attachment::Own { further, .. } = &desired.attachment else {
+            return Ok(());
+        };
+        let backend = observed.backend.as_ref();
+        let joined = |name: &String| backend.is_some_and(|it| it.networks.contains(name));
+        let new = further.iter().filter(|it| desired.running && !joined(it));
+        for name in new {
+            let found = self.docker.network(&self.patience, name).await;
+            if found.map_err(|error| self.failed(error))?.is_none() {
+                let network = name.clone();
+                return Err(self.failed(DockerError::NoNetwork { network }));
+            }
+        }
         Ok(())
     }
 

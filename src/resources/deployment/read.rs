@@ -429,7 +429,7 @@ pub(super) async fn look_all_over(
     }
     let digest = async |container: Option<&ObservedContainer>| match container {
         Some(container) => docker
-            .image_digest(&patience, &container.image)
+            .image_digest(&patience, &container.image, Some(&container.image_id))
             .await
             .map_err(failed),
         None => Ok(None),

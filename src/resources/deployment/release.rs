@@ -10,7 +10,7 @@ use super::{
     settings::tag,
 };
 use crate::{
-    convex::Secret,
+    convex::{Secret, process_env::RELEASE},
     plugin::{
         Diagnostic, Known, Plan,
         schema::{Attr, Fields, Group, Planned, boolean, object, string},
@@ -76,8 +76,20 @@ impl UpgradeModel {
 pub struct Release {
     /// The image it was made from, as it was called.
     pub image: String,
+    /// Docker's ID of that image, where it was noted.
+    pub id: Option<String>,
     /// When it first ran, in seconds since 1970.
     pub since: u64,
+}
+
+impl Release {
+    /// Whether it was made from this image, of which the ID may be known.
+    fn is(&self, image: &str, id: Option<&str>) -> bool {
+        match (self.id.as_deref(), id) {
+            (Some(own), Some(id)) => own == id,
+            _ => self.image == image,
+        }
+    }
 }
 
 /// The most releases that are remembered.
@@ -85,11 +97,16 @@ const REMEMBERED: usize = 16;
 
 /// Adds the release that is about to run. The list is in the order of their
 /// first runs.
-pub fn remember(mut releases: Vec<Release>, image: &str) -> Vec<Release> {
-    if !releases.iter().any(|it| it.image == image) {
+pub fn remember(mut releases: Vec<Release>, image: &str, id: Option<&str>) -> Vec<Release> {
+    let id = id.map(str::to_owned);
+    let same = |it: &&mut Release| it.image == image && it.is(image, id.as_deref());
+    if let Some(known) = releases.iter_mut().rev().find(same) {
+        known.id = id.or(known.id.take());
+    } else {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         releases.push(Release {
             image: image.to_owned(),
+            id,
             since: now.map_or(0, |it| it.as_secs()),
         });
     }
@@ -103,16 +120,21 @@ pub fn read(stored: &Credentials) -> Vec<Release> {
         .unwrap_or_default()
 }
 
-/// The release that an image is older than, by when it ran or by its tag.
-pub fn newer_than<'a>(releases: &'a [Release], image: &str) -> Option<&'a str> {
+/// The release that an image is older than, by when it ran or by its tag. The
+/// image that ran last is older than none, whatever it is called now.
+pub fn newer_than<'a>(releases: &'a [Release], image: &str, id: Option<&str>) -> Option<&'a str> {
+    let last = releases.last()?;
+    if id.is_some() && last.id.as_deref() == id {
+        return None;
+    }
     let by_tag = releases.iter().map(|it| it.image.as_str());
-    later_than(releases, image).or_else(|| by_tag.rev().find(|it| is_older(image, it)))
+    later_than(releases, image, id).or_else(|| by_tag.rev().find(|it| is_older(image, it)))
 }
 
 /// The release that ran later than `image` did, should there be one: going on
 /// with `image` is then a downgrade.
-fn later_than<'a>(releases: &'a [Release], image: &str) -> Option<&'a str> {
-    let at = releases.iter().position(|it| it.image == image)?;
+fn later_than<'a>(releases: &'a [Release], image: &str, id: Option<&str>) -> Option<&'a str> {
+    let at = releases.iter().rposition(|it| it.is(image, id))?;
     let last = releases.last().filter(|_| at + 1 < releases.len())?;
     Some(&last.image)
 }
@@ -158,6 +180,20 @@ fn order(tag: &str) -> Option<Vec<u64>> {
         .split(['.', '-'])
         .map(|part| part.parse().ok())
         .collect()
+}
+
+/// Whether two tags are of different releases, as far as they tell: both are
+/// revisions of Git, or both are dates or numbers of the same form. A tag such as
+/// `latest` or `blue` can be of any release.
+fn differ(one: &str, other: &str) -> bool {
+    let is_revision = |tag: &str| tag.len() >= 7 && tag.bytes().all(|it| it.is_ascii_hexdigit());
+    if is_revision(one) && is_revision(other) {
+        return !one.starts_with(other) && !other.starts_with(one);
+    }
+    match (order(one), order(other)) {
+        (Some(a), Some(b)) => a.len() == b.len() && a != b,
+        _ => false,
+    }
 }
 
 /// An image in two: its repository, and its tag if it has one.
@@ -211,7 +247,7 @@ pub fn check_pair(backend: &str, dashboard: Option<&str>) -> Vec<Diagnostic> {
     else {
         return found;
     };
-    if of_backend == of_dashboard {
+    if !differ(of_backend, of_dashboard) {
         return found;
     }
     let official = backend_name == BACKEND_IMAGE && dashboard_name == DASHBOARD_IMAGE;
@@ -281,6 +317,10 @@ pub fn plan_images(plan: &mut Plan<'_>) {
     let had = prior.as_ref().and_then(|it| it.images().backend);
     let wanted = kept.backend.clone().or(backend);
     let changes = had.is_some() && had != wanted;
+    // Of data that is stopped it is asked once the backend runs again.
+    if changes || plan.changes(Path::of("backend.env").key(RELEASE)) {
+        plan.set_unknown("version");
+    }
     if let (Some(prior), Some(had), Some(wanted)) = (&prior, &had, &wanted)
         && is_older(wanted, had)
     {
@@ -292,15 +332,15 @@ pub fn plan_images(plan: &mut Plan<'_>) {
         .is_some_and(|it| it.backend.is_some());
     let snapshot = plan.planned::<Option<bool>>("upgrade.snapshot") != Known::Known(Some(false));
     // What has run on data that is stopped, only its volume knows.
-    let starts = !ran && plan.planned::<Option<bool>>("running") != Known::Known(Some(false));
-    if snapshot && (starts || changes) {
+    let stops = plan.planned::<Option<bool>>("running") == Known::Known(Some(false));
+    if snapshot && !stops && (!ran || changes) {
         plan.set_unknown("last_snapshot");
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Diagnostic, check_pair, downgrade, is_older, later_than, remember};
+    use super::{Diagnostic, check_pair, downgrade, is_older, newer_than, remember};
     use crate::plugin::Severity;
 
     #[test]
@@ -325,17 +365,38 @@ mod tests {
 
     #[test]
     fn what_has_run_is_remembered_in_its_order() {
-        let releases = remember(remember(remember(Vec::new(), "a"), "b"), "a");
+        let note = |all, image: &str| remember(all, image, None);
+        let releases = note(note(note(Vec::new(), "a"), "b"), "a");
         assert_eq!(releases.len(), 2);
-        assert_eq!(later_than(&releases, "a"), Some("b"));
-        assert_eq!(later_than(&releases, "b"), None);
-        assert_eq!(later_than(&releases, "c"), None);
-        let many = (0..40).fold(Vec::new(), |all, n| remember(all, &n.to_string()));
+        assert_eq!(newer_than(&releases, "a", None), Some("b"));
+        assert_eq!(newer_than(&releases, "b", None), None);
+        assert_eq!(newer_than(&releases, "c", None), None);
+        let many = (0..40).fold(Vec::new(), |all, n| note(all, &n.to_string()));
         assert_eq!((many.len(), many[0].image.as_str()), (16, "24"));
         assert_eq!(
             downgrade("b", "a", "app", true).severity(),
             Severity::Warning
         );
+    }
+
+    /// What a volume has from before IDs were noted is still read.
+    #[test]
+    fn an_image_is_known_by_its_id_where_that_was_noted() {
+        let noted = r#"[{"image":"hub/a:1","since":1},{"image":"hub/a:2","since":2}]"#;
+        let noted = serde_json::from_str(noted).unwrap();
+        let releases = remember(noted, "hub/a:2", Some("two"));
+        assert_eq!(
+            (releases.len(), releases[1].id.as_deref()),
+            (2, Some("two"))
+        );
+        // Another name of what ran last, and of what ran before it.
+        let newer = |image, id| newer_than(&releases, image, Some(id));
+        assert_eq!(newer("mirror/a:1", "two"), None);
+        assert_eq!(newer("mirror/a:1", "one"), Some("hub/a:2"));
+        // A name that is another image by now is another release.
+        let moved = remember(releases.clone(), "hub/a:2", Some("three"));
+        assert_eq!(moved.len(), 3);
+        assert_eq!(newer_than(&moved, "hub/a:2", Some("two")), Some("hub/a:2"));
     }
 
     #[test]
@@ -345,15 +406,24 @@ mod tests {
             let found = check_pair(backend, Some(dashboard));
             found.iter().map(Diagnostic::severity).collect::<Vec<_>>()
         };
-        assert!(check(&image("backend", "a"), &image("dashboard", "a")).is_empty());
+        let (a, b) = (&"a".repeat(40), &"b".repeat(40));
+        assert!(check(&image("backend", a), &image("dashboard", a)).is_empty());
         assert_eq!(
-            check(&image("backend", "a"), &image("dashboard", "b")),
+            check(&image("backend", a), &image("dashboard", b)),
             [Severity::Error]
         );
         assert_eq!(
-            check("own/backend:a", &image("dashboard", "b")),
+            check(&format!("own/backend:{a}"), &image("dashboard", b)),
             [Severity::Warning]
         );
+        assert_eq!(
+            check("own/backend:1.2", "own/dashboard:1.3"),
+            [Severity::Warning]
+        );
+        // Tags that name no release tell nothing.
+        assert!(check("own/backend:blue", "own/dashboard:green").is_empty());
+        assert!(check(&image("backend", &a[..9]), &image("dashboard", a)).is_empty());
+        assert!(check("own/backend:1.2", &image("dashboard", a)).is_empty());
         let latest = check(&image("backend", "latest"), "own/dashboard");
         assert_eq!(latest, [Severity::Warning; 2]);
         assert!(check("own/backend@sha256:00", "own/dashboard@sha256:00").is_empty());

@@ -1,7 +1,11 @@
 //! A snapshot of the data before it meets another backend.
 
-use std::{path::Path as FilePath, time::Duration};
+use std::{
+    path::{Path as FilePath, PathBuf},
+    time::Duration,
+};
 
+use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 
 use super::{
@@ -10,7 +14,7 @@ use super::{
 };
 use crate::{
     backend::{BackendError, api},
-    convex::AdminKey,
+    convex::{Access, AdminKey, InstanceName},
     plugin::{Cx, Diagnostic, redact},
     resources::backend_error,
     runtime::{Desired, Observed, ObservedContainer, Role},
@@ -23,9 +27,26 @@ const DIRECTORY: &str = "/convex/data/snapshots";
 /// Pause between two questions whether an export is finished.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// A snapshot that is to be exported.
+pub struct Export {
+    key: AdminKey,
+    /// The image of the backend that exports it.
+    image: String,
+    target: Target,
+}
+
+/// Where a snapshot goes.
+enum Target {
+    /// It stays on the volume.
+    Volume,
+    /// To a file in this directory of this machine, which is begun already.
+    Here(PathBuf, NamedTempFile),
+}
+
 impl Work {
-    /// Does what is to be done, after a snapshot where one is wanted of data
-    /// that is stopped: its last backend is started once more to export it.
+    /// Does what is to be done, after a snapshot where one is wanted: by the
+    /// backend that runs, once everything is there that replaces it. For data
+    /// that is stopped its last backend is started once more to export it.
     /// Should this process die in between, that backend is found running, and
     /// the next run takes the snapshot from it.
     pub async fn carry_out_after_snapshot(
@@ -36,41 +57,71 @@ impl Work {
         secrets: &Secrets,
         mut observed: Observed,
     ) -> Result<(), Diagnostic> {
-        let upgrade = planned.upgrade.clone();
-        let wants = upgrade.as_ref().and_then(|it| it.snapshot) == Some(true);
-        let runs = observed
-            .backend
-            .as_ref()
-            .is_some_and(ObservedContainer::is_running);
-        if wants && desired.running && !runs && observed.volume.is_some() {
-            let stored = self.stored_credentials(&observed).await?;
-            let last = release::read(&stored).pop();
-            if let Some(last) = last.filter(|it| it.image != self.settings.backend_image) {
-                // It would start on other data, or on none.
-                let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));
-                if !broken.is_empty() {
-                    return Err(self.no_snapshot("the same apply leaves the data behind, so the backend that ran last cannot be started on it. Change the image first, and what the data is bound to in a later apply"));
+        let upgrade = planned.upgrade.as_ref();
+        let wanted = upgrade.filter(|it| it.snapshot == Some(true) && desired.running);
+        if let Some(upgrade) = wanted {
+            let path = upgrade.path.as_deref();
+            match observed.backend.as_ref().filter(|it| it.is_running()) {
+                Some(backend)
+                    if backend.image != desired.backend.image
+                        && planned.last_snapshot.is_none() =>
+                {
+                    self.due = Some(Export {
+                        target: self.target(path)?,
+                        key: self.key_of(backend).await?,
+                        image: backend.image.clone(),
+                    });
                 }
-                let path = upgrade.as_ref().and_then(|it| it.path.as_deref());
-                let place = self
-                    .wake_for_snapshot(cx, &last.image, path, &desired, secrets, observed)
-                    .await?;
-                planned.last_snapshot = Some(place);
-                observed = self.observe(&[]).await?;
+                None if observed.volume.is_some() => {
+                    let stored = self.stored_credentials(&observed).await?;
+                    let last = release::read(&stored).pop();
+                    if let Some(last) = last.filter(|it| it.image != desired.backend.image) {
+                        // It would start on other data, or on none.
+                        let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));
+                        if !broken.is_empty() {
+                            return Err(self.no_snapshot("the same apply leaves the data behind, so the backend that ran last cannot be started on it. Change the image first, and what the data is bound to in a later apply"));
+                        }
+                        let target = self.target(path)?;
+                        self.fetch_images(&desired).await?;
+                        self.wake_for_snapshot(
+                            cx,
+                            (&last.image, target),
+                            &desired,
+                            secrets,
+                            observed,
+                        )
+                        .await?;
+                        observed = self.observe(&[]).await?;
+                    }
+                }
+                _ => {}
             }
         }
-        self.carry_out(cx, desired, secrets, observed).await
+        let outcome = self.carry_out(cx, desired, secrets, observed).await;
+        if let Some(place) = self.exported.take() {
+            planned.last_snapshot = Some(place);
+        }
+        outcome
+    }
+
+    /// Fetches what the containers are made from that replace the woken one.
+    async fn fetch_images(&self, desired: &Desired) -> Result<(), Diagnostic> {
+        let programs = [Some(&desired.backend), desired.dashboard.as_ref()];
+        for program in programs.into_iter().flatten() {
+            let fetched = self.docker.fetch_image(&self.patience, &program.image);
+            fetched.await.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
     async fn wake_for_snapshot(
         &mut self,
         cx: &mut Cx<Session>,
-        image: &str,
-        path: Option<&str>,
+        (image, target): (&str, Target),
         desired: &Desired,
         secrets: &Secrets,
         observed: Observed,
-    ) -> Result<String, Diagnostic> {
+    ) -> Result<(), Diagnostic> {
         tracing::info!(
             object = self.object,
             image,
@@ -94,23 +145,47 @@ impl Work {
         let secret = self.secret_in_use().await?;
         let key = self.settings.admin_key(&secret)?;
         redact::remember(key.expose());
-        self.take_snapshot(key, image, path).await
+        let image = image.to_owned();
+        let export = Export { key, image, target };
+        self.exported = Some(self.take_snapshot(export).await?);
+        Ok(())
     }
 
-    /// Exports a snapshot from the backend that runs, and returns where it is:
-    /// in `directory` of this machine, else on the volume.
-    pub async fn take_snapshot(
-        &self,
-        key: AdminKey,
-        image: &str,
-        directory: Option<&str>,
-    ) -> Result<String, Diagnostic> {
+    /// The key of a backend that runs, under the name that it has.
+    async fn key_of(&self, backend: &ObservedContainer) -> Result<AdminKey, Diagnostic> {
+        let secret = self.secret_in_use().await?;
+        let name = backend.env.get("INSTANCE_NAME");
+        let name = name.and_then(|name| InstanceName::parse(name).ok());
+        let name = name.as_ref().unwrap_or(&self.settings.instance_name);
+        let key = AdminKey::issue(name, &secret, Access::Full)
+            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
+        redact::remember(key.expose());
+        Ok(key)
+    }
+
+    /// Where a snapshot goes: into `directory` of this machine, else it stays on
+    /// the volume. Refuses, before anything is exported, a directory that cannot
+    /// be written to.
+    fn target(&self, directory: Option<&str>) -> Result<Target, Diagnostic> {
+        let Some(directory) = directory else {
+            return Ok(Target::Volume);
+        };
+        tempfile::Builder::new()
+            .prefix(".snapshot")
+            .tempfile_in(directory)
+            .map(|file| Target::Here(directory.into(), file))
+            .map_err(|error| self.not_written(FilePath::new(directory), &error))
+    }
+
+    /// Exports a snapshot from the backend that runs, and returns where it is.
+    pub(super) async fn take_snapshot(&self, export: Export) -> Result<String, Diagnostic> {
         tracing::info!(object = self.object, "exporting a snapshot");
+        let Export { key, image, target } = export;
         let id = self.export(key.clone()).await?;
         let name = format!(
             "{}-{}-{}.zip",
             self.settings.name,
-            short(tag(image).unwrap_or("image")),
+            short(tag(&image).unwrap_or("image")),
             stamp(OffsetDateTime::now_utc())
         );
         let backend = self.settings.names().container(Role::Backend);
@@ -120,12 +195,14 @@ impl Work {
             .download_snapshot(&self.patience, &backend, &key, &id, &file)
             .await;
         downloaded.map_err(|error| self.no_snapshot(&error.to_string()))?;
-        let Some(directory) = directory else {
-            return Ok(format!("{}:{file}", self.settings.names().volume()));
-        };
-        let place = FilePath::new(directory).join(&name);
-        self.bring(&backend, &file, &place).await?;
-        Ok(place.display().to_string())
+        match target {
+            Target::Volume => Ok(format!("{}:{file}", self.settings.names().volume())),
+            Target::Here(directory, begun) => {
+                let place = directory.join(&name);
+                self.bring(&backend, &file, begun, &place).await?;
+                Ok(place.display().to_string())
+            }
+        }
     }
 
     /// Has an export made, and returns its ID once it is finished.
@@ -172,33 +249,30 @@ impl Work {
     }
 
     /// Brings a file from the volume to this machine, and removes it there.
-    async fn bring(&self, backend: &str, file: &str, place: &FilePath) -> Result<(), Diagnostic> {
-        let failed = |error: &dyn std::fmt::Display| {
-            self.no_snapshot(&format!(
-                "it cannot be written to {}: {error}",
-                place.display()
-            ))
-            .at("upgrade.path")
-        };
-        let directory = place.parent().unwrap_or(FilePath::new("."));
-        let mut temporary = tempfile::Builder::new()
-            .prefix(".snapshot")
-            .tempfile_in(directory)
-            .map_err(|error| failed(&error))?;
+    async fn bring(
+        &self,
+        backend: &str,
+        file: &str,
+        mut begun: NamedTempFile,
+        place: &FilePath,
+    ) -> Result<(), Diagnostic> {
         let copied = self
             .docker
-            .copy_out(&self.patience, backend, file, temporary.as_file_mut())
+            .copy_out(&self.patience, backend, file, begun.as_file_mut())
             .await;
-        copied.map_err(|error| failed(&error))?;
-        temporary
-            .as_file()
-            .sync_all()
-            .map_err(|error| failed(&error))?;
-        temporary
-            .persist(place)
-            .map_err(|error| failed(&error.error))?;
+        copied.map_err(|error| self.not_written(place, &error))?;
+        let synced = begun.as_file().sync_all();
+        synced.map_err(|error| self.not_written(place, &error))?;
+        let named = begun.persist(place);
+        named.map_err(|error| self.not_written(place, &error.error))?;
         let removed = self.docker.remove_file(&self.patience, backend, file).await;
         removed.map_err(|error| self.failed(error))
+    }
+
+    fn not_written(&self, place: &FilePath, error: &dyn std::fmt::Display) -> Diagnostic {
+        let place = place.display();
+        self.no_snapshot(&format!("it cannot be written to {place}: {error}"))
+            .at("upgrade.path")
     }
 
     fn no_snapshot(&self, reason: &str) -> Diagnostic {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     network::Network, predecessor, record::Record, release, secrets::Secrets, settings::Settings,
+    snapshot::Export,
 };
 use crate::{
     backend::{BackendError, Client, api},
@@ -52,6 +53,10 @@ pub struct Work {
     pub(super) rebinds: bool,
     /// Ports that something outside Docker has.
     pub(super) refused_ports: BTreeSet<u16>,
+    /// A snapshot that is due before the backend that runs is ended.
+    pub(super) due: Option<Export>,
+    /// Where a snapshot is that was exported.
+    pub(super) exported: Option<String>,
 }
 
 /// Why a step was not taken.
@@ -105,6 +110,8 @@ impl Work {
             patience,
             chose_ports: false,
             refused_ports: BTreeSet::new(),
+            due: None,
+            exported: None,
         })
     }
 
@@ -238,24 +245,27 @@ impl Work {
         Ok(())
     }
 
-    /// The database is looked at after the network is there and before anything
-    /// is ended or started.
+    /// What takes nothing down comes first: images, the network, a look at the
+    /// database from there, and a snapshot.
     async fn take_steps(
-        &self,
+        &mut self,
         cx: &mut Cx<Session>,
         job: &Job<'_>,
         observed: &Observed,
         todo: &[Step],
     ) -> Result<(), Failed> {
         predecessor::note(&mut cx.private, observed);
-        let is_first = |step: &&Step| **step == Step::CreateNetwork;
-        for step in todo.iter().filter(is_first) {
+        let (first, rest): (Vec<_>, Vec<_>) = todo.iter().partition(|step| step.disturbs_nothing());
+        for step in first {
             self.docker.carry_out(&self.patience, job, step).await?;
         }
         if todo.contains(&Step::Start(Role::Backend)) {
             self.prepare_database(cx, job.desired, observed).await?;
         }
-        for step in todo.iter().filter(|step| !is_first(step)) {
+        if let Some(export) = self.due.take() {
+            self.exported = Some(self.take_snapshot(export).await?);
+        }
+        for step in rest {
             // After the old backend has ended, and before the volume says that
             // it is bound otherwise.
             if *step == Step::StoreSecrets && self.puts_file_aside {
@@ -272,10 +282,16 @@ impl Work {
 
     /// Notes in the volume which release runs on it now.
     async fn remember_release(&self) -> Result<(), DockerError> {
-        let backend = self.settings.names().container(Role::Backend);
+        let names = self.settings.names();
+        let backend = names.container(Role::Backend);
+        let runs = self
+            .docker
+            .container_alone(&self.patience, &names, Role::Backend);
+        let id = runs.await?.map(|it| it.image_id);
         let stored = self.docker.credentials(&self.patience, &backend).await?;
         let before = release::read(&stored);
-        let after = release::remember(before.clone(), &self.settings.backend_image);
+        let image = &self.settings.backend_image;
+        let after = release::remember(before.clone(), image, id.as_deref());
         if after == before {
             return Ok(());
         }
@@ -320,18 +336,20 @@ impl Work {
         id: &mut Option<String>,
         digest: &mut Option<String>,
     ) -> Result<(), Diagnostic> {
-        let Some(image) = image else {
+        let Some(image) = image.filter(|_| id.is_none() || digest.is_none()) else {
             return Ok(());
         };
-        if id.is_none() {
-            let name = self.settings.names().container(role);
-            let found = self.docker.container_id(&self.patience, &name).await;
-            *id = found.map_err(|error| self.failed(error))?;
-        }
+        let names = self.settings.names();
+        let found = self.docker.container_alone(&self.patience, &names, role);
+        let Some(container) = found.await.map_err(|error| self.failed(error))? else {
+            return Ok(());
+        };
         if digest.is_none() {
-            let found = self.docker.image_digest(&self.patience, image).await;
-            *digest = found.map_err(|error| self.failed(error))?;
+            let made_from = Some(container.image_id.as_str());
+            let found = self.docker.image_digest(&self.patience, image, made_from);
+            *digest = found.await.map_err(|error| self.failed(error))?;
         }
+        id.get_or_insert(container.id);
         Ok(())
     }
 

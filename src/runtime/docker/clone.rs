@@ -76,9 +76,7 @@ impl Docker {
                 ..Default::default()
             });
         }
-        if self.image_digest(patience, image).await?.is_none() {
-            self.pull(patience, image).await?;
-        }
+        self.fetch_image(patience, image).await?;
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();

@@ -56,6 +56,10 @@ impl Docker {
         let names = job.desired.names();
         tracing::info!(deployment = names.deployment(), ?step, "carrying out");
         match step {
+            Step::FetchImage(role) => match job.spec(*role) {
+                Some(spec) => self.fetch_image(patience, &spec.program.image).await,
+                None => Ok(()),
+            },
             Step::CreateNetwork => self.create_network(patience, job.desired).await,
             Step::CreateVolume => self.create_volume(patience, job.desired).await,
             Step::RemoveContainer(role) => {

@@ -32,36 +32,50 @@ impl Docker {
         Ok(image.map(|image| read_env(image.config.and_then(|it| it.env).unwrap_or_default())))
     }
 
-    /// By what an image can be had again: the digest a registry knows it by,
-    /// or the ID of one that no registry gave.
+    /// By what an image can be had again: the digest by which the registry that
+    /// it is named after knows it, or its ID where that registry has none. It is
+    /// looked up by its name, or by its ID, which a name can leave.
     pub async fn image_digest(
         &self,
         patience: &Patience,
         image: &str,
+        id: Option<&str>,
     ) -> Result<Option<String>, DockerError> {
-        let request = self.client.inspect_image(image);
-        let image = found(self.call(patience, "look at the image", request).await)?;
-        Ok(image.and_then(|image| {
-            let digest = image.repo_digests.unwrap_or_default().into_iter().next();
-            digest.or(image.id)
+        let request = self.client.inspect_image(id.unwrap_or(image));
+        let inspected = found(self.call(patience, "look at the image", request).await)?;
+        Ok(inspected.and_then(|it| {
+            let digest = own_digest(image, it.repo_digests.as_deref().unwrap_or_default());
+            digest.or(it.id)
         }))
     }
 
-    /// The digest by which the registry that an image is named after knows it;
-    /// `None` where it has never been pulled from there or pushed to there.
+    /// The same, without the ID in the digest's place.
     pub async fn registry_digest(
+        &self,
+        patience: &Patience,
+        image: &str,
+    ) -> Result<Option<String>, DockerError> {
+        let digest = self.image_digest(patience, image, None).await?;
+        Ok(digest.and_then(|it| Some(it.split_once('@')?.1.to_owned())))
+    }
+
+    /// Docker's ID of an image; `None` where the host has none of that name.
+    pub async fn image_id(
         &self,
         patience: &Patience,
         image: &str,
     ) -> Result<Option<String>, DockerError> {
         let request = self.client.inspect_image(image);
         let inspected = found(self.call(patience, "look at the image", request).await)?;
-        let digests = inspected.and_then(|it| it.repo_digests).unwrap_or_default();
-        let repository = repository(image);
-        Ok(digests.iter().find_map(|known| {
-            let (name, digest) = known.split_once('@')?;
-            (name == repository).then(|| digest.to_owned())
-        }))
+        Ok(inspected.and_then(|it| it.id))
+    }
+
+    /// Fetches an image from its registry, if the host lacks it.
+    pub async fn fetch_image(&self, patience: &Patience, image: &str) -> Result<(), DockerError> {
+        match self.image_id(patience, image).await? {
+            Some(_) => Ok(()),
+            None => self.pull(patience, image).await,
+        }
     }
 
     /// Fetches an image from its registry.
@@ -184,6 +198,30 @@ fn with_tag(image: &str) -> String {
     }
 }
 
+/// The digest of an image, with its repository, among all that the host knows it
+/// by: it may have been pulled from one registry and pushed to others.
+fn own_digest(image: &str, known: &[String]) -> Option<String> {
+    let own = |known: &&String| known.contains('@') && same_repository(known, image);
+    let asked = image.split_once('@').map(|(_, digest)| digest);
+    let exact = |known: &&String| asked.is_some_and(|it| known.ends_with(it));
+    let mut all = known.iter().filter(own);
+    let first = all.clone().next();
+    all.find(exact).or(first).cloned()
+}
+
+/// Whether two images are of one repository, whichever of its names they have.
+fn same_repository(one: &str, other: &str) -> bool {
+    fn short(image: &str) -> &str {
+        let name = repository(image);
+        let name = ["docker.io/", "index.docker.io/"]
+            .iter()
+            .find_map(|host| name.strip_prefix(host))
+            .unwrap_or(name);
+        name.strip_prefix("library/").unwrap_or(name)
+    }
+    short(one) == short(other)
+}
+
 /// An image's name without its tag and digest.
 fn repository(image: &str) -> &str {
     let name = image.split('@').next().unwrap_or(image);
@@ -198,7 +236,7 @@ fn repository(image: &str) -> &str {
 mod tests {
     use bollard::models::{CreateImageInfo, ProgressDetail};
 
-    use super::{Layers, with_tag};
+    use super::{Layers, own_digest, with_tag};
 
     #[test]
     fn a_pull_is_told_in_layers_and_megabytes() {
@@ -221,6 +259,30 @@ mod tests {
         note("three", "Download complete", None);
         note("two", "Downloading", Some((1 << 20, 5 << 20)));
         assert_eq!(layers.to_string(), "1 of 3 layers, 11 of 15 MiB downloaded");
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_images_own_repository() {
+        let known = [
+            "mirror:5000/a@sha256:01",
+            "docker.io/library/a@sha256:02",
+            "host:5000/b@sha256:03",
+            "host:5000/b@sha256:04",
+        ]
+        .map(str::to_owned);
+        let own = |image| own_digest(image, &known);
+        assert_eq!(own("a:1").as_deref(), Some("docker.io/library/a@sha256:02"));
+        assert_eq!(
+            own("mirror:5000/a").as_deref(),
+            Some("mirror:5000/a@sha256:01")
+        );
+        assert_eq!(
+            own("host:5000/b:9").as_deref(),
+            Some("host:5000/b@sha256:03")
+        );
+        let pinned = "host:5000/b:9@sha256:04";
+        assert_eq!(own(pinned).as_deref(), Some("host:5000/b@sha256:04"));
+        assert_eq!(own("other/a:1"), None);
     }
 
     #[test]

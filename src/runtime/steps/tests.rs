@@ -91,6 +91,8 @@ fn from_nothing_everything_is_made_in_order() {
     assert_eq!(
         steps(&desired(), &Observed::default()).unwrap(),
         [
+            Step::FetchImage(Backend),
+            Step::FetchImage(Dashboard),
             Step::CreateNetwork,
             Step::CreateVolume,
             Step::CreateContainer(Backend),
@@ -124,8 +126,10 @@ fn a_changed_origin_makes_the_containers_anew_and_nothing_else() {
     }
     let todo = steps(&changed, &before).unwrap();
     assert_eq!(
-        todo[..2],
+        todo[..4],
         [
+            Step::FetchImage(Role::Backend),
+            Step::FetchImage(Role::Dashboard),
             Step::RemoveContainer(Role::Dashboard),
             Step::RemoveContainer(Role::Backend)
         ]
@@ -133,6 +137,36 @@ fn a_changed_origin_makes_the_containers_anew_and_nothing_else() {
     assert!(!todo.contains(&Step::CreateVolume));
     assert!(!todo.contains(&Step::RemoveNetwork));
     assert!(todo.contains(&Step::AwaitReady(Role::Backend)));
+}
+
+/// A mistyped image, or a registry that is away, takes nothing down.
+#[test]
+fn every_image_is_there_before_anything_is_ended() {
+    let mut desired = desired();
+    let mut observed = all_there(&desired);
+    observed.network = None;
+    observed.probe = Some(Existing::default());
+    desired.backend.image = "backend:2".to_owned();
+    desired.dashboard.as_mut().unwrap().image = "dashboard:2".to_owned();
+    let todo = steps(&desired, &observed).unwrap();
+    let first = todo.iter().take_while(|step| step.disturbs_nothing());
+    assert_eq!(
+        first.collect::<Vec<_>>(),
+        [
+            &Step::FetchImage(Role::Backend),
+            &Step::FetchImage(Role::Dashboard),
+            &Step::CreateNetwork,
+        ]
+    );
+    let late = todo.iter().skip(3).find(|step| step.disturbs_nothing());
+    assert_eq!(late, None);
+    // The image of what stays is not looked up.
+    desired.backend.image = "backend:1".to_owned();
+    let todo = steps(&desired, &observed).unwrap();
+    assert!(!todo.contains(&Step::FetchImage(Role::Backend)));
+    desired.running = false;
+    let todo = steps(&desired, &observed).unwrap();
+    assert!(!todo.iter().any(|step| matches!(step, Step::FetchImage(_))));
 }
 
 #[test]
@@ -155,11 +189,11 @@ fn each_difference_of_a_container_makes_it_anew() {
         let mut observed = all_there(&desired);
         edit(observed.backend.as_mut().unwrap());
         let todo = steps(&desired, &observed).unwrap();
-        assert_eq!(
-            todo.first(),
-            Some(&Step::RemoveContainer(Role::Backend)),
-            "edit {number}"
-        );
+        let anew = [
+            Step::FetchImage(Role::Backend),
+            Step::RemoveContainer(Role::Backend),
+        ];
+        assert_eq!(todo[..2], anew, "edit {number}");
     }
 }
 
@@ -192,7 +226,7 @@ fn a_limit_is_changed_in_place_and_taken_away_with_a_new_container() {
     );
     desired.backend.limits.memory = None;
     let todo = steps(&desired, &observed).unwrap();
-    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    assert!(todo.contains(&Step::RemoveContainer(Role::Backend)));
     // One of the engine's own is no difference.
     let mut observed = observed;
     let backend = observed.backend.as_mut().unwrap();
@@ -208,7 +242,11 @@ fn a_missing_dashboard_is_made_again_beside_a_backend_that_runs_on() {
     let mut observed = all_there(&desired);
     observed.dashboard = None;
     let todo = steps(&desired, &observed).unwrap();
-    assert_eq!(todo[0], Step::CreateContainer(Role::Dashboard));
+    let made = [
+        Step::FetchImage(Role::Dashboard),
+        Step::CreateContainer(Role::Dashboard),
+    ];
+    assert_eq!(todo[..2], made);
     assert!(!todo.contains(&Step::Start(Role::Backend)));
 }
 
@@ -224,7 +262,8 @@ fn a_container_that_does_not_run_is_made_anew() {
         let mut observed = all_there(&desired);
         observed.backend.as_mut().unwrap().state = state;
         let todo = steps(&desired, &observed).unwrap();
-        assert_eq!(todo[0], Step::RemoveContainer(Role::Backend), "{state:?}");
+        let goes = Step::RemoveContainer(Role::Backend);
+        assert!(todo.contains(&goes), "{state:?}");
     }
 }
 
@@ -289,7 +328,7 @@ fn a_new_secret_makes_a_running_backend_start_anew() {
     let observed = all_there(&desired);
     desired.renew = Renew::Backend;
     let todo = steps(&desired, &observed).unwrap();
-    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    assert!(todo.contains(&Step::RemoveContainer(Role::Backend)));
     assert!(todo.contains(&Step::StoreSecrets));
 }
 
@@ -303,7 +342,7 @@ fn an_entrypoint_of_our_own_needs_its_files_before_each_start() {
         version: "1".to_owned(),
     });
     let todo = steps(&desired, &plain).unwrap();
-    assert_eq!(todo[0], Step::RemoveContainer(Role::Backend));
+    assert!(todo.contains(&Step::RemoveContainer(Role::Backend)));
     let at = |step: &Step| todo.iter().position(|it| it == step).unwrap();
     assert!(at(&Step::PutFiles) < at(&Step::Start(Role::Backend)));
     assert_eq!(steps(&desired, &all_there(&desired)).unwrap(), []);
@@ -348,7 +387,7 @@ fn sharing_a_network_needs_none_of_its_own() {
     };
     let todo = steps(&desired, &before).unwrap();
     assert_eq!(
-        todo[..3],
+        todo[2..5],
         [
             Step::RemoveContainer(Role::Dashboard),
             Step::RemoveContainer(Role::Backend),
@@ -362,8 +401,8 @@ fn sharing_a_network_needs_none_of_its_own() {
     // Another container to share it with, or the same one started again.
     desired.renew = Renew::All;
     let todo = steps(&desired, &shared).unwrap();
-    assert_eq!(todo[0], Step::RemoveContainer(Role::Dashboard));
-    assert_eq!(todo[1], Step::RemoveContainer(Role::Backend));
+    assert_eq!(todo[2], Step::RemoveContainer(Role::Dashboard));
+    assert_eq!(todo[3], Step::RemoveContainer(Role::Backend));
     desired.renew = Renew::Nothing;
     desired.attachment = Attachment::Shared {
         container: "def".to_owned(),

@@ -4,12 +4,13 @@ use std::{os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use super::{config, configure, deployment, project};
 use crate::support::{
+    backend::Backend,
     docker::{Name, docker, images},
     snapshot,
     terraform::{Core, Project},
 };
 
-/// The backend's image under other tags, which go at the end.
+/// Images like the backend's under tags of their own, which go at the end.
 struct Tags {
     repository: String,
     tags: Vec<&'static str>,
@@ -21,9 +22,12 @@ impl Tags {
             repository: format!("convex-upgrade-{}", name.as_str()),
             tags: tags.to_vec(),
         };
+        let made = docker(&["create", &images().backend]);
         for tag in tags {
-            docker(&["tag", &images().backend, &all.of(tag)]);
+            let label = format!("LABEL tag={tag}");
+            docker(&["commit", "--change", &label, &made, &all.of(tag)]);
         }
+        docker(&["rm", "-v", &made]);
         all
     }
 
@@ -41,7 +45,8 @@ impl Tags {
 impl Drop for Tags {
     fn drop(&mut self) {
         for tag in &self.tags {
-            let _ = Command::new("docker").args(["rmi", &self.of(tag)]).output();
+            let arguments = ["rmi", "-f", &self.of(tag)];
+            let _ = Command::new("docker").args(arguments).output();
         }
     }
 }
@@ -138,6 +143,15 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
     ]);
     assert_eq!(left.lines().count(), 1, "{left}");
 
+    // Another name of what runs is no other release.
+    docker(&["tag", &tags.of("blue"), &tags.of("azure")]);
+    for tag in ["azure", "blue"] {
+        configure(&project, &tags.deployment(&name, tag, ""));
+        project.apply().ok();
+        assert_eq!(image(&name), tags.of(tag));
+    }
+    docker(&["rmi", &tags.of("azure")]);
+
     // By what has run, where the tags do not tell.
     configure(&project, &tags.deployment(&name, "1.1.0", &here));
     project
@@ -146,9 +160,12 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
     assert_eq!(image(&name), tags.of("blue"));
     let nowhere = "upgrade = { snapshot = true, path = \"/nowhere\" }";
     configure(&project, &tags.deployment(&name, "green", nowhere));
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    backend.requests();
     project
         .apply()
         .fails_with(&["No snapshot, so no upgrade", "/nowhere"]);
+    assert_eq!(exports(&backend), 0);
     let fault = r#"{"path":"/api/export/request/zip","kind":"status","status":500,"code":"InternalServerError"}"#;
     let url = "http://127.0.0.1:3210/standin/faults";
     docker(&[
@@ -175,6 +192,67 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
     assert_eq!(image(&name), tags.of("1.1.0"));
     project.destroy().ok();
     assert_eq!(name.objects(), Vec::<String>::new());
+}
+
+/// How many snapshots a backend was asked for since the last look.
+fn exports(backend: &Backend) -> usize {
+    let asked = backend.requests();
+    let exports = asked.iter().filter(|it| it.contains("/api/export/request"));
+    exports.count()
+}
+
+/// What can fail comes before anything is ended: images, networks, the database.
+#[test]
+fn an_image_that_cannot_be_had_takes_nothing_down() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["1", "2"]);
+    let upgrade = "upgrade = { snapshot = true }";
+    let running = tags.deployment(&name, "1", upgrade);
+    let project = Project::new(Core::Installed, &config(&running));
+    project.apply().ok();
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    let ids = || {
+        ["backend", "dashboard"].map(|role| {
+            let format = "{{.Id}} {{.State.StartedAt}}";
+            docker(&["inspect", "-f", format, &name.container(role)])
+        })
+    };
+    let before = ids();
+    backend.requests();
+    let missing = "localhost:1/no/such/image:1";
+    let dashboard = format!("{upgrade}\ndashboard = {{ image = {missing:?} }}");
+    let network = format!("{upgrade}\nnetwork = {{ networks = [\"no-such-network\"] }}");
+    let no_database = format!(
+        "{upgrade}\nallow_data_loss = true\ndatabase = {{ url = \"postgres://u:p@127.0.0.1:1\" }}"
+    );
+    for (blocks, texts) in [
+        (
+            running.replace(&tags.of("1"), missing),
+            &["Image cannot be had", missing][..],
+        ),
+        (
+            tags.deployment(&name, "2", &dashboard),
+            &["Image cannot be had", missing],
+        ),
+        (
+            tags.deployment(&name, "2", &network),
+            &["No such network", "no-such-network"],
+        ),
+        (
+            tags.deployment(&name, "2", &no_database),
+            &["No database server at this port"],
+        ),
+    ] {
+        configure(&project, &blocks);
+        project.apply().fails_with(texts);
+        assert_eq!(ids(), before, "{texts:?}");
+        assert_eq!(exports(&backend), 0, "{texts:?}");
+    }
+    configure(&project, &running);
+    project.apply().ok();
+    project.assert_no_changes();
+    assert_eq!(ids(), before);
+    project.destroy().ok();
 }
 
 #[test]
@@ -233,7 +311,7 @@ fn the_version_is_that_of_what_runs() {
 #[test]
 fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     let name = Name::new();
-    let tags = Tags::new(&name, &["1", "2", "3", "4", "5"]);
+    let tags = Tags::new(&name, &["1", "2", "3", "4", "5", "6"]);
     let upgrade = "upgrade = { snapshot = true }\nvolume = { on_destroy = \"retain\" }";
     let stopped = format!("{upgrade}\nrunning = false");
     let project = Project::new(
@@ -289,12 +367,23 @@ fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     assert_eq!(image(&name), tags.of("3"));
     taken_of("2");
 
+    // Stopped by the same apply that changes the image: it is exported once, by
+    // the next start, which is when another image gets the data.
+    let before = last_snapshot(&project);
+    configure(&project, &tags.deployment(&name, "4", &stopped));
+    project.apply().ok();
+    assert_eq!(last_snapshot(&project), before);
+    configure(&project, &tags.deployment(&name, "4", upgrade));
+    project.apply().ok();
+    assert_ne!(last_snapshot(&project), before);
+    taken_of("3");
+
     // Removed and made again on the data that stayed. Without a snapshot there is no upgrade.
     project.destroy().ok();
-    let gone = tags.of("3");
+    let gone = tags.of("4");
     docker(&["tag", &gone, &format!("{gone}-aside")]);
     docker(&["rmi", &gone]);
-    configure(&project, &tags.deployment(&name, "4", upgrade));
+    configure(&project, &tags.deployment(&name, "5", upgrade));
     project
         .apply()
         .fails_with(&["No snapshot, so no upgrade", &gone]);
@@ -302,14 +391,14 @@ fn data_that_is_stopped_is_exported_by_the_backend_that_ran_last() {
     docker(&["rmi", &format!("{gone}-aside")]);
     project.apply().ok();
     project.assert_no_changes();
-    assert_eq!(image(&name), tags.of("4"));
-    taken_of("3");
+    assert_eq!(image(&name), tags.of("5"));
+    taken_of("4");
 
     // Data that is left behind cannot be exported by then.
-    configure(&project, &tags.deployment(&name, "4", &stopped));
+    configure(&project, &tags.deployment(&name, "5", &stopped));
     project.apply().ok();
     let elsewhere = format!("{upgrade}\nallow_data_loss = true\ninstance_name = \"elsewhere\"");
-    configure(&project, &tags.deployment(&name, "5", &elsewhere));
+    configure(&project, &tags.deployment(&name, "6", &elsewhere));
     project
         .apply()
         .fails_with(&["No snapshot, so no upgrade", "Change the image first"]);
@@ -364,8 +453,8 @@ fn a_running_backend_keeps_its_image_where_that_is_the_policy() {
 fn releases_that_differ_are_refused_and_a_migration_is_told() {
     let name = Name::new();
     let differ = r#"
-        backend   = { image = "ghcr.io/get-convex/convex-backend:a" }
-        dashboard = { image = "ghcr.io/get-convex/convex-dashboard:b" }
+        backend   = { image = "ghcr.io/get-convex/convex-backend:903b8b96c4bc" }
+        dashboard = { image = "ghcr.io/get-convex/convex-dashboard:94a42c3db8d7" }
     "#;
     let project = project(Core::Installed, &name, differ);
     project
