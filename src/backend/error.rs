@@ -9,6 +9,24 @@ pub enum TransportError {
     /// Nothing answers at the address. The request was not handled.
     #[error("nothing answers: {0}")]
     Unreachable(String),
+    /// The backend runs and does not listen yet, for longer than anybody waits.
+    #[error("the backend has not listened within {seconds} s")]
+    Silent {
+        /// How long was waited.
+        seconds: u64,
+        /// The end of its log.
+        log: String,
+    },
+    /// The backend ends again and again.
+    #[error("the backend ends again and again, last with code {code}")]
+    Ended {
+        /// Its last exit code.
+        code: i64,
+        /// Whether it used more memory than it may.
+        out_of_memory: bool,
+        /// The end of its log.
+        log: String,
+    },
     /// The connection ended before the reply did. Whether the request was
     /// handled is unknown.
     #[error("the connection broke: {0}")]
@@ -41,14 +59,6 @@ pub enum TransportError {
     Failed(String),
 }
 
-impl TransportError {
-    /// Whether the same request may well succeed a moment later.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Broken(_))
-    }
-}
-
 /// A request that did not do what it was to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BackendError {
@@ -65,6 +75,32 @@ pub enum BackendError {
     /// Others changed variables at the same time, again and again.
     #[error("others keep changing the variables at the same time")]
     Contended,
+    /// The backend has more to do than it can, and did not handle the request.
+    #[error("the backend is overloaded: {message} ({code})")]
+    Busy {
+        /// The backend's name for the problem, for example `ExpiredInQueue`.
+        code: String,
+        /// Its own words.
+        message: String,
+    },
+    /// The backend failed. Whether it made a change is unknown.
+    #[error("the backend failed: {message} ({code})")]
+    Failed {
+        /// The backend's name for the problem, for example `InternalServerError`.
+        code: String,
+        /// Its own words.
+        message: String,
+    },
+    /// There is no space left for the backend's data. Whether it made a change
+    /// is unknown.
+    #[error("there is no space left for the backend's data")]
+    DiskFull,
+    /// A query ended with an error.
+    #[error("a query failed: {message}")]
+    Query {
+        /// The backend's own words.
+        message: String,
+    },
     /// The backend understood and refused.
     #[error("the backend refused: {message} ({code})")]
     Refused {
@@ -88,4 +124,43 @@ pub enum BackendError {
         /// The HTTP status.
         status: u16,
     },
+}
+
+impl BackendError {
+    /// Whether the same call may well succeed a moment later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Contended | Self::Busy { .. } | Self::Transport(TransportError::Broken(_)) => {
+                true
+            }
+            // A query of the system may take a second, and no longer on a
+            // machine that is too busy.
+            Self::Query { message } => message.contains("timed out"),
+            _ => false,
+        }
+    }
+
+    /// Whether a full disk can be the cause. The backend itself only says so in
+    /// its log.
+    #[must_use]
+    pub fn may_be_full_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::Contended
+                | Self::Failed { .. }
+                | Self::Transport(TransportError::Broken(_) | TransportError::Unreachable(_))
+        )
+    }
+
+    /// Whether the backend is stopped, ends whenever it is started, or does not
+    /// come so far as to listen.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        use TransportError::{Ended, NotRunning, Silent};
+        matches!(
+            self,
+            Self::Transport(NotRunning | Ended { .. } | Silent { .. })
+        )
+    }
 }

@@ -21,6 +21,10 @@ use crate::convex::{AdminKey, ApiOrigin};
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long a backend that does not listen yet is waited for. At an address
+/// that somebody has typed there may well be none at all.
+const START: Duration = Duration::from_secs(3);
+
 /// How long a reply may take, in seconds.
 const REPLY_S: u64 = 30;
 
@@ -148,6 +152,10 @@ impl Transport for HttpTransport {
         tokio::time::timeout(Duration::from_secs(REPLY_S), exchange)
             .await
             .unwrap_or(Err(TransportError::TimedOut { seconds: REPLY_S }))
+    }
+
+    fn patience(&self) -> Duration {
+        START
     }
 }
 

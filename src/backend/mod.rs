@@ -9,10 +9,11 @@ mod client;
 pub mod curl;
 mod error;
 mod http;
+pub mod log;
 mod request;
 
 pub use self::{
-    client::{Client, Transport},
+    client::{Client, Transport, send},
     error::{BackendError, TransportError},
     http::{HttpTransport, UrlError, check_authorities},
     request::{Method, Request, Response},

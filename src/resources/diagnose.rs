@@ -1,11 +1,14 @@
 //! Errors of the domain as diagnostics: the attribute, the cause, the remedy.
 
+mod backend;
+mod end;
 mod host;
 
+pub(crate) use self::backend::{backend_error, warn_down};
+use self::end::{End, explain};
 use crate::{
-    backend::{BackendError, TransportError},
     plugin::{Diagnostic, value::Path},
-    runtime::{Kind, Role, docker::DockerError},
+    runtime::{Kind, Role, STOP_GRACE_S, docker::DockerError},
 };
 
 /// The diagnostic of a failure with Docker while an `object`, for example
@@ -106,15 +109,7 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             out_of_memory,
             log,
         } => exited(object, role, code, out_of_memory, &log),
-        DockerError::NotReady { role, seconds, log } => Diagnostic::error(
-            format!("The {role} does not answer"),
-            format!(
-                "The {role} of {object} runs, but did not answer within {seconds} s. {}{}\n\nIf it was only slow, apply again or raise `timeouts`; its data is kept.",
-                progress(&log),
-                end_of_log(&log)
-            ),
-        )
-        .at(program(role)),
+        DockerError::NotReady { role, seconds, log } => silent(object, role, seconds, &log),
         DockerError::NoProgram { role, reason } => Diagnostic::error(
             format!("Not an image of the Convex {role}"),
             format!(
@@ -122,12 +117,19 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             ),
         )
         .at(program(role).attribute("image")),
-        DockerError::TimedOut { endpoint, doing } => Diagnostic::error(
-            "Docker took too long",
-            format!(
-                "The daemon at {endpoint} did not {doing} in time for {object}. What was done so far is kept, and the next apply goes on from there. If the daemon is only slow, raise `timeouts`."
-            ),
-        ),
+        DockerError::TimedOut { endpoint, doing } => {
+            let also = if doing.starts_with("stop ") {
+                format!(" A backend that has just been started, or is answering a request, may take {STOP_GRACE_S} s to stop.")
+            } else {
+                String::new()
+            };
+            Diagnostic::error(
+                "Docker took too long",
+                format!(
+                    "The daemon at {endpoint} did not {doing} in time for {object}. What was done so far is kept, and the next apply goes on from there. If the daemon is only slow, raise `timeouts`.{also}"
+                ),
+            )
+        }
         DockerError::Cancelled { doing } => Diagnostic::error(
             "Cancelled",
             format!(
@@ -152,7 +154,11 @@ fn program(role: Role) -> Path {
 }
 
 fn exited(object: &str, role: Role, code: i64, out_of_memory: bool, log: &str) -> Diagnostic {
-    let (cause, remedy, attribute) = explain(role, code, out_of_memory, log);
+    let End {
+        cause,
+        remedy,
+        attribute,
+    } = explain(role, code, out_of_memory, log);
     Diagnostic::error(
         format!("The {role} ended as soon as it was started"),
         format!(
@@ -163,54 +169,16 @@ fn exited(object: &str, role: Role, code: i64, out_of_memory: bool, log: &str) -
     .at(attribute)
 }
 
-/// The cause of an end, what to do, and the attribute to do it with.
-fn explain(
-    role: Role,
-    code: i64,
-    out_of_memory: bool,
-    log: &str,
-) -> (&'static str, &'static str, Path) {
-    let program = program(role);
-    let has = |text: &str| log.to_ascii_lowercase().contains(text);
-    if out_of_memory || code == 137 {
-        (
-            "it needed more memory than it may use",
-            "Raise backend.memory_mb, or give the host more memory",
-            program.attribute("memory_mb"),
-        )
-    } else if has("already contains db name") {
-        (
-            "the database URL has a database name in it",
-            "Remove the path from the URL",
-            program.attribute("env"),
-        )
-    } else if has("lease") && (has("lost") || code == 0) {
-        (
-            "another backend has taken its database over",
-            "A database belongs to one backend at a time: end the other one, or give this deployment a database of its own",
-            Path::of("database"),
-        )
-    } else if has("no space left on device") {
-        (
-            "the disk is full",
-            "Free some space on the Docker host, for example with `docker system df` and `docker image prune`",
-            program,
-        )
-    } else if has("not a boolean") {
-        (
-            "a variable that must be true or false is neither",
-            "Set it to `true` or `false`, or leave it out",
-            program.attribute("env"),
-        )
-    } else if code == 126 || code == 127 {
-        (
-            "its start program is missing or cannot be run",
-            "Use an image of the Convex backend and dashboard that fits the host's processor",
-            program.attribute("image"),
-        )
-    } else {
-        ("its log says why", "Remove the cause", program)
-    }
+fn silent(object: &str, role: Role, seconds: u64, log: &str) -> Diagnostic {
+    Diagnostic::error(
+        format!("The {role} does not answer"),
+        format!(
+            "The {role} of {object} runs, but did not answer within {seconds} s. {}{}\n\nIf it was only slow, apply again or raise `timeouts`; its data is kept.",
+            progress(log),
+            end_of_log(log)
+        ),
+    )
+    .at(program(role))
 }
 
 /// How far a migration of the data has come, should one be under way.
@@ -232,95 +200,12 @@ fn end_of_log(log: &str) -> String {
     }
 }
 
-/// The diagnostic of a failed request to the backend of an `object`.
-pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> Diagnostic {
-    let (summary, detail) = match error {
-        BackendError::Transport(TransportError::NotRunning) => (
-            "The backend does not run",
-            format!("Start {object}: set `running = true` on its deployment, and apply again."),
-        ),
-        BackendError::Transport(TransportError::Tls(reason)) => (
-            "No trusted connection to the backend",
-            format!("TLS failed: {reason}. Check the URL and the server's certificate; a private authority is given in `ca_pem`."),
-        ),
-        BackendError::Transport(TransportError::Interrupted) => (
-            "Cancelled",
-            "Terraform was interrupted. A change that was on its way is made whole or not at all; the next apply finds out which.".to_owned(),
-        ),
-        BackendError::Transport(TransportError::Carrier(reason)) => (
-            "The backend cannot be reached through Docker",
-            format!("{reason}. Check that the Docker daemon runs, or set the provider's docker.host (or DOCKER_HOST) to where it listens, and apply again."),
-        ),
-        BackendError::Transport(error) => (
-            "The backend cannot be reached",
-            format!("{error}. Check that {object} runs and that its address is right, and apply again."),
-        ),
-        BackendError::KeyRefused => (
-            "The backend does not accept the admin key",
-            format!("The key is for another instance, or was made with another instance secret than {object} runs with. Use the key of this very deployment. If the secret in its volume was changed by hand, set rotate_trigger of the convex_deployment to another text, and apply that resource first (`terraform apply -target=…`): it gets a new secret, and the state knows it."),
-        ),
-        BackendError::NotAllowed => (
-            "The admin key may not do this",
-            "It allows reading only. Use a full admin key.".to_owned(),
-        ),
-        BackendError::Contended => (
-            "Others change the variables at the same time",
-            "The backend refused the change several times because of others. Nothing was changed. Apply again when they are done.".to_owned(),
-        ),
-        BackendError::Refused { code, message } => (
-            "The backend refused",
-            format!("{message} ({code}). Nothing was changed."),
-        ),
-        BackendError::Redirected { status } => (
-            "Not a Convex backend",
-            format!("The address answers with a redirect (status {status}), as a login page does. Give the address of the backend's API itself."),
-        ),
-        BackendError::NotFound => (
-            "Not a Convex backend",
-            "The address has no such endpoint (status 404). Give the address of the backend's API (port 3210), not of the site or the dashboard, and use a release from 2025 or newer.".to_owned(),
-        ),
-        BackendError::Unexpected { status } => (
-            "Not an answer of a Convex backend",
-            format!("The address answered with status {status} and something no Convex backend says. Check that it is the address of the backend's API."),
-        ),
-    };
-    Diagnostic::error(
-        summary,
-        format!("While trying to {doing} of {object}: {detail}"),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
-    use super::{docker_error, explain};
-    use crate::runtime::{
-        Role,
-        docker::{DockerError, Endpoint},
-    };
-
-    fn cause(code: i64, out_of_memory: bool, log: &str) -> (&'static str, String) {
-        let (cause, _, attribute) = explain(Role::Backend, code, out_of_memory, log);
-        (cause, attribute.to_string())
-    }
-
-    #[test]
-    fn an_end_has_a_cause_and_an_attribute() {
-        let memory = "it needed more memory than it may use";
-        assert_eq!(cause(1, true, ""), (memory, "backend.memory_mb".into()));
-        assert_eq!(cause(137, false, ""), (memory, "backend.memory_mb".into()));
-        for (code, log) in [(0, "Attempting to acquire lease"), (1, "LeaseLost: lost")] {
-            let (cause, attribute) = cause(code, false, log);
-            assert_eq!(cause, "another backend has taken its database over");
-            assert_eq!(attribute, "database");
-        }
-        assert_eq!(
-            cause(1, false, "No space left on device").0,
-            "the disk is full"
-        );
-        assert_eq!(cause(3, false, "boom").0, "its log says why");
-    }
+    use super::docker_error;
+    use crate::runtime::docker::{DockerError, Endpoint};
 
     #[test]
     fn what_is_wrong_with_the_way_to_docker_names_the_daemon_and_the_way_out() {
@@ -350,10 +235,17 @@ mod tests {
             ),
             (
                 DockerError::TimedOut {
-                    endpoint,
+                    endpoint: endpoint.clone(),
                     doing: "x".into(),
                 },
                 "raise `timeouts`",
+            ),
+            (
+                DockerError::TimedOut {
+                    endpoint,
+                    doing: "stop a-backend".into(),
+                },
+                "may take 10 s to stop",
             ),
         ] {
             let said = format!("{:?}", docker_error("deployment \"a\"", error));

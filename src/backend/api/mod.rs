@@ -21,7 +21,13 @@ use crate::convex::{ApiOrigin, Secret, env_var::Changes};
 pub struct Call<T> {
     /// What to send.
     pub request: Request,
-    read: fn(&[u8]) -> Option<T>,
+    read: Read<T>,
+}
+
+/// How a reply is read: its body, or the value that a query came to.
+enum Read<T> {
+    Body(fn(&[u8]) -> Option<T>),
+    Query(fn(serde_json::Value) -> Option<T>),
 }
 
 impl<T> Call<T> {
@@ -33,7 +39,7 @@ impl<T> Call<T> {
                 body: None,
                 authorized,
             },
-            read,
+            read: Read::Body(read),
         }
     }
 
@@ -45,21 +51,68 @@ impl<T> Call<T> {
                 body: Some(body),
                 authorized: true,
             },
-            read,
+            read: Read::Body(read),
+        }
+    }
+
+    /// A query of the system, by its path.
+    fn query(
+        path: &str,
+        arguments: &serde_json::Value,
+        read: fn(serde_json::Value) -> Option<T>,
+    ) -> Self {
+        let body = serde_json::json!({ "path": path, "args": arguments, "format": "json" });
+        Self {
+            request: Request {
+                method: Method::Post,
+                path: "/api/query",
+                body: Some(body.to_string().into()),
+                authorized: true,
+            },
+            read: Read::Query(read),
         }
     }
 
     /// Reads a reply to the request.
     pub fn read(&self, response: &Response) -> Result<T, BackendError> {
         match response.status {
-            200..=299 => (self.read)(&response.body).ok_or(BackendError::Unexpected {
-                status: response.status,
-            }),
+            status @ 200..=299 => {
+                let value = match self.read {
+                    Read::Body(read) => read(&response.body),
+                    Read::Query(read) => outcome(&response.body)?.and_then(read),
+                };
+                value.ok_or(BackendError::Unexpected { status })
+            }
             300..=399 => Err(BackendError::Redirected {
                 status: response.status,
             }),
             status => Err(refusal(status, &response.body)),
         }
+    }
+}
+
+/// The value of a query. One that failed is answered with 200, too.
+fn outcome(body: &[u8]) -> Result<Option<serde_json::Value>, BackendError> {
+    #[derive(Deserialize)]
+    #[serde(tag = "status", rename_all = "snake_case")]
+    enum Outcome {
+        Success {
+            value: serde_json::Value,
+        },
+        #[serde(rename_all = "camelCase")]
+        Error {
+            error_message: String,
+        },
+    }
+    match serde_json::from_slice(body) {
+        Ok(Outcome::Success { value }) => Ok(Some(value)),
+        Ok(Outcome::Error { error_message }) => Err(BackendError::Query {
+            message: error_message
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
+        }),
+        Err(_) => Ok(None),
     }
 }
 
@@ -77,11 +130,12 @@ fn refusal(status: u16, body: &[u8]) -> BackendError {
         (401, _) | (403, Some("BadDeployKey")) => BackendError::KeyRefused,
         (403, _) => BackendError::NotAllowed,
         (404, _) => BackendError::NotFound,
-        (_, Some(_)) => match problem {
-            Some(Problem { code, message }) => BackendError::Refused { code, message },
-            None => BackendError::Unexpected { status },
+        (status, _) => match (status, problem) {
+            (429 | 503, Some(Problem { code, message })) => BackendError::Busy { code, message },
+            (500.., Some(Problem { code, message })) => BackendError::Failed { code, message },
+            (_, Some(Problem { code, message })) => BackendError::Refused { code, message },
+            (_, None) => BackendError::Unexpected { status },
         },
-        (status, None) => BackendError::Unexpected { status },
     }
 }
 
@@ -126,19 +180,15 @@ pub fn list_variables() -> Call<BTreeMap<String, Secret>> {
 #[must_use]
 pub fn query_variables() -> Call<BTreeMap<String, Secret>> {
     #[derive(Deserialize)]
-    struct Reply {
-        value: Vec<Variable>,
-    }
-    #[derive(Deserialize)]
     struct Variable {
         name: String,
         value: Secret,
     }
-    let question = r#"{"path":"_system/cli/queryEnvironmentVariables","args":{},"format":"json"}"#;
-    Call::post("/api/query", question.into(), |body| {
-        let reply: Reply = serde_json::from_slice(body).ok()?;
+    let path = "_system/cli/queryEnvironmentVariables";
+    Call::query(path, &serde_json::json!({}), |value| {
+        let list: Vec<Variable> = serde_json::from_value(value).ok()?;
         let pair = |variable: Variable| (variable.name, variable.value);
-        Some(reply.value.into_iter().map(pair).collect())
+        Some(list.into_iter().map(pair).collect())
     })
 }
 
@@ -279,6 +329,21 @@ mod tests {
                 message: "words".to_owned()
             }
         );
+        let (code_of, message) = (|code: &str| code.to_owned(), "words".to_owned());
+        assert_eq!(
+            refused(503, &code("ExpiredInQueue")),
+            BackendError::Busy {
+                code: code_of("ExpiredInQueue"),
+                message: message.clone()
+            }
+        );
+        assert_eq!(
+            refused(500, &code("InternalServerError")),
+            BackendError::Failed {
+                code: code_of("InternalServerError"),
+                message
+            }
+        );
         assert_eq!(
             refused(502, "bad gateway"),
             BackendError::Unexpected { status: 502 }
@@ -292,6 +357,21 @@ mod tests {
             login_page.unwrap_err(),
             BackendError::Unexpected { status: 200 }
         );
+    }
+
+    #[test]
+    fn a_query_that_failed_has_its_words_on_one_line() {
+        let body = r#"{"status":"error","errorMessage":"[Request ID: 1] Server Error\nFunction execution timed out (maximum duration: 1s)\n"}"#;
+        let error = query_variables().read(&reply(200, body)).unwrap_err();
+        let message =
+            "[Request ID: 1] Server Error Function execution timed out (maximum duration: 1s)";
+        assert_eq!(
+            error,
+            BackendError::Query {
+                message: message.to_owned()
+            }
+        );
+        assert!(error.is_passing());
     }
 
     #[test]

@@ -37,17 +37,9 @@ pub fn request_export() -> Call<()> {
 /// The latest snapshot export, should there have been one.
 #[must_use]
 pub fn latest_export() -> Call<Option<Export>> {
-    #[derive(Deserialize)]
-    struct Reply {
-        value: Option<Export>,
-    }
-    let question = r#"{"path":"_system/cli/exports:getLatest","args":{},"format":"json"}"#;
-    Call::post("/api/query", question.into(), |body| {
-        let reply: serde_json::Value = serde_json::from_slice(body).ok()?;
-        // A query that failed is answered with 200, too.
-        (reply["status"] == "success").then_some(())?;
-        let reply: Reply = serde_json::from_value(reply).ok()?;
-        Some(reply.value)
+    let path = "_system/cli/exports:getLatest";
+    Call::query(path, &serde_json::json!({}), |value| {
+        serde_json::from_value(value).ok()
     })
 }
 
@@ -137,14 +129,9 @@ pub fn import(id: &str) -> Call<Option<Import>> {
     struct Document {
         state: Import,
     }
-    let question = serde_json::json!({
-        "path": "_system/cli/queryImport", "args": { "importId": id }, "format": "json",
-    });
-    Call::post("/api/query", question.to_string().into(), |body| {
-        let reply: serde_json::Value = serde_json::from_slice(body).ok()?;
-        // A query that failed is answered with 200, too.
-        (reply["status"] == "success").then_some(())?;
-        let document: Option<Document> = serde_json::from_value(reply["value"].clone()).ok()?;
+    let arguments = serde_json::json!({ "importId": id });
+    Call::query("_system/cli/queryImport", &arguments, |value| {
+        let document: Option<Document> = serde_json::from_value(value).ok()?;
         Some(document.map(|it| it.state))
     })
 }

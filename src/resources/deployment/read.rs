@@ -22,16 +22,16 @@ use super::{
     work::{Work, object},
 };
 use crate::{
-    backend::api,
+    backend::{BackendError, TransportError, api},
     convex::{
         InstanceSecret, Origins,
         process_env::{self, ExtraEnv},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
-    resources::{docker_error, docker_host::DockerModel, imported},
+    resources::{docker_error, docker_host::DockerModel, imported, warn_down},
     runtime::{
         Attachment, BACKEND_PORT, ContainerSpec, DASHBOARD_PORT, DeploymentId, Difference, Names,
-        ObservedContainer, Role, SITE_PORT, differences,
+        ObservedContainer, Role, SITE_PORT, State, differences,
         docker::{Credentials, Patience},
         labels,
     },
@@ -110,6 +110,15 @@ pub(super) async fn refresh(
     let running = backend
         .as_ref()
         .is_some_and(|it| it.is_running() && it.restarts);
+    if let Some(backend) = &backend
+        && matches!(backend.state, State::Restarting { .. })
+        && let Some(ended) = docker
+            .end_of_loop(&patience, &backend.id)
+            .await
+            .map_err(failed)?
+    {
+        warn_down(cx, &object, "look at the backend", &ended.into());
+    }
     // Whether no container should be there. One that is started by others makes
     // a deployment run, unless it has no network to be in.
     let stopped = !(settings.running || running && settings.network.is_there());
@@ -168,7 +177,7 @@ pub(super) async fn refresh(
     if let Some(secret) = secret.as_ref().filter(|_| running && !stopped) {
         let patience = Patience::new(limit.min(PUBLISHED_LIMIT), cx.cancellation());
         let work = Work::new(cx, settings, patience)?;
-        find_published(&mut model, &work, secret).await?;
+        find_published(cx, &mut model, &work, secret).await?;
     }
     note(cx, &model, secret, running);
     Ok(Some(model))
@@ -178,6 +187,7 @@ pub(super) async fn refresh(
 /// that does not tell is no reason to refuse a plan: the plan may be what mends
 /// it.
 async fn find_published(
+    cx: &mut Cx<Session>,
     model: &mut Model,
     work: &Work,
     secret: &InstanceSecret,
@@ -190,6 +200,10 @@ async fn find_published(
     let client = work.client(work.settings.admin_key(secret)?);
     let in_force = match client.call(&api::canonical_urls()).await {
         Ok(urls) => urls.convex_cloud_url,
+        Err(error @ BackendError::Transport(TransportError::Ended { .. })) => {
+            warn_down(cx, &work.object, "read the published origins", &error);
+            return Ok(());
+        }
         Err(error) => {
             tracing::warn!(object = work.object, %error, "the published origins are not checked");
             return Ok(());

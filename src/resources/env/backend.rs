@@ -1,6 +1,6 @@
 //! The backend whose variables these are.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,20 @@ impl Transport for Way {
         match self {
             Self::Exec(transport) => transport.send(request, key).await,
             Self::Http(transport, bounds) => bounds.keep(transport.send(request, key)).await,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Exec(transport) => transport.patience(),
+            Self::Http(transport, bounds) => transport.patience().min(bounds.patience.left()),
+        }
+    }
+
+    async fn log(&self) -> Option<String> {
+        match self {
+            Self::Exec(transport) => transport.log().await,
+            Self::Http(transport, _) => transport.log().await,
         }
     }
 }

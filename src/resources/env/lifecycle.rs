@@ -25,10 +25,13 @@ use crate::{
         env_var::{Changes, LEGACY_MAX_NAME_BYTES, VarName, Variables, seal},
     },
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
-    resources::{backend_error, deployment::no_such, imported},
+    resources::{backend_error, deployment::no_such, imported, warn_down},
     runtime::docker::Patience,
     session::{Listing, Session},
 };
+
+/// What is done when the variables are looked at.
+const READ: &str = "read the variables";
 
 fn timeouts(model: &Model) -> Timeouts {
     model.timeouts.clone().unwrap_or_default()
@@ -77,7 +80,10 @@ async fn apply(
     let alone = session.exclusively(&id).await;
     let before = before(cx, &id, prior);
     let live = match &backend {
-        Backend::Running { client, .. } => look(client, &object).await?,
+        Backend::Running { client, .. } => match look(client).await {
+            Err(BackendError::Transport(TransportError::NotRunning)) => Look::Silent,
+            looked => looked.map_err(|error| backend_error(&object, READ, &error))?,
+        },
         Backend::Stopped { .. } | Backend::Gone => Look::Silent,
     };
     let replaces = prior.filter(|_| !imported::is_fresh(&cx.private));
@@ -158,13 +164,9 @@ impl Look {
     }
 }
 
-async fn look(client: &Client<Way>, object: &str) -> Result<Look, Diagnostic> {
-    match list(client).await {
-        Ok(Some(listing)) => Ok(Look::Listed(listing)),
-        Ok(None) => Ok(Look::Closed),
-        Err(BackendError::Transport(TransportError::NotRunning)) => Ok(Look::Silent),
-        Err(error) => Err(backend_error(object, "read the variables", &error)),
-    }
+async fn look(client: &Client<Way>) -> Result<Look, BackendError> {
+    let listing = list(client).await?;
+    Ok(listing.map_or(Look::Closed, Look::Listed))
 }
 
 /// Works out what to send, and refuses what may not be.
@@ -360,17 +362,18 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
     let session = Arc::clone(&cx.session);
     let _alone = session.exclusively(id).await;
     let before = before(cx, id, Some(prior));
-    let live = match look(&client, &object).await? {
-        Look::Listed(listing) => listing,
-        Look::Closed => {
+    let live = match list(&client).await {
+        Ok(Some(listing)) => listing,
+        Ok(None) => {
             let names = before.managed().iter();
             let blank = |name: &VarName| (name.as_str().to_owned(), Secret::default());
             Arc::new(names.map(blank).collect())
         }
-        Look::Silent => {
+        Err(error) if error.is_down() => {
             stopped(cx, &target, prior);
             return Ok(());
         }
+        Err(error) => return Err(backend_error(&object, READ, &error).into()),
     };
     let mut removable = before.managed().clone();
     let mut kept = Vec::new();
@@ -380,6 +383,12 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
             Ok(()) => break,
             Err(error) => error,
         };
+        // Nobody can remove them by now, and the deployment may be next.
+        if error.is_down() || error == BackendError::DiskFull {
+            warn_down(cx, &object, "remove the variables", &error);
+            stopped(cx, &target, prior);
+            return Ok(());
+        }
         // The app's own configuration may need a variable. Without it the rest
         // can still go.
         let BackendError::Refused { message, .. } = &error else {

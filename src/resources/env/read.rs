@@ -10,10 +10,9 @@ use super::{
     seen,
 };
 use crate::{
-    backend::{BackendError, TransportError},
     convex::Secret,
     plugin::{Cx, Diagnostic, Diagnostics, Private, Timeouts},
-    resources::{backend_error, deployment::no_such, imported},
+    resources::{backend_error, deployment::no_such, imported, warn_down},
     runtime::docker::Patience,
     session::{Listing, Session},
 };
@@ -44,7 +43,11 @@ pub(super) async fn read(
     let listing = match backend {
         Backend::Running { client, .. } => match list(&client).await {
             Ok(listing) => listing,
-            Err(BackendError::Transport(TransportError::NotRunning)) => None,
+            // What is wrong with it must not keep anybody from mending it.
+            Err(error) if error.is_down() => {
+                warn_down(cx, &target.object(), "read the variables", &error);
+                None
+            }
             Err(error) => {
                 return Err(backend_error(&target.object(), "read the variables", &error).into());
             }

@@ -1,13 +1,15 @@
 //! Programs inside containers.
 
+use std::time::Duration;
+
 use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecOptions, StartExecResults},
 };
 use futures_util::StreamExt;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
-use super::{Docker, DockerError, Patience};
+use super::{ASIDE, Docker, DockerError, Patience};
 use crate::{
     backend::{Request, Response, Transport, TransportError, curl},
     convex::AdminKey,
@@ -176,6 +178,16 @@ impl<D: AsRef<Docker>> ExecTransport<D> {
         }
     }
 
+    /// A container that Docker starts again and again has ended for a reason,
+    /// and one that is stopped was meant to.
+    async fn why_it_does_not_run(&self) -> TransportError {
+        let docker = self.docker.as_ref();
+        match docker.end_of_loop(&self.patience, &self.container).await {
+            Ok(ended) => ended.unwrap_or(TransportError::NotRunning),
+            Err(error) => of_docker(error, Duration::ZERO),
+        }
+    }
+
     /// The same way to another port of the container.
     #[must_use]
     pub fn at(self, port: u16) -> Self {
@@ -189,6 +201,7 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
         request: &Request,
         key: Option<&AdminKey>,
     ) -> Result<Response, TransportError> {
+        let asked = Instant::now();
         let config = curl::config(request, key, self.port);
         let output = self
             .docker
@@ -199,17 +212,12 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
                 &curl::COMMAND,
                 config.expose().as_bytes(),
             )
-            .await
-            .map_err(|error| match error {
-                DockerError::Absent { .. } => TransportError::NotRunning,
-                DockerError::TimedOut { .. } => TransportError::TimedOut {
-                    seconds: curl::TIMEOUT_S,
-                },
-                lost @ (DockerError::Unreachable { .. }
-                | DockerError::NoPermission { .. }
-                | DockerError::Lost { .. }) => TransportError::Carrier(lost.to_string()),
-                other => TransportError::Failed(other.to_string()),
-            })?;
+            .await;
+        let output = match output {
+            Ok(output) => output,
+            Err(DockerError::Absent { .. }) => return Err(self.why_it_does_not_run().await),
+            Err(error) => return Err(of_docker(error, asked.elapsed())),
+        };
         if let Some(reason) = missing_program(&output) {
             let role = Role::Backend;
             return Err(TransportError::Failed(
@@ -220,6 +228,29 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
             return Err(TransportError::Broken(reason));
         }
         curl::reply(&output.stdout, &output.stderr)
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience.left()
+    }
+
+    async fn log(&self) -> Option<String> {
+        let patience = self.patience.extended(ASIDE);
+        let log = self.docker.as_ref().log_tail(&patience, &self.container);
+        Some(log.await)
+    }
+}
+
+fn of_docker(error: DockerError, waited: Duration) -> TransportError {
+    match error {
+        DockerError::TimedOut { .. } => TransportError::TimedOut {
+            seconds: waited.as_secs(),
+        },
+        DockerError::Cancelled { .. } => TransportError::Interrupted,
+        lost @ (DockerError::Unreachable { .. }
+        | DockerError::NoPermission { .. }
+        | DockerError::Lost { .. }) => TransportError::Carrier(lost.to_string()),
+        other => TransportError::Failed(other.to_string()),
     }
 }
 

@@ -12,7 +12,8 @@ use bollard::{
 use tokio::time::Instant;
 
 use super::{
-    Credentials, Docker, DockerError, Patience, create::kept_running, exec::missing_program, found,
+    ASIDE, Credentials, Docker, DockerError, Patience, create::kept_running, exec::missing_program,
+    found,
 };
 use crate::runtime::{
     Conflict, ContainerSpec, Desired, Existing, File, Kind, Readiness, Role, Step,
@@ -221,8 +222,7 @@ impl Docker {
                 // The container ended before it could be asked.
                 Err(DockerError::Absent { .. }) => super::exec::Output::default(),
                 Err(DockerError::TimedOut { .. }) => {
-                    // A little more patience, to find out why.
-                    let patience = Patience::new(Duration::from_secs(10), patience.cancel.clone());
+                    let patience = patience.extended(ASIDE);
                     // A daemon that says nothing is not the program's fault.
                     self.inspect(&patience, &spec.name).await?;
                     let log = self.log_tail(&patience, &spec.name).await;

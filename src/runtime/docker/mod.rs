@@ -54,6 +54,9 @@ pub struct Docker {
     registries: Arc<Registries>,
 }
 
+/// How much longer it takes at most to find out why something failed.
+const ASIDE: Duration = Duration::from_secs(10);
+
 /// How long an operation goes on, and what can end it before.
 #[derive(Clone, Debug)]
 pub struct Patience {
@@ -68,6 +71,14 @@ impl Patience {
         Self {
             deadline: Instant::now() + limit,
             cancel,
+        }
+    }
+
+    /// The same, but from now on for at least so long.
+    fn extended(&self, least: Duration) -> Self {
+        Self {
+            deadline: self.deadline.max(Instant::now() + least),
+            cancel: self.cancel.clone(),
         }
     }
 

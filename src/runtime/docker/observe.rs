@@ -13,6 +13,10 @@ use futures_util::StreamExt;
 
 use super::{Docker, DockerError, Patience, archive, found};
 use crate::{
+    backend::{
+        TransportError,
+        log::{is_disk_full, says_disk_is_full, says_it_migrates},
+    },
     convex::Secret,
     runtime::{
         Existing, Limits, Names, Observed, ObservedContainer, Role, State,
@@ -162,14 +166,43 @@ impl Docker {
         Ok(holders)
     }
 
-    /// Docker's ID of a container.
-    pub async fn container_id(
+    /// The names of running containers that share the network of this one.
+    pub async fn sharers(
         &self,
         patience: &Patience,
-        name: &str,
-    ) -> Result<Option<String>, DockerError> {
-        let container = self.inspect(patience, name).await?;
-        Ok(container.and_then(|container| container.id))
+        container: &str,
+    ) -> Result<Vec<String>, DockerError> {
+        let options = ListContainersOptionsBuilder::new().build();
+        let request = self.client.list_containers(Some(options));
+        let all = self.call(patience, "list containers", request).await?;
+        let shared = format!("container:{container}");
+        let sharers = all.into_iter().filter(|it| {
+            let host = it.host_config.as_ref();
+            host.and_then(|host| host.network_mode.as_deref()) == Some(shared.as_str())
+        });
+        let names = sharers.filter_map(|it| it.names?.into_iter().next());
+        Ok(names
+            .map(|name| name.trim_start_matches('/').to_owned())
+            .collect())
+    }
+
+    /// How a container ended that Docker starts again and again; `None` for any
+    /// other.
+    pub async fn end_of_loop(
+        &self,
+        patience: &Patience,
+        container: &str,
+    ) -> Result<Option<TransportError>, DockerError> {
+        let inspected = self.inspect(patience, container).await?;
+        let state = inspected.and_then(|it| it.state).unwrap_or_default();
+        if state.status != Some(ContainerStateStatusEnum::RESTARTING) {
+            return Ok(None);
+        }
+        Ok(Some(TransportError::Ended {
+            code: state.exit_code.unwrap_or_default(),
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+            log: self.log_tail(patience, container).await,
+        }))
     }
 
     pub(super) async fn inspect(
@@ -224,15 +257,21 @@ impl Docker {
     }
 }
 
-/// The last lines, and the last one that tells of a migration, should many
-/// others have come after it.
+/// The last lines, and before them the last one that tells of a migration and
+/// the last one that tells of a full disk, should many others have come after.
 fn end_of_log(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(shorten_line).collect();
     let (before, end) = lines.split_at(lines.len().saturating_sub(LOG_LINES));
-    let tells = |line: &&String| line.contains("Executing Migration");
-    let earlier = before.iter().rev().find(tells);
-    let earlier = earlier.filter(|_| !end.iter().any(|line| tells(&line)));
-    let all: Vec<_> = earlier.into_iter().chain(end).map(String::as_str).collect();
+    let mut telling: Vec<usize> = [says_it_migrates, says_disk_is_full]
+        .into_iter()
+        .filter(|tells| !end.iter().any(|line| tells(line)))
+        .filter_map(|tells| before.iter().rposition(|line| tells(line)))
+        // A disk that was full before the last start need not be full now.
+        .filter(|at| !says_disk_is_full(&before[*at]) || is_disk_full(text))
+        .collect();
+    telling.sort_unstable();
+    let telling = telling.into_iter().map(|at| &before[at]);
+    let all: Vec<_> = telling.chain(end).map(String::as_str).collect();
     all.join("\n")
 }
 
@@ -389,6 +428,12 @@ mod tests {
         assert_eq!(told.lines().count(), LOG_LINES + 1);
         assert!(told.starts_with("Executing Migration 2/3\nGET"), "{told}");
         assert_eq!(end_of_log(&log("GET\n")).lines().count(), 3);
+        let full = log(&format!("database or disk is full\n{}", many("GET")));
+        let told = end_of_log(&full);
+        let both = "Executing Migration 2/3\ndatabase or disk is full\nGET";
+        assert!(told.starts_with(both), "{told}");
+        let freed = full.replace("full\n", "full\nbackend listening on a\n");
+        assert_eq!(end_of_log(&freed).lines().count(), LOG_LINES + 1);
         assert_eq!(end_of_log(&many("GET")).lines().count(), LOG_LINES);
     }
 

@@ -43,11 +43,11 @@ fn why_a_backend_ended_is_named_with_what_to_do() {
             &["more memory than it may use", "backend.memory_mb"],
         ),
         (
-            "echo 'Error: LeaseLost: the lease was lost to a newer one'; exit 0",
+            "echo 'Caught error: Lease Lost'; echo 'Received a fatal error. Shutting down immediately'; exit 0",
             &["another backend has taken its database over", "code 0"],
         ),
         (
-            "echo 'Os { code: 28, message: \"No space left on device\" }'; exit 1",
+            "echo 'attempting to acquire lease'; echo 'Error: database or disk is full'; exit 1",
             &["the disk is full", "docker system df"],
         ),
         (
@@ -70,6 +70,77 @@ fn why_a_backend_ended_is_named_with_what_to_do() {
         driver.apply(&[]);
         assert_eq!(objects(&name), Vec::<String>::new());
     }
+}
+
+/// The backend says so in its log alone: to clients a disk that is full looks like
+/// changes of others.
+#[test]
+fn a_full_disk_is_named_and_keeps_nobody_from_destroying() {
+    let name = Name::new();
+    let variables = |value: &str| {
+        let env = format!(
+            "resource \"convex_env\" \"app\" {{\n deployment = convex_deployment.app.id\n variables = {{ A = {value:?} }}\n}}"
+        );
+        config(&format!("{}\n{env}", block(&name, "")))
+    };
+    let project = Project::new(Core::Installed, &variables("1"));
+    project.apply().ok();
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    let log = |line: &str| {
+        let script = format!("echo {line:?} > /proc/1/fd/1");
+        docker(&["exec", backend.container(), "sh", "-c", &script]);
+    };
+    let fail = |status: u16, code: &str| {
+        backend.heal();
+        backend.fail(&json!({
+            "path": "/api/update_environment_variables", "kind": "status",
+            "status": status, "code": code, "message": "Try again later.", "times": 1000,
+        }));
+    };
+    project.write("main.tf", &variables("2"));
+    fail(500, "InternalServerError");
+    let outcome = project.apply();
+    outcome.fails_with(&["The backend failed", "Try again later", "is unknown"]);
+    log("ERROR Write failed. Unsure if transaction committed to disk.: database or disk is full");
+    for (status, code) in [
+        (500, "InternalServerError"),
+        (503, "OptimisticConcurrencyControlFailure"),
+    ] {
+        fail(status, code);
+        let outcome = project.apply();
+        let outcome = outcome.fails_with(&["The backend's disk is full", "docker system df"]);
+        assert!(!outcome.text().contains("Nothing was changed"));
+    }
+    project.destroy().ok().says(&["The backend's disk is full"]);
+    assert_eq!(objects(&name), Vec::<String>::new());
+}
+
+/// A backend that ends whenever it is started is told with the cause, and neither
+/// a plan nor what mends it has to wait for it.
+#[test]
+fn a_backend_in_a_loop_is_told_and_can_be_destroyed() {
+    let name = Name::new();
+    let blocks = format!(
+        "{}\nresource \"convex_env\" \"app\" {{\n deployment = convex_deployment.app.id\n variables = {{ A = \"1\" }}\n}}",
+        block(&name, "internal_origins = true")
+    );
+    let project = Project::new(Core::Installed, &config(&blocks));
+    project.apply().ok();
+    let container = name.container("backend");
+    let spoil = "cd /convex/data; rm -f db.sqlite3-*; echo garbage > db.sqlite3";
+    docker(&["exec", &container, "sh", "-c", spoil]);
+    docker(&["restart", "-t", "1", &container]);
+    let restarting = || docker(&["inspect", "-f", "{{.State.Status}}", &container]) == "restarting";
+    while !restarting() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let plan = project.plan().ok();
+    plan.says(&[
+        "The backend ends again and again",
+        "database file is damaged",
+    ]);
+    project.destroy().ok();
+    assert_eq!(objects(&name), Vec::<String>::new());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod claims;
 mod daemon;
 mod looking;
 mod many;
+mod starting;
 mod sweep;
 
 use crate::support::docker::Name;

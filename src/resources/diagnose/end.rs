@@ -1,0 +1,211 @@
+//! Why a program ended, by how it ended and what it said.
+
+use super::{end_of_log, program};
+use crate::{plugin::value::Path, runtime::Role};
+
+/// The cause of an end, what to do, and the attribute to do it with.
+pub(super) struct End {
+    pub(super) cause: &'static str,
+    pub(super) remedy: &'static str,
+    pub(super) attribute: Path,
+}
+
+/// What programs say at their end, in lower case: one of the texts, the cause,
+/// the remedy, and the attribute, which is one of the program's where it begins
+/// with a dot (upstream `crates/common/src/errors.rs`, `crates/postgres`,
+/// `crates/sqlite`, `crates/keybroker`).
+const SAID: &[(&[&str], &str, &str, &str)] = &[
+    (
+        &["already contains db name"],
+        "the database URL has a database name in it",
+        "Remove the path from the URL",
+        ".env",
+    ),
+    (
+        &[
+            "lease lost",
+            "leaselost",
+            "already acquired with higher timestamp",
+        ],
+        "another backend has taken its database over",
+        "A database belongs to one backend at a time: end the other one, or give this deployment a database of its own",
+        "database",
+    ),
+    (
+        &["database or disk is full", "no space left on device"],
+        "the disk is full",
+        "Free some space on the Docker host, for example with `docker system df` and `docker image prune`",
+        ".",
+    ),
+    (
+        &["address already in use", "eaddrinuse"],
+        "a port that it listens on is in use in the network that it shares",
+        "End the other program in that network, or give the deployment a network of its own",
+        "network.container",
+    ),
+    (
+        &["couldn't hexdecode key", "hex-decoded key was"],
+        "the instance secret in its volume is damaged",
+        "Set rotate_trigger to another text, which makes a new secret",
+        "rotate_trigger",
+    ),
+    (
+        &[
+            "file is not a database",
+            "database disk image is malformed",
+            "missing _tables.by_id",
+        ],
+        "its database file is damaged",
+        "Restore the volume from a backup, or restore a snapshot into a new deployment with restore_from",
+        ".",
+    ),
+    (
+        &["failed to read ca file"],
+        "the file with the authority of its database server cannot be read",
+        "Correct the path of the file",
+        ".env",
+    ),
+    (
+        &[
+            "cluster url username must be set",
+            "invalid postgres connection url",
+        ],
+        "it does not understand the URL of its database",
+        "Write the URL as postgres://USER:PASSWORD@HOST:PORT",
+        ".env",
+    ),
+    (
+        &["origin url should start with"],
+        "an origin does not begin with http:// or https://",
+        "Correct it",
+        "origins",
+    ),
+    (
+        &["not a boolean"],
+        "a variable that must be true or false is neither",
+        "Set it to `true` or `false`, or leave it out",
+        ".env",
+    ),
+];
+
+/// Finds the cause of an end.
+pub(super) fn explain(role: Role, code: i64, out_of_memory: bool, log: &str) -> End {
+    let end = |cause, remedy, attribute: &str| End {
+        cause,
+        remedy,
+        attribute: match attribute.strip_prefix('.') {
+            Some("") => program(role),
+            Some(name) => program(role).attribute(name),
+            None => attribute.into(),
+        },
+    };
+    if out_of_memory || code == 137 {
+        return end(
+            "it needed more memory than it may use",
+            "Raise backend.memory_mb, or give the host more memory",
+            ".memory_mb",
+        );
+    }
+    let log = log.to_ascii_lowercase();
+    for (texts, cause, remedy, attribute) in SAID {
+        if texts.iter().any(|text| log.contains(text)) {
+            return end(cause, remedy, attribute);
+        }
+    }
+    if code == 126 || code == 127 {
+        return end(
+            "its start program is missing or cannot be run",
+            "Use an image of the Convex backend and dashboard that fits the host's processor",
+            ".image",
+        );
+    }
+    end("its log says why", "Remove the cause", ".")
+}
+
+/// What is said of a backend that ends whenever it is started: title, detail
+/// and attribute.
+pub(super) fn of_loop(
+    object: &str,
+    code: i64,
+    out_of_memory: bool,
+    log: &str,
+) -> (&'static str, String, Path) {
+    let end = explain(Role::Backend, code, out_of_memory, log);
+    let detail = format!(
+        "The backend of {object} ends whenever Docker starts it, last with code {code}: {}. {}\n\n{}, and apply again. Its data is kept.",
+        end.cause,
+        end_of_log(log),
+        end.remedy
+    );
+    ("The backend ends again and again", detail, end.attribute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::explain;
+    use crate::runtime::Role;
+
+    fn cause(code: i64, out_of_memory: bool, log: &str) -> (&'static str, String) {
+        let end = explain(Role::Backend, code, out_of_memory, log);
+        (end.cause, end.attribute.to_string())
+    }
+
+    #[test]
+    fn an_end_has_a_cause_and_an_attribute() {
+        let memory = "it needed more memory than it may use";
+        assert_eq!(cause(1, true, ""), (memory, "backend.memory_mb".into()));
+        assert_eq!(cause(137, false, ""), (memory, "backend.memory_mb".into()));
+        for (log, part, attribute) in [
+            (
+                "Caught error: Lease Lost",
+                "has taken its database",
+                "database",
+            ),
+            (
+                "Error: failed to acquire lease: Already acquired with higher timestamp",
+                "has taken its database",
+                "database",
+            ),
+            (
+                "Error: database or disk is full",
+                "the disk is full",
+                "backend",
+            ),
+            ("No space left on device", "the disk is full", "backend"),
+            (
+                "Error: Address already in use (os error 98)",
+                "in use in the network",
+                "network.container",
+            ),
+            (
+                "Error: Hex-decoded key was 1 bytes, not 32",
+                "secret in its volume is damaged",
+                "rotate_trigger",
+            ),
+            (
+                "Error: file is not a database",
+                "database file is damaged",
+                "backend",
+            ),
+            (
+                "Error: missing _tables.by_id global",
+                "database file is damaged",
+                "backend",
+            ),
+        ] {
+            for code in [0, 1] {
+                let (cause, at) = cause(code, false, log);
+                assert!(cause.contains(part), "{log}: {cause}");
+                assert_eq!(at, attribute, "{log}");
+            }
+        }
+        assert_eq!(cause(3, false, "boom").0, "its log says why");
+    }
+
+    /// Every log on `PostgreSQL` has the word, and every fatal end that code.
+    #[test]
+    fn a_lease_is_lost_only_where_the_log_says_so() {
+        let log = "attempting to acquire lease\nlease acquired with ts 1795\nReceived a fatal error. Shutting down immediately";
+        assert_eq!(cause(0, false, log).0, "its log says why");
+    }
+}
