@@ -10,6 +10,7 @@ use super::{
     work::Work,
 };
 use crate::{
+    backend::log::says_port_is_taken,
     convex::{
         Database,
         postgres::{HostPort, is_loopback},
@@ -18,7 +19,7 @@ use crate::{
     plugin::{Cx, Diagnostic, value::Path},
     runtime::{
         Attachment, BACKEND_PORT, DASHBOARD_PORT, Desired, NetworkSpec, Observed,
-        ObservedContainer, Renew, SITE_PORT,
+        ObservedContainer, Renew, Role, SITE_PORT,
         docker::{Docker, DockerError, Patience, TunnelError},
         steps,
     },
@@ -105,6 +106,73 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Names the port, where a program ended because another one in the network
+    /// that it shares has it.
+    pub async fn not_done(&self, error: DockerError, desired: &Desired) -> Diagnostic {
+        let taken = match (&error, &desired.attachment) {
+            (DockerError::Exited { role, log, .. }, Attachment::Shared { container })
+                if says_port_is_taken(log) =>
+            {
+                // What cannot be found out leaves the program's own words.
+                self.taken_port(*role, container).await.ok().flatten()
+            }
+            _ => None,
+        };
+        taken.unwrap_or_else(|| self.failed(error))
+    }
+
+    async fn taken_port(
+        &self,
+        role: Role,
+        container: &str,
+    ) -> Result<Option<Diagnostic>, DockerError> {
+        let ports: &[u16] = match role {
+            Role::Dashboard => &[DASHBOARD_PORT],
+            Role::Backend | Role::Probe => &[BACKEND_PORT, SITE_PORT],
+        };
+        let (docker, patience, names) = (&self.docker, &self.patience, self.settings.names());
+        let network = NetworkSpec::Of {
+            container: container.to_owned(),
+        };
+        let lender = docker
+            .start_lender(patience, &names, &self.settings.backend_image, network)
+            .await?;
+        let mut taken = None;
+        for port in ports {
+            if docker
+                .tunnel(patience, &lender, "127.0.0.1", *port)
+                .await
+                .is_ok()
+            {
+                taken = Some(port);
+                break;
+            }
+        }
+        docker.remove_container(patience, &lender).await?;
+        let Some(port) = taken else {
+            return Ok(None);
+        };
+        let mut others = docker.sharers(patience, container).await?;
+        let ours = [Role::Backend, Role::Dashboard].map(|role| names.container(role));
+        others.retain(|name| !ours.contains(name));
+        let given = match &self.settings.network {
+            Network::Of(Container::Given(given)) => given,
+            _ => container,
+        };
+        let beside = match others.as_slice() {
+            [] => String::new(),
+            some => format!(", or in one that shares its network ({})", some.join(", ")),
+        };
+        let diagnostic = Diagnostic::error(
+            format!("Port {port} is taken in the shared network"),
+            format!(
+                "The {role} of {} listens on port {port}, and another program in its network already does. That program runs in the container {given}{beside}. End it, or give the deployment a network of its own by leaving out network.container, and apply again. The data is kept.",
+                self.object
+            ),
+        );
+        Ok(Some(diagnostic.at("network.container")))
     }
 
     /// Chooses automatic ports: those that the containers have, else ones that

@@ -215,7 +215,7 @@ impl Work {
             };
             match (other, failed) {
                 (Some(other), _) => (desired, observed) = other,
-                (None, Failed::Docker(error)) => return Err(self.failed(error)),
+                (None, Failed::Docker(error)) => return Err(self.not_done(error, &desired).await),
                 (None, Failed::Said(problem)) => return Err(*problem),
             }
         };

@@ -6,7 +6,7 @@ use super::{config, configure, deployment, project};
 use crate::support::{
     docker::{Bridge, Name, docker, images, port},
     on_each_core,
-    terraform::Project,
+    terraform::{Core, Project},
 };
 
 /// A container that stands for a workspace, and the promise to remove it.
@@ -68,6 +68,29 @@ impl Workspace {
 }
 
 impl Drop for Workspace {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.0]);
+    }
+}
+
+/// A program that listens in the network of a workspace, and the promise to
+/// remove it.
+struct Listener(String);
+
+impl Listener {
+    fn beside(workspace: &Workspace, port: u16) -> Self {
+        let listener = Self(format!("{}-beside", workspace.0));
+        let network = format!("container:{}", workspace.0);
+        let start = ["run", "-d", "--network", &network, "--name", &listener.0];
+        let port = port.to_string();
+        let image = &images().backend;
+        let listen = ["--entrypoint", "httpd", image, "-f", "-p", &port];
+        docker(&[&start[..], &listen].concat());
+        listener
+    }
+}
+
+impl Drop for Listener {
     fn drop(&mut self) {
         docker(&["rm", "-f", &self.0]);
     }
@@ -164,6 +187,27 @@ on_each_core! {
         project.assert_no_changes();
         project.destroy().ok();
     }
+}
+
+#[test]
+fn a_port_that_is_taken_in_a_shared_network_is_named() {
+    let name = Name::new();
+    let workspace = Workspace::start(&name);
+    let blocks = joined(&name, &format!("{:?}", workspace.0));
+    for (port, role) in [(3211, "backend"), (6791, "dashboard")] {
+        let listener = Listener::beside(&workspace, port);
+        let project = Project::new(Core::Installed, &config(&blocks));
+        project.apply().fails_with(&[
+            &format!("Port {port} is taken in the shared network"),
+            &format!("The {role} of"),
+            &workspace.0,
+            &listener.0,
+        ]);
+        drop(listener);
+        project.apply().ok();
+        project.destroy().ok();
+    }
+    assert_eq!(name.objects(), Vec::<String>::new());
 }
 
 on_each_core! {
