@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use super::{Answer, Probes};
 use crate::{
-    backend::{BackendError, Client, HttpTransport, Method, Request, Transport, api},
+    backend::{self, BackendError, Client, HttpTransport, Method, Request, Transport, api},
     convex::{AdminKey, ApiOrigin},
 };
 
@@ -164,7 +164,7 @@ async fn get(transport: &impl Transport, path: &'static str) -> Result<(u16, Str
         body: None,
         authorized: false,
     };
-    let reply = tokio::time::timeout(PATIENCE, transport.send(&request, None));
+    let reply = tokio::time::timeout(PATIENCE, backend::send(transport, &request, None));
     match reply.await {
         Ok(Ok(response)) => Ok((
             response.status,
