@@ -128,8 +128,14 @@ pub(super) async fn update(
     guard::before_update(cx, &mut work, &prior, &planned, &observed).await?;
     let rotates = prior.rotate_trigger != planned.rotate_trigger && !is_fresh(&cx.private);
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed, rotates).await?;
+    let is_given = planned.instance_secret.is_some();
     let replaced = match (&prior.instance_secret, &secrets.instance) {
         (Some(prior), Some(new)) => prior.expose() != new.to_hex().expose(),
+        // Only the volume knows which one it was.
+        (None, Some(new)) if is_given && observed.backend.is_some() => {
+            let stored = work.stored_credentials(&observed).await?;
+            stored.secret != Some(new.to_hex())
+        }
         _ => false,
     };
     if rotates || replaced {

@@ -260,11 +260,12 @@ fn rotates(plan: &mut Plan<'_>) -> bool {
     is_triggered(plan) && !imported::is_fresh(plan.private())
 }
 
-/// Whether another secret than before is given.
+/// Whether another secret is given than the state has, which has none where only
+/// the volume knows it.
 fn gives_another_secret(plan: &Plan<'_>) -> bool {
-    !is_another(plan)
+    !plan.creates()
+        && !is_another(plan)
         && plan.config().has("instance_secret")
-        && plan.prior::<Secret>("instance_secret").is_some()
         && plan.changes("instance_secret")
 }
 
@@ -298,7 +299,9 @@ fn warn_of_new_secret(plan: &mut Plan<'_>) {
         return;
     };
     let how = if plan.config().get::<IgnoredAny>(cause).is_unknown() {
-        "is only known during apply. If it differs then"
+        "is only known during apply. If it differs then,"
+    } else if plan.prior::<IgnoredAny>(cause).is_none() && !rotates {
+        "is given for the first time. If it differs from the secret in the volume,"
     } else {
         "has changed, so"
     };
@@ -381,10 +384,7 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
         .unwrap_or_default();
     plan.set("container_ids", &ids);
     plan.set("image_digests", &digests);
-    let new_secret = rotates(plan)
-        || (settings.keeps_secrets
-            && plan.prior::<Secret>("instance_secret").is_some()
-            && plan.changes("instance_secret"));
+    let new_secret = rotates(plan) || gives_another_secret(plan);
     let was = plan
         .prior::<Model>(Path::root())
         .and_then(|model| Settings::of(&model).ok());
@@ -488,6 +488,7 @@ fn note(cx: &Cx<Session>, plan: &mut Plan<'_>, settings: Option<&Settings>) {
         creates: plan.creates(),
         renews_secret: plan.prior::<Secret>("instance_secret").is_some()
             && plan.changes("instance_secret")
+            || gives_another_secret(plan)
             || rotates(plan),
         reach: match settings.filter(|settings| !settings.awaits_origin()) {
             Some(settings) => Known::Known(settings.reach()),

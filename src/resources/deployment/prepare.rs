@@ -223,9 +223,10 @@ impl Work {
         self.settings.network = open.clone();
         let observed = self.observe(&[]).await?;
         let renewed = self.desired(&observed).await?;
+        // Origins, and so environments, may follow the ports.
         let desired = Desired {
-            attachment: renewed.attachment,
-            ..desired.clone()
+            renew: desired.renew,
+            ..renewed
         };
         Ok(Some((desired, observed)))
     }

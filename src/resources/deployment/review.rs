@@ -67,21 +67,16 @@ fn issuer(plan: &mut Plan<'_>, settings: &Settings) {
         return;
     }
     let name = settings.name.as_str();
-    let (before, now) = (was.reach().issuer(), settings.reach().issuer());
-    let consequence = if settings.origins.internal {
-        "Functions see it as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false.".to_owned()
+    // No addresses: agent_env has them too, so they are struck out as secrets.
+    let detail = if settings.origins.internal {
+        "moves to internal origins: the issuer of its tokens is then port 3211 of its own container, and not origins.site any more. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. Functions see the issuer as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false."
     } else {
-        format!(
-            "The backend must reach {now} and {} from inside its container without a login. If it does not, nobody can sign in and Node actions fail.",
-            settings.reach().process().api
-        )
+        "moves to public origins: the issuer of its tokens is then origins.site, and not port 3211 of its own container any more. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. The backend must reach origins.api and origins.site from inside its container without a login. If it does not, nobody can sign in and Node actions fail."
     };
     plan.report(
         Diagnostic::warning(
             "The issuer of sign-in tokens changes",
-            format!(
-                "Deployment {name:?} gets the issuer {now} in place of {before}. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. {consequence}"
-            ),
+            format!("Deployment {:?} {detail}", settings.name.as_str()),
         )
         .at("internal_origins"),
     );
@@ -278,25 +273,35 @@ pub fn restarts(plan: &mut Plan<'_>, settings: &Settings, restarts: &[(Role, Vec
     if restarts.is_empty() {
         return;
     }
-    let each = restarts.iter().map(|(role, reasons)| {
-        let reasons = match &reasons[..] {
-            [] => "what is only known during apply".to_owned(),
-            some => some.join(", "),
-        };
-        format!("the {role} because of {reasons}")
-    });
+    let why = |reasons: &[String]| match reasons {
+        [] => "of what is only known during apply".to_owned(),
+        some => format!("of {}", some.join(", ")),
+    };
+    let name = settings.name.as_str();
+    if let [(Role::Dashboard, reasons)] = restarts {
+        plan.report(Diagnostic::warning(
+            // Terraform folds warnings with the same summary into one.
+            format!("The dashboard of deployment {name:?} is interrupted"),
+            format!(
+                "Its container is recreated because {}. API, HTTP actions and data are not affected.",
+                why(reasons)
+            ),
+        ));
+        return;
+    }
+    let each = restarts
+        .iter()
+        .map(|(role, reasons)| format!("the {role} because {}", why(reasons)));
     let each = each.collect::<Vec<_>>().join("; ");
     let data = if breaks(plan, settings) {
         String::new()
     } else {
         format!(" {}", where_data_stays(settings))
     };
-    let name = settings.name.as_str();
     plan.report(Diagnostic::warning(
-        // Terraform folds warnings with the same summary into one.
         format!("Deployment {name:?} is interrupted"),
         format!(
-            "Containers that run are made anew: {each}. Connections to them break off for as long as that takes.{data}"
+            "Running containers are recreated: {each}. Clients are disconnected until the new containers are ready.{data}"
         ),
     ));
 }

@@ -246,9 +246,8 @@ fn a_plan_answers_what_a_reviewer_asks() {
         &plan,
         &[
             r#""https://convex-api--dev--ann.apps.example.com" -> "https://convex-api--dev--bob.apps.example.com""#,
-            "the backend because of its environment (CONVEX_CLOUD_ORIGIN, CONVEX_SITE_ORIGIN)",
-            "the dashboard because of its environment (NEXT_PUBLIC_DEPLOYMENT_URL)",
-            "The data stays in the database \"my_app\" at db.example.com:5432 and in the volume my-app-data.",
+            "Warning: The dashboard of deployment \"my-app\" is interrupted",
+            "Its container is recreated because of its environment (NEXT_PUBLIC_DEPLOYMENT_URL).",
             "Plan: 0 to add, 2 to change, 0 to destroy.",
         ],
     );
@@ -299,6 +298,7 @@ fn a_plan_answers_what_a_reviewer_asks() {
             "there is no way back to the older one. No snapshot is exported first",
             "the backend because of its image",
             "the dashboard because of its image",
+            "The data stays in the database \"my_app\" at db.example.com:5432 and in the volume my-app-data.",
         ],
     );
 
