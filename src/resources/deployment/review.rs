@@ -66,7 +66,6 @@ fn issuer(plan: &mut Plan<'_>, settings: &Settings) {
     if is_another(plan) || was.origins.internal == settings.origins.internal {
         return;
     }
-    let name = settings.name.as_str();
     // No addresses: agent_env has them too, so they are struck out as secrets.
     let detail = if settings.origins.internal {
         "moves to internal origins: the issuer of its tokens is then port 3211 of its own container, and not origins.site any more. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. Functions see the issuer as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false."

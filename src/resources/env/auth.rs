@@ -85,6 +85,10 @@ fn custom_site_url(plan: &mut Plan<'_>, seen: &Seen, prior: Option<&AuthModel>) 
         Known::Unknown => return plan.set_unknown("auth.custom_site_url"),
     }
     let before = prior.and_then(|it| it.custom_site_url.clone());
+    if seen.is_stopped() && prior.is_some_and(|it| it.site_origin.is_none()) {
+        // As with the site origin: nobody could find it out.
+        return plan.set("auth.custom_site_url", &None::<String>);
+    }
     match &seen.traits {
         Some(Known::Known(traits)) => plan.set("auth.custom_site_url", &traits.custom_site),
         // Nobody here knows: it stays as it was found out, or is not set.
