@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::target::{Target, TargetError};
+use super::target::{MadeDirectory, Target, TargetError};
 use crate::render::{
-    files::{Action, Desired, Edit, FilePath, Policy, Refusal, Written, plan},
+    files::{Action, Desired, Edit, Existing, FilePath, Policy, Refusal, Written, plan},
     package_json::PackageManager,
 };
 
@@ -95,44 +95,52 @@ pub async fn look(
     Ok(outlook)
 }
 
-/// Brings a directory to what it should be.
+/// Brings a directory to what it should be. Returns what was done, and the directories that were
+/// made for it.
 pub async fn bring(
     target: &impl Target,
     desired: &[Desired],
     written: &BTreeMap<String, Written>,
-) -> Result<Outlook, BringError> {
+) -> Result<(Outlook, Vec<MadeDirectory>), BringError> {
     let outlook = look(target, desired, written).await?;
-    target.change(&outlook.edits).await?;
-    Ok(outlook)
+    let made = target.change(&outlook.edits).await?;
+    Ok((outlook, made))
 }
 
 /// Removes the files that are still as they were written: those that hold secrets, and those that
-/// are not the person's from the moment they exist. Returns the paths of those that stay.
+/// are not the person's from the moment they exist. Directories that were made for them go, too, if
+/// they are empty then.
 pub async fn remove(
     target: &impl Target,
     desired: &[Desired],
     written: &BTreeMap<String, Written>,
-) -> Result<Vec<FilePath>, TargetError> {
-    use crate::render::files::Existing;
+    made: &[MadeDirectory],
+) -> Result<(), TargetError> {
     let paths: Vec<FilePath> = desired
         .iter()
         .filter(|file| file.policy != Policy::Skip)
         .map(|file| file.path.clone())
         .collect();
+    if paths.is_empty() {
+        return Ok(());
+    }
     let existing = target.look(&paths).await?;
-    let mut stay = Vec::new();
-    for file in desired {
+    let goes = |file: &&Desired| {
         let Some(Existing::File { content, .. }) = existing.get(&file.path) else {
-            continue;
+            return false;
         };
         let ours = written
             .get(file.path.as_str())
             .is_some_and(|it| it.is_whole(content));
-        if ours && (file.policy != Policy::Create || file.body.is_secret()) {
-            target.remove(&file.path).await?;
-        } else {
-            stay.push(file.path.clone());
-        }
+        ours && (file.policy != Policy::Create || file.body.is_secret())
+    };
+    let files: Vec<FilePath> = desired
+        .iter()
+        .filter(goes)
+        .map(|it| it.path.clone())
+        .collect();
+    if files.is_empty() && made.is_empty() {
+        return Ok(());
     }
-    Ok(stay)
+    target.remove(&files, made).await
 }

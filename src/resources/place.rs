@@ -10,7 +10,8 @@ use crate::{
         schema::{Attr, Fields, Group, Optional, object, string},
     },
     project::target::{
-        ContainerDirectory, ContainerError, LocalDirectory, Surrounding, Target, TargetError,
+        ContainerDirectory, ContainerError, LocalDirectory, MadeDirectory, Surrounding, Target,
+        TargetError,
     },
     render::files::{Edit, Existing, FilePath},
     resources::{docker_error, docker_host::DockerModel},
@@ -111,17 +112,21 @@ impl Target for Place {
         }
     }
 
-    async fn change(&self, edits: &[Edit]) -> Result<(), TargetError> {
+    async fn change(&self, edits: &[Edit]) -> Result<Vec<MadeDirectory>, TargetError> {
         match self {
             Self::Local(target) => target.change(edits).await,
             Self::Container(target) => target.change(edits).await,
         }
     }
 
-    async fn remove(&self, path: &FilePath) -> Result<(), TargetError> {
+    async fn remove(
+        &self,
+        files: &[FilePath],
+        directories: &[MadeDirectory],
+    ) -> Result<(), TargetError> {
         match self {
-            Self::Local(target) => target.remove(path).await,
-            Self::Container(target) => target.remove(path).await,
+            Self::Local(target) => target.remove(files, directories).await,
+            Self::Container(target) => target.remove(files, directories).await,
         }
     }
 

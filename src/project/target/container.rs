@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{MAX_FILE, Surrounding, Target, TargetError};
+use super::{MAX_FILE, MadeDirectory, Surrounding, Target, TargetError};
 use crate::{
     render::{
         files::{Edit, Existing, FilePath},
@@ -18,12 +18,17 @@ use crate::{
 pub struct ContainerDirectory {
     docker: Arc<Docker>,
     container: String,
+    /// Whether programs can be run in it.
+    runs: bool,
     root: String,
     owner: Owner,
     patience: Patience,
     /// What was seen, which Docker can only replace as a whole.
     seen: Mutex<BTreeMap<FilePath, (Vec<u8>, Owner)>>,
 }
+
+/// What a repository has at its top.
+const REPOSITORY: &str = ".git";
 
 /// How many directories above are looked at for a monorepo.
 const MAX_ABOVE: usize = 4;
@@ -54,11 +59,11 @@ impl ContainerDirectory {
         user: Option<&str>,
         patience: Patience,
     ) -> Result<Self, ContainerError> {
-        let own = docker
-            .user_of(&patience, container)
+        let found = docker
+            .foreign_container(&patience, container)
             .await?
             .ok_or_else(|| ContainerError::NoContainer(container.to_owned()))?;
-        let user = user.unwrap_or(&own);
+        let user = user.unwrap_or(&found.user);
         let owner = docker
             .owner(&patience, container, user)
             .await?
@@ -66,6 +71,7 @@ impl ContainerDirectory {
         Ok(Self {
             docker,
             container: container.to_owned(),
+            runs: found.runs,
             root: root.trim_end_matches('/').to_owned(),
             owner,
             patience,
@@ -77,16 +83,21 @@ impl ContainerDirectory {
         format!("{}/{path}", self.root)
     }
 
-    async fn at(&self, path: &str) -> Result<Option<InContainer>, TargetError> {
+    /// What there is at each of these paths.
+    async fn at(&self, paths: &[String]) -> Result<Vec<Option<InContainer>>, TargetError> {
         self.docker
-            .look_at(&self.patience, &self.container, path, MAX_FILE)
+            .look_at_all(
+                &self.patience,
+                (&self.container, self.runs),
+                paths,
+                MAX_FILE,
+            )
             .await
-            .map_err(|error| failed(path, &error))
+            .map_err(|error| failed(&self.root, &error))
     }
 
-    /// The directories on the way to these files that are missing. None on the way may be a link:
-    /// inside a container there is no telling where it leads.
-    async fn missing_directories(&self, paths: &[&FilePath]) -> Result<Vec<String>, TargetError> {
+    /// The directories on the way to these files.
+    fn directories(&self, paths: &[&FilePath]) -> Vec<String> {
         let mut directories = BTreeSet::new();
         for path in paths {
             let names: Vec<&str> = path.names().collect();
@@ -94,39 +105,18 @@ impl ContainerDirectory {
                 directories.insert(format!("{}/{}", self.root, names[..length].join("/")));
             }
         }
-        let mut missing = Vec::new();
-        for directory in directories {
-            match self.at(&directory).await? {
-                None => missing.push(directory),
-                Some(InContainer::Directory) => {}
-                Some(InContainer::Link) => {
-                    return Err(TargetError::LeadsOut { path: directory });
-                }
-                Some(_) => return Err(TargetError::NotDirectory { path: directory }),
-            }
-        }
-        Ok(missing)
+        directories.into_iter().collect()
     }
 
-    /// The project's directory and those it is in, as far as they are missing. Links are followed
-    /// there: whoever named the directory has named them too.
-    async fn missing_root(&self) -> Result<Vec<String>, TargetError> {
-        let mut missing = Vec::new();
+    /// The project's directory and those it is in, the innermost first.
+    fn roots(&self) -> Vec<String> {
+        let mut roots = Vec::new();
         let mut directory = self.root.as_str();
         while !directory.is_empty() {
-            match self.at(directory).await? {
-                None => missing.push(directory.to_owned()),
-                Some(InContainer::Directory | InContainer::Link) => break,
-                Some(_) => {
-                    return Err(TargetError::NotDirectory {
-                        path: directory.to_owned(),
-                    });
-                }
-            }
+            roots.push(directory.to_owned());
             directory = directory.rsplit_once('/').map_or("", |(above, _)| above);
         }
-        missing.reverse();
-        Ok(missing)
+        roots
     }
 
     fn seen(&self, path: &FilePath) -> Option<(Vec<u8>, Owner)> {
@@ -147,21 +137,64 @@ fn failed(path: &str, error: &DockerError) -> TargetError {
     }
 }
 
+/// Those of the directories that are missing. None may be a link: inside a container there is no
+/// telling where it leads.
+fn missing(
+    directories: &[String],
+    found: &[Option<InContainer>],
+) -> Result<Vec<String>, TargetError> {
+    let mut missing = Vec::new();
+    for (directory, found) in directories.iter().zip(found) {
+        match found {
+            None => missing.push(directory.clone()),
+            Some(InContainer::Directory) => {}
+            Some(InContainer::Link) => {
+                return Err(TargetError::LeadsOut {
+                    path: directory.clone(),
+                });
+            }
+            Some(_) => {
+                return Err(TargetError::NotDirectory {
+                    path: directory.clone(),
+                });
+            }
+        }
+    }
+    Ok(missing)
+}
+
+/// The same of the project's directory and those it is in. Links are followed there: whoever named
+/// the directory has named them too.
+fn missing_roots(
+    roots: &[String],
+    found: &[Option<InContainer>],
+) -> Result<Vec<String>, TargetError> {
+    let mut missing = Vec::new();
+    for (directory, found) in roots.iter().zip(found) {
+        match found {
+            None => missing.push(directory.clone()),
+            Some(InContainer::Directory | InContainer::Link) => break,
+            Some(_) => {
+                return Err(TargetError::NotDirectory {
+                    path: directory.clone(),
+                });
+            }
+        }
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
 impl Target for ContainerDirectory {
     async fn look(&self, paths: &[FilePath]) -> Result<BTreeMap<FilePath, Existing>, TargetError> {
-        let all: Vec<&FilePath> = paths.iter().collect();
-        let missing = self.missing_directories(&all).await?;
+        let directories = self.directories(&paths.iter().collect::<Vec<_>>());
+        let files = paths.iter().map(|path| self.absolute(path));
+        let all: Vec<String> = directories.iter().cloned().chain(files).collect();
+        let mut existing = self.at(&all).await?;
+        let files = existing.split_off(directories.len());
+        missing(&directories, &existing)?;
         let mut found = BTreeMap::new();
-        for path in paths {
-            let absolute = self.absolute(path);
-            let below_missing = missing
-                .iter()
-                .any(|it| absolute.starts_with(&format!("{it}/")));
-            let existing = if below_missing {
-                None
-            } else {
-                self.at(&absolute).await?
-            };
+        for (path, existing) in paths.iter().zip(files) {
             let not_file = |what| TargetError::NotFile {
                 path: path.to_string(),
                 what,
@@ -194,9 +227,9 @@ impl Target for ContainerDirectory {
         Ok(found)
     }
 
-    async fn change(&self, edits: &[Edit]) -> Result<(), TargetError> {
+    async fn change(&self, edits: &[Edit]) -> Result<Vec<MadeDirectory>, TargetError> {
         if edits.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let paths: Vec<&FilePath> = edits
             .iter()
@@ -204,9 +237,17 @@ impl Target for ContainerDirectory {
                 Edit::Write { path, .. } | Edit::Permit { path, .. } => path,
             })
             .collect();
-        let mut missing = self.missing_root().await?;
-        missing.extend(self.missing_directories(&paths).await?);
-        let mut puts: Vec<Put> = missing
+        let (roots, directories) = (self.roots(), self.directories(&paths));
+        let mut found = self.at(&[&roots[..], &directories].concat()).await?;
+        let below = found.split_off(roots.len());
+        let mut missing_directories = missing_roots(&roots, &found)?;
+        missing_directories.extend(missing(&directories, &below)?);
+        let made = missing_directories.iter().filter_map(|path| {
+            let below = path.strip_prefix(&self.root)?;
+            Some(MadeDirectory(below.trim_start_matches('/').to_owned()))
+        });
+        let made: Vec<MadeDirectory> = made.collect();
+        let mut puts: Vec<Put> = missing_directories
             .into_iter()
             .map(|path| Put {
                 path,
@@ -240,48 +281,70 @@ impl Target for ContainerDirectory {
         self.docker
             .put(&self.patience, &self.container, &puts)
             .await
+            .map_err(|error| failed(&self.root, &error))?;
+        Ok(made)
+    }
+
+    async fn remove(
+        &self,
+        files: &[FilePath],
+        directories: &[MadeDirectory],
+    ) -> Result<(), TargetError> {
+        let files: Vec<String> = files.iter().map(|path| self.absolute(path)).collect();
+        let mut directories: Vec<String> = directories
+            .iter()
+            .map(|MadeDirectory(below)| format!("{}/{below}", self.root))
+            .collect();
+        // What is below another one is longer.
+        directories.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        self.docker
+            .remove_all(&self.patience, &self.container, &files, &directories)
+            .await
             .map_err(|error| failed(&self.root, &error))
     }
 
-    async fn remove(&self, path: &FilePath) -> Result<(), TargetError> {
-        let absolute = self.absolute(path);
-        self.docker
-            .remove_file(&self.patience, &self.container, &absolute)
-            .await
-            .map_err(|error| failed(&absolute, &error))
-    }
-
     async fn surroundings(&self) -> Result<Vec<Surrounding>, TargetError> {
+        let roots = self.roots();
+        let roots = &roots[..roots.len().min(MAX_ABOVE)];
+        let marks: Vec<&str> = LOCK_FILES
+            .iter()
+            .map(|(name, _)| *name)
+            .chain([REPOSITORY])
+            .collect();
+        let packages: Vec<String> = roots
+            .iter()
+            .map(|it| format!("{it}/package.json"))
+            .collect();
+        let all: Vec<String> = roots
+            .iter()
+            .flat_map(|root| marks.iter().map(move |mark| format!("{root}/{mark}")))
+            .collect();
+        let packages = self.at(&packages).await?;
+        let exist = self
+            .docker
+            .exist(&self.patience, (&self.container, self.runs), &all)
+            .await
+            .map_err(|error| failed(&self.root, &error))?;
         let mut found = Vec::new();
-        let mut directory = self.root.as_str();
-        while !directory.is_empty() && found.len() < MAX_ABOVE {
-            let package_json = match self.at(&format!("{directory}/package.json")).await? {
-                Some(InContainer::File { content, .. }) => String::from_utf8(content).ok(),
-                _ => None,
-            };
-            let mut names = Vec::new();
-            let marks = LOCK_FILES.iter().map(|(name, _)| *name).chain([".git"]);
-            for name in marks {
-                // Only whether it is there.
-                let path = format!("{directory}/{name}");
-                let there = self
-                    .docker
-                    .look_at(&self.patience, &self.container, &path, 0)
-                    .await
-                    .map_err(|error| failed(&path, &error))?;
-                if there.is_some() {
-                    names.push(name.to_owned());
-                }
-            }
-            let is_repository = names.iter().any(|name| name == ".git");
+        for (package, exist) in packages.into_iter().zip(exist.chunks(marks.len())) {
+            let names: Vec<String> = marks
+                .iter()
+                .zip(exist)
+                .filter(|(_, exists)| **exists)
+                .map(|(mark, _)| (*mark).to_owned())
+                .collect();
+            let is_repository = names.iter().any(|name| name == REPOSITORY);
             found.push(Surrounding {
-                package_json,
+                package_json: match package {
+                    Some(InContainer::File { content, .. }) => String::from_utf8(content).ok(),
+                    _ => None,
+                },
                 names,
             });
+            // What is above the repository is somebody else's.
             if is_repository {
                 break;
             }
-            directory = directory.rsplit_once('/').map_or("", |(above, _)| above);
         }
         Ok(found)
     }

@@ -1,6 +1,7 @@
 //! A directory of this machine.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     ffi::OsString,
     fs::{self, File, Permissions},
@@ -9,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{MAX_FILE, Surrounding, Target, TargetError};
+use super::{MAX_FILE, MadeDirectory, Surrounding, Target, TargetError};
 use crate::render::files::{Edit, Existing, FilePath};
 
 /// A directory of this machine. It is made when it is first written to.
@@ -114,32 +115,44 @@ impl LocalDirectory {
         })
     }
 
-    /// Makes the directories on the way to a file, for the owner of the one they are in.
-    fn make_parents(real: &Path) -> Result<(), TargetError> {
+    /// Makes the directories on the way to a file, for the owner of the one they are in, and
+    /// returns those that were missing.
+    fn make_parents(real: &Path) -> Result<Vec<PathBuf>, TargetError> {
         let Some(parent) = real.parent() else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let missing: Vec<&Path> = parent
             .ancestors()
             .take_while(|it| fs::symlink_metadata(it).is_err())
             .collect();
+        let mut made = Vec::new();
         for directory in missing.into_iter().rev() {
             match fs::create_dir(directory) {
                 Ok(()) => {
                     if let Some(above) = directory.parent() {
                         give_to_owner_of(above, directory);
                     }
+                    made.push(directory.to_owned());
                 }
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(failed(directory, &error)),
             }
         }
-        Ok(())
+        Ok(made)
+    }
+
+    /// Removes a directory that was made here, if it is empty. One that has become a link by now,
+    /// or is reached by one, is somebody else's.
+    fn remove_empty(root: &Path, below: &str) {
+        let path = root.join(below);
+        if fs::canonicalize(&path).is_ok_and(|real| real == path) {
+            // Nobody misses an empty one that stays.
+            let _ = fs::remove_dir(&path);
+        }
     }
 
     /// Writes beside the file and renames, so that it is never half there.
     fn write(real: &Path, content: &[u8], bits: u32) -> Result<(), TargetError> {
-        Self::make_parents(real)?;
         let directory = real.parent().unwrap_or(Path::new("/"));
         let mut prefix = OsString::from(".");
         prefix.push(real.file_name().unwrap_or_default());
@@ -197,13 +210,16 @@ impl Target for LocalDirectory {
         .await
     }
 
-    async fn change(&self, edits: &[Edit]) -> Result<(), TargetError> {
+    async fn change(&self, edits: &[Edit]) -> Result<Vec<MadeDirectory>, TargetError> {
         let edits = edits.to_vec();
         self.off(move |own| {
+            let mut made = Vec::new();
             if edits.is_empty() {
-                return Ok(());
+                return Ok(made);
             }
-            Self::make_parents(&own.root.join("x"))?;
+            if Self::make_parents(&own.root.join("x"))?.contains(&own.root) {
+                made.push(MadeDirectory(String::new()));
+            }
             let root = own.real_root()?.ok_or_else(|| TargetError::NotDirectory {
                 path: own.root.display().to_string(),
             })?;
@@ -213,7 +229,16 @@ impl Target for LocalDirectory {
                         path,
                         content,
                         bits,
-                    } => Self::write(&Self::real(&root, &path)?, &content, bits)?,
+                    } => {
+                        let real = Self::real(&root, &path)?;
+                        let below = |it: PathBuf| {
+                            let below = it.strip_prefix(&root).ok()?.to_str()?;
+                            Some(MadeDirectory(below.to_owned()))
+                        };
+                        let parents = Self::make_parents(&real)?;
+                        made.extend(parents.into_iter().filter_map(below));
+                        Self::write(&real, &content, bits)?;
+                    }
                     Edit::Permit { path, bits } => {
                         let real = Self::real(&root, &path)?;
                         fs::set_permissions(&real, Permissions::from_mode(bits))
@@ -221,22 +246,36 @@ impl Target for LocalDirectory {
                     }
                 }
             }
-            Ok(())
+            Ok(made)
         })
         .await
     }
 
-    async fn remove(&self, path: &FilePath) -> Result<(), TargetError> {
-        let path = path.clone();
+    async fn remove(
+        &self,
+        files: &[FilePath],
+        directories: &[MadeDirectory],
+    ) -> Result<(), TargetError> {
+        let (files, mut directories) = (files.to_vec(), directories.to_vec());
+        // What is below another one is longer.
+        directories.sort_by_key(|MadeDirectory(below)| Reverse(below.len()));
         self.off(move |own| {
             let Some(root) = own.real_root()? else {
                 return Ok(());
             };
-            let real = Self::real(&root, &path)?;
-            match fs::remove_file(&real) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(&real, &error)),
-                _ => Ok(()),
+            for path in files {
+                let real = Self::real(&root, &path)?;
+                match fs::remove_file(&real) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(failed(&real, &error));
+                    }
+                    _ => {}
+                }
             }
+            for MadeDirectory(below) in directories {
+                Self::remove_empty(&root, &below);
+            }
+            Ok(())
         })
         .await
     }
@@ -328,8 +367,8 @@ mod tests {
             .unwrap()
             .count();
         assert_eq!(names, 1);
-        target.remove(&path("run")).await.unwrap();
-        target.remove(&path("run")).await.unwrap();
+        target.remove(&[path("run")], &[]).await.unwrap();
+        target.remove(&[path("run")], &[]).await.unwrap();
         assert_eq!(existing(&target, "run").await, Ok(Existing::Absent));
     }
 
@@ -352,7 +391,7 @@ mod tests {
             assert_eq!(existing(&target, bad).await, Err(leads_out.clone()));
             let error = target.change(&[write(bad, "x", 0o644)]).await;
             assert_eq!(error, Err(leads_out.clone()));
-            assert_eq!(target.remove(&path(bad)).await, Err(leads_out));
+            assert_eq!(target.remove(&[path(bad)], &[]).await, Err(leads_out));
         }
         assert_eq!(fs::read_to_string(outside.join("f")).unwrap(), "theirs");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
@@ -363,6 +402,32 @@ mod tests {
         let by_link = LocalDirectory::new(parent.path().join("link"));
         by_link.change(&[write("g", "x", 0o644)]).await.unwrap();
         assert!(root.join("g").exists());
+    }
+
+    #[tokio::test]
+    async fn only_directories_that_were_made_and_are_empty_go() {
+        let parent = tempfile::tempdir().unwrap();
+        let root = parent.path().join("app");
+        fs::create_dir_all(root.join("theirs")).unwrap();
+        let target = LocalDirectory::new(&root);
+        let files = ["theirs/f", "a/b/f", "c/f", "d/f"];
+        let made = target.change(&files.map(|it| write(it, "x", 0o644))).await;
+        let made = made.unwrap();
+        let names: Vec<&str> = made.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(names, ["a", "a/b", "c", "d"]);
+        fs::write(root.join("c/mine"), "").unwrap();
+        // By now it leads to a directory of somebody else's.
+        fs::remove_dir_all(root.join("d")).unwrap();
+        fs::create_dir(root.join("empty")).unwrap();
+        symlink("empty", root.join("d")).unwrap();
+        target.remove(&files.map(path), &made).await.unwrap();
+        for (stays, is) in [("a", false), ("theirs", true), ("c", true), ("empty", true)] {
+            assert_eq!(root.join(stays).exists(), is, "{stays}");
+        }
+        let whole = LocalDirectory::new(parent.path().join("new"));
+        let made = whole.change(&[write("f", "x", 0o644)]).await.unwrap();
+        whole.remove(&[path("f")], &made).await.unwrap();
+        assert!(!parent.path().join("new").exists());
     }
 
     #[tokio::test]

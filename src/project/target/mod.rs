@@ -8,6 +8,8 @@ use std::{collections::BTreeMap, future::Future};
 pub use container::{ContainerDirectory, ContainerError};
 pub use local::LocalDirectory;
 
+use serde::{Deserialize, Serialize};
+
 use crate::render::files::{Edit, Existing, FilePath};
 
 /// A directory that can be looked at and changed.
@@ -19,15 +21,29 @@ pub trait Target: Send + Sync {
     ) -> impl Future<Output = Result<BTreeMap<FilePath, Existing>, TargetError>> + Send;
 
     /// Makes these changes in their order. Each file is changed as a whole or not at all, so an
-    /// interrupted run leaves nothing half written. Directories that are missing are made.
-    fn change(&self, edits: &[Edit]) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// interrupted run leaves nothing half written. Directories that are missing are made, and
+    /// returned.
+    fn change(
+        &self,
+        edits: &[Edit],
+    ) -> impl Future<Output = Result<Vec<MadeDirectory>, TargetError>> + Send;
 
-    /// Removes a file. It having gone already is success.
-    fn remove(&self, path: &FilePath) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// Removes files, and then those of the directories that are empty. What has gone already is
+    /// success.
+    fn remove(
+        &self,
+        files: &[FilePath],
+        directories: &[MadeDirectory],
+    ) -> impl Future<Output = Result<(), TargetError>> + Send;
 
     /// The directory and those above it in the repository, the nearest first.
     fn surroundings(&self) -> impl Future<Output = Result<Vec<Surrounding>, TargetError>> + Send;
 }
+
+/// A directory that was made for a project's files: its path below the project's own directory,
+/// which has an empty one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MadeDirectory(String);
 
 /// What a directory has that says which package manager is used.
 #[derive(Debug, Clone, PartialEq, Eq)]

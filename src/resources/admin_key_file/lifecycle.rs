@@ -125,7 +125,7 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
         Err(_) if prior.container.is_some() => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let outcome = place.remove(&path).await;
+    let outcome = place.remove(&[path], &[]).await;
     Ok(outcome.map_err(|error| failed(prior, "removed", &error))?)
 }
 

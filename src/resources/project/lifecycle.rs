@@ -1,11 +1,17 @@
 //! Writing a project's files, looking at them, and removing them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::model::{KEEP, Model};
 use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
-    project::{BringError, bring, look, remove, target::TargetError},
+    project::{
+        BringError, bring, look, remove,
+        target::{MadeDirectory, TargetError},
+    },
     render::files::{Action, Desired, Policy, Written},
     resources::place::{self, ContainerModel, Place},
     runtime::docker::Patience,
@@ -15,10 +21,21 @@ use crate::{
 /// Where the private data keeps what was written.
 const WRITTEN: &str = "written";
 
+/// Where it keeps the directories that were made.
+const MADE: &str = "made";
+
 type AllWritten = BTreeMap<String, Written>;
 
 fn written(cx: &Cx<Session>) -> AllWritten {
     cx.private.get(WRITTEN).unwrap_or_default()
+}
+
+fn made(cx: &Cx<Session>) -> BTreeSet<MadeDirectory> {
+    cx.private.get(MADE).unwrap_or_default()
+}
+
+fn directories(made: &BTreeSet<MadeDirectory>) -> Vec<MadeDirectory> {
+    made.iter().cloned().collect()
 }
 
 fn desired(model: &Model) -> Result<Vec<Desired>, Diagnostic> {
@@ -54,21 +71,21 @@ pub(super) async fn apply(
         planned.pending = Some(true);
         return Ok(planned);
     };
-    let mut before = written(cx);
+    let (mut before, mut made) = (written(cx), made(cx));
     if let Some(prior) = prior {
         // What is not a file of the project any more goes, if it is still ours.
         let gone: Vec<Desired> = desired(prior)?
             .into_iter()
             .filter(|old| files.iter().all(|file| file.path != old.path))
             .collect();
-        remove(&target, &gone, &before)
+        remove(&target, &gone, &before, &directories(&made))
             .await
             .map_err(|error| target_error(&planned.directory, "remove files", &error))?;
         for old in gone {
             before.remove(old.path.as_str());
         }
     }
-    let outlook = bring(&target, &files, &before)
+    let (outlook, new) = bring(&target, &files, &before)
         .await
         .map_err(|error| bring_error(&planned.directory, error))?;
     for file in &outlook.files {
@@ -89,6 +106,8 @@ pub(super) async fn apply(
     );
     before.extend(outlook.written);
     cx.private.set(WRITTEN, &before);
+    made.extend(new);
+    cx.private.set(MADE, &made);
     planned.pending = Some(false);
     planned.detected_package_manager = match &planned.detected_package_manager {
         None => outlook.manager.map(|it| it.to_string()),
@@ -165,7 +184,7 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
         .into_iter()
         .filter(|file| file.policy != Policy::Skip)
         .collect();
-    remove(&target, &files, &written(cx))
+    remove(&target, &files, &written(cx), &directories(&made(cx)))
         .await
         .map_err(|error| target_error(&prior.directory, "remove files", &error))?;
     Ok(())

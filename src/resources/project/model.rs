@@ -104,7 +104,7 @@ pub fn schema() -> Schema {
         )
         .with(
             "on_destroy",
-            string("What happens to the files when the resource is destroyed: `remove` (default) removes those that are still as they were written, apart from source; `keep` leaves all.")
+            string("What happens to the files when the resource is destroyed: `remove` (default) removes those that are still as they were written, apart from source, and directories that were made for them and are empty; `keep` leaves all.")
                 .optional()
                 .one_of(&[REMOVE, KEEP])
                 .default(REMOVE),

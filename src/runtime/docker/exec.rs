@@ -43,13 +43,29 @@ impl Docker {
         command: &[&str],
         stdin: &[u8],
     ) -> Result<Output, DockerError> {
-        let doing = format!("run {} in {container}", command[0]);
         let options = CreateExecOptions {
             cmd: Some(command.to_vec()),
+            ..Default::default()
+        };
+        self.exec_with(patience, container, options, stdin).await
+    }
+
+    /// The same, as another user or with an environment. What is attached is
+    /// not for the caller to say.
+    pub(super) async fn exec_with(
+        &self,
+        patience: &Patience,
+        container: &str,
+        options: CreateExecOptions<&str>,
+        stdin: &[u8],
+    ) -> Result<Output, DockerError> {
+        let program = options.cmd.as_ref().and_then(|it| it.first());
+        let doing = format!("run {} in {container}", program.unwrap_or(&"nothing"));
+        let options = CreateExecOptions {
             attach_stdin: Some(!stdin.is_empty()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
-            ..Default::default()
+            ..options
         };
         let exec = self
             .call(

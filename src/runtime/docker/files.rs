@@ -22,6 +22,15 @@ pub struct Owner {
     pub gid: u64,
 }
 
+/// A container as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignContainer {
+    /// The user that its programs run as, as its configuration has it.
+    pub user: String,
+    /// Whether it runs.
+    pub runs: bool,
+}
+
 /// What there is at a path.
 #[derive(Clone, PartialEq, Eq)]
 pub enum InContainer {
@@ -66,17 +75,19 @@ const GO_SPECIAL: u32 = (1 << 26) | (1 << 25) | (1 << 24) | (1 << 21) | (1 << 19
 const MAX_PASSWD: u64 = 1 << 20;
 
 impl Docker {
-    /// The user that programs of a container run as, as its configuration has it; `None` when
-    /// there is no such container.
-    pub async fn user_of(
+    /// A container of somebody else's; `None` when there is no such one.
+    pub async fn foreign_container(
         &self,
         patience: &Patience,
         container: &str,
-    ) -> Result<Option<String>, DockerError> {
+    ) -> Result<Option<ForeignContainer>, DockerError> {
         let options = None::<InspectContainerOptions>;
         let request = self.client.inspect_container(container, options);
         let inspected = self.call(patience, "inspect the container", request).await;
-        Ok(found(inspected)?.map(|it| it.config.and_then(|it| it.user).unwrap_or_default()))
+        Ok(found(inspected)?.map(|it| ForeignContainer {
+            user: it.config.and_then(|it| it.user).unwrap_or_default(),
+            runs: it.state.and_then(|it| it.running).unwrap_or_default(),
+        }))
     }
 
     /// The numbers of a user: a name, a number, or either with a group's number behind a colon.

@@ -17,6 +17,7 @@ mod files;
 mod host;
 mod image;
 mod inventory;
+mod look;
 mod observe;
 mod registry;
 mod snapshot;
@@ -34,7 +35,7 @@ pub use self::{
     error::DockerError,
     exec::ExecTransport,
     execute::Job,
-    files::{InContainer, Owner, Put},
+    files::{ForeignContainer, InContainer, Owner, Put},
     host::{
         Connection, ContextError, Endpoint, EndpointError, HostConfig, HostError, Origin,
         SshAddress, SshConfig, SshConfigError, Surroundings, TlsConfig, TlsConfigError, TlsProblem,

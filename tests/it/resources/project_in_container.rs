@@ -1,13 +1,15 @@
 //! The files of a project in a workspace's container, written through Docker.
 
 use tempfile::TempDir;
+use terraform_provider_convex::convex::auth_keys::{AuthKeys, KeySize};
 
 use super::{config, configure};
 use crate::support::{
     apps,
     docker::{Name, docker, images},
     on_each_core,
-    terraform::Project,
+    proxy::Proxy,
+    terraform::{Core, Project},
 };
 
 /// A workspace: a container with a home directory on a volume of its own.
@@ -130,6 +132,7 @@ on_each_core! {
         assert_eq!(workspace.sh("ls /home/coder/work/app | grep -c set-aside"), "1");
 
         project.destroy().ok();
+        assert_eq!(workspace.sh("test ! -e /home/coder/work/app/scripts && echo gone"), "gone");
         let left = workspace.sh("cd /home/coder/work/app && ls -A");
         assert!(left.contains("convex") && left.contains(".env.convex.local"), "{left}");
         assert!(!left.lines().any(|it| it == "start-convex-backend.sh"), "{left}");
@@ -158,14 +161,60 @@ on_each_core! {
     }
 }
 
+/// Docker takes some tenths of a second for each path that it is asked for.
+#[test]
+fn all_files_are_looked_at_written_and_removed_at_once() {
+    let (workspace, proxy) = (Workspace::start(), Proxy::start());
+    let attributes = "private_key = file(\"key.pem\")\npattern = \"ai-rag\"";
+    let blocks = blocks(&format!("id = {:?}", workspace.name), attributes);
+    let mut project = Project::new(Core::Installed, &config(&blocks));
+    let key = AuthKeys::generate(KeySize::Rsa2048).expect("a key");
+    project.write("key.pem", key.private_key_pem().expose());
+    project.set_env("DOCKER_HOST", &proxy.host());
+    let calls = |what: &str, most: usize| {
+        let calls = proxy.take();
+        let paths: Vec<_> = calls.iter().map(|it| (&it.method, &it.path)).collect();
+        assert!(
+            calls.len() <= most,
+            "{} calls to {what}: {paths:#?}",
+            calls.len()
+        );
+    };
+    project.apply().ok();
+    calls("create", 14);
+    project.assert_no_changes();
+    calls("refresh", 9);
+    workspace.sh("cd /home/coder/work/app && rm scripts/setup-convex.sh && echo >>convex/http.ts");
+    project
+        .plan()
+        .ok()
+        .says(&["drifted", "scripts/setup-convex.sh"]);
+    proxy.take();
+    // The refresh, and what is there when it is written.
+    project.apply().ok();
+    calls("update", 22);
+    // One that does not run can still be looked at, and written to.
+    docker(&["stop", "-t", "0", &workspace.name]);
+    project.assert_no_changes();
+    docker(&["start", &workspace.name]);
+    workspace.sh("rm /home/coder/work/app/package.json");
+    docker(&["stop", "-t", "0", &workspace.name]);
+    project.apply().ok();
+    project.assert_no_changes();
+    docker(&["start", &workspace.name]);
+    workspace.sh("test -s /home/coder/work/app/package.json");
+    proxy.take();
+    project.destroy().ok();
+    calls("destroy", 18);
+    let left = workspace.sh("cd /home/coder/work/app && find . -type d | sort");
+    assert_eq!(left, ".\n./convex\n./convex/lib\n./scripts\n./src");
+}
+
 /// A template is imported without Docker.
 #[test]
 fn a_plan_needs_no_docker() {
     let directory = TempDir::new().expect("a directory");
-    let mut project = Project::new(
-        crate::support::terraform::Core::Installed,
-        &config(&blocks("id = \"later\"", "")),
-    );
+    let mut project = Project::new(Core::Installed, &config(&blocks("id = \"later\"", "")));
     project.set_env("DOCKER_HOST", "unix:///nowhere/docker.sock");
     project.plan().ok().says(&["will be created"]);
     assert_eq!(apps::files(directory.path()).len(), 0);
