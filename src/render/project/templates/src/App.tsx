@@ -27,15 +27,37 @@ export default function App() {
   );
 }
 
+/** What to tell a person, by what the error of `signIn` contains. */
+const PROBLEMS: [string, string][] = [
+  ["InvalidAccountId", "Wrong email or password."],
+  ["InvalidSecret", "Wrong email or password."],
+  ["Invalid credentials", "Wrong email or password."],
+  ["TooManyFailedAttempts", "Too many attempts. Try again later."],
+  ["already exists", "There is an account with this email. Sign in instead."],
+  ["Invalid password", "The password needs 8 characters or more."],
+];
+
+function describe(error: unknown): string {
+  const known = PROBLEMS.find(([part]) => String(error).includes(part));
+  if (known !== undefined) {
+    return known[1];
+  }
+  // The rest is for whoever develops the app, and so are its details.
+  console.error(error);
+  return "Signing in failed. The browser's console and the backend's log say why.";
+}
+
 function SignIn() {
   const { signIn } = useAuthActions();
   const [flow, setFlow] = useState<"signIn" | "signUp">("signIn");
+  const [pending, setPending] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const attempt = (provider: string, params?: FormData) => {
     setProblem(null);
-    signIn(provider, params).catch((error: unknown) =>
-      setProblem(String(error)),
-    );
+    setPending(true);
+    signIn(provider, params)
+      .catch((error: unknown) => setProblem(describe(error)))
+      .finally(() => setPending(false));
   };
   return (
     <section>
@@ -48,17 +70,24 @@ function SignIn() {
         <input name="email" type="email" placeholder="Email" required />
         <input name="password" type="password" placeholder="Password" required />
         <input name="flow" type="hidden" value={flow} />
-        <button type="submit">
+        <button type="submit" disabled={pending}>
           {flow === "signIn" ? "Sign in" : "Sign up"}
         </button>
         <button
           type="button"
-          onClick={() => setFlow(flow === "signIn" ? "signUp" : "signIn")}
+          onClick={() => {
+            setProblem(null);
+            setFlow(flow === "signIn" ? "signUp" : "signIn");
+          }}
         >
           {flow === "signIn" ? "New here?" : "Have an account?"}
         </button>
       </form>
-      <button type="button" onClick={() => attempt("anonymous")}>
+      <button
+        type="button"
+        disabled={pending}
+        onClick={() => attempt("anonymous")}
+      >
         Go on without an account
       </button>
       {problem !== null && <p role="alert">{problem}</p>}
@@ -71,7 +100,9 @@ function SignOut() {
   const user = useQuery(api.auth.currentUser);
   return (
     <p>
-      Signed in as {user?.email ?? "a guest"}{" "}
+      {user === undefined
+        ? "Loading your account…"
+        : `Signed in as ${user?.email ?? "a guest"}`}{" "}
       <button type="button" onClick={() => void signOut()}>
         Sign out
       </button>

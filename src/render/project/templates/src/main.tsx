@@ -19,8 +19,8 @@ if (url) {
 } else {
   root.render(
     <p>
-      VITE_CONVEX_URL is not set. It is in .env.convex.local: start the frontend
-      with <code>vite --mode convex</code>.
+      VITE_CONVEX_URL is not set. It is in .env.convex.local, which Vite reads in
+      the mode of <code>npm run dev</code> and <code>npm run build</code>.
     </p>,
   );
 }
