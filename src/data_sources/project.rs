@@ -12,7 +12,10 @@ use crate::{
     },
     resources::{
         deployment::model::OriginsModel,
-        project::inputs::{ImagesModel, Inputs, InstallModel, SlugsModel, with_attributes},
+        project::{
+            inputs::{ImagesModel, Inputs, InstallModel, SlugsModel, with_attributes},
+            rendered::with_contents,
+        },
     },
     session::Session,
 };
@@ -38,11 +41,13 @@ pub struct Model {
     private_key: Option<Secret>,
     pattern: Option<String>,
     frontend: Option<bool>,
+    compose: Option<bool>,
     package_manager: Option<String>,
     policies: Option<BTreeMap<String, String>>,
     install: Option<InstallModel>,
     files: Option<BTreeMap<String, String>>,
     secret_files: Option<BTreeMap<String, Secret>>,
+    agent_env: Option<BTreeMap<String, String>>,
     install_script: Option<String>,
     secret_install_script: Option<Secret>,
 }
@@ -58,7 +63,7 @@ impl DataSource<Session> for ProjectDataSource {
         );
         Schema::new(
             "The files of an app that uses a deployment, rendered and not written, and a script that writes what is missing of them in a workspace. Looks at nothing, so it can be planned anywhere.",
-            with_attributes(fields),
+            with_contents(with_attributes(fields)),
         )
     }
 
@@ -78,6 +83,7 @@ impl DataSource<Session> for ProjectDataSource {
             private_key: config.private_key.clone(),
             pattern: config.pattern.clone(),
             frontend: config.frontend,
+            compose: config.compose,
             package_manager: config.package_manager.clone(),
             policies: config.policies.clone(),
             install: config.install.clone(),
@@ -89,12 +95,13 @@ impl DataSource<Session> for ProjectDataSource {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let rendered = inputs.rendered()?;
+        let contents = inputs.contents()?;
         Ok(Model {
-            files: Some(rendered.files),
-            secret_files: Some(rendered.secret_files),
-            install_script: Some(rendered.install_script),
-            secret_install_script: Some(rendered.secret_install_script),
+            files: Some(contents.files),
+            secret_files: Some(contents.secret_files),
+            agent_env: Some(contents.agent_env),
+            install_script: Some(contents.install_script),
+            secret_install_script: Some(contents.secret_install_script),
             ..config
         })
     }

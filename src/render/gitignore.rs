@@ -9,15 +9,30 @@ pub const LINES: [&str; 4] = [
     "*.set-aside-*",
 ];
 
-const COMMENT: &str = "# Convex: secrets, and files that were set aside";
+/// The same, and what the tools of a new app write: the `convex` command line, the package manager
+/// and Vite.
+pub const NEW_APP: [&str; 7] = [
+    LINES[0],
+    LINES[1],
+    LINES[2],
+    LINES[3],
+    ".env.local",
+    "node_modules",
+    "dist",
+];
+
+const COMMENT: &str = "# Convex: secrets, and files that tools write";
 
 /// A file with its missing lines at the end; `None` when it has all of them. It need not be UTF-8,
-/// and its line breaks are kept.
+/// and its line breaks are kept. Slashes around a line make no difference here.
 #[must_use]
 pub fn merge(text: &[u8], lines: &[&str]) -> Option<Vec<u8>> {
     let has = |line: &str| {
-        text.split(|byte| *byte == b'\n')
-            .any(|it| it.trim_ascii() == line.as_bytes())
+        text.split(|byte| *byte == b'\n').any(|it| {
+            let it = it.trim_ascii();
+            let it = it.strip_prefix(b"/").unwrap_or(it);
+            it.strip_suffix(b"/").unwrap_or(it) == line.as_bytes()
+        })
     };
     let missing: Vec<&str> = lines.iter().copied().filter(|line| !has(line)).collect();
     if missing.is_empty() {
@@ -64,7 +79,7 @@ mod tests {
             merge(b"", &["a"]).unwrap(),
             format!("{COMMENT}\na\n").as_bytes()
         );
-        assert_eq!(merge(b"a", &["a"]), None);
+        assert_eq!(merge(b"a\n/b/\r\n", &["a", "b"]), None);
     }
 
     proptest! {
@@ -72,9 +87,9 @@ mod tests {
         fn what_was_there_stays_and_the_second_time_changes_nothing(
             text in proptest::collection::vec(any::<u8>(), 0..30)
         ) {
-            let first = merge(&text, &LINES).unwrap();
+            let first = merge(&text, &NEW_APP).unwrap();
             prop_assert!(first.starts_with(&text));
-            prop_assert_eq!(merge(&first, &LINES), None);
+            prop_assert_eq!(merge(&first, &NEW_APP), None);
         }
     }
 }

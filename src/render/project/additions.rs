@@ -10,12 +10,7 @@ const DEPENDENCIES: &[(&str, &str)] = &[
 ];
 const FRONTEND_DEPENDENCIES: &[(&str, &str)] = &[("react", "^19.2.0"), ("react-dom", "^19.2.0")];
 
-const DEV_DEPENDENCIES: &[(&str, &str)] = &[
-    ("@types/node", "^24.0.0"),
-    // The maintained successor of npm-run-all, with the same commands.
-    ("npm-run-all2", "^9.0.0"),
-    ("typescript", "^7.0.2"),
-];
+const DEV_DEPENDENCIES: &[(&str, &str)] = &[("@types/node", "^24.0.0"), ("typescript", "^7.0.2")];
 const FRONTEND_DEV_DEPENDENCIES: &[(&str, &str)] = &[
     ("@types/react", "^19.2.0"),
     ("@types/react-dom", "^19.2.0"),
@@ -23,37 +18,49 @@ const FRONTEND_DEV_DEPENDENCIES: &[(&str, &str)] = &[
     ("vite", "^8.0.0"),
 ];
 
+/// The maintained successor of npm-run-all, with the same commands.
+const COMPOSE_DEV_DEPENDENCIES: &[(&str, &str)] = &[("npm-run-all2", "^9.0.0")];
+
+/// In this mode Vite reads `.env.convex.local`.
+const FRONTEND: &str = "vite --mode convex";
+
 /// What a project needs in its `package.json`.
 pub(super) fn additions(project: &Project) -> Additions {
-    // What the command line looks for is in a file it does not read by itself.
-    let file = if project.file_suffices() {
-        " --env-file .env.convex.local"
-    } else {
-        ""
+    let file = project.env_file_option();
+    let (frontend, app) = (project.has_frontend(), project.has_functions());
+    // The first thing that everybody types must leave alone what is somebody else's.
+    let dev = match (project.compose, frontend) {
+        (true, true) => "npm-run-all --parallel dev:frontend convex:start".to_owned(),
+        (true, false) => "npm run convex:start".to_owned(),
+        (false, true) => FRONTEND.to_owned(),
+        (false, false) => format!("convex dev{file}"),
     };
     let compose = "docker compose --env-file .env.convex.local -f docker-compose.convex.yml";
-    let dev = if project.frontend {
-        "npm-run-all --parallel dev:frontend convex:start"
-    } else {
-        "npm run convex:start"
-    };
-    let mut scripts = vec![
-        ("dev", dev.to_owned()),
-        // In this mode Vite reads .env.convex.local.
-        ("dev:frontend", "vite --mode convex".to_owned()),
-        ("dev:backend", format!("convex dev --once{file}")),
-        ("convex:start", "./scripts/setup-convex.sh".to_owned()),
-        ("convex:stop", format!("{compose} down")),
-        ("convex:logs", format!("{compose} logs -f")),
-        ("convex:status", format!("{compose} ps")),
-        ("deploy:functions", format!("npx convex deploy --yes{file}")),
+    let scripts = [
+        (app, "dev", dev),
+        (frontend, "dev:frontend", FRONTEND.to_owned()),
+        (app, "dev:backend", format!("convex dev --once{file}")),
+        (frontend, "build", "vite build --mode convex".to_owned()),
+        (frontend, "preview", "vite preview".to_owned()),
+        (
+            project.compose,
+            "convex:start",
+            "./scripts/setup-convex.sh".to_owned(),
+        ),
+        (project.compose, "convex:stop", format!("{compose} down")),
+        (project.compose, "convex:logs", format!("{compose} logs -f")),
+        (project.compose, "convex:status", format!("{compose} ps")),
+        (
+            app,
+            "deploy:functions",
+            format!("npx convex deploy --yes{file}"),
+        ),
     ];
-    scripts.retain(|(name, _)| project.frontend || *name != "dev:frontend");
-    let owned = |lists: [&[(&str, &str)]; 2]| {
-        let frontend = if project.frontend { lists[1] } else { &[] };
-        let mut all: Vec<(String, String)> = lists[0]
+    let owned = |lists: &[(bool, &[(&str, &str)])]| {
+        let mut all: Vec<(String, String)> = lists
             .iter()
-            .chain(frontend)
+            .filter(|(wanted, _)| *wanted)
+            .flat_map(|(_, list)| *list)
             .map(|(name, version)| ((*name).to_owned(), (*version).to_owned()))
             .collect();
         all.sort();
@@ -62,10 +69,15 @@ pub(super) fn additions(project: &Project) -> Additions {
     Additions {
         scripts: scripts
             .into_iter()
-            .map(|(name, command)| (name.to_owned(), command))
+            .filter(|(wanted, _, _)| *wanted)
+            .map(|(_, name, command)| (name.to_owned(), command))
             .collect(),
-        dependencies: owned([DEPENDENCIES, FRONTEND_DEPENDENCIES]),
-        dev_dependencies: owned([DEV_DEPENDENCIES, FRONTEND_DEV_DEPENDENCIES]),
+        dependencies: owned(&[(app, DEPENDENCIES), (frontend, FRONTEND_DEPENDENCIES)]),
+        dev_dependencies: owned(&[
+            (app, DEV_DEPENDENCIES),
+            (frontend, FRONTEND_DEV_DEPENDENCIES),
+            (app && project.compose, COMPOSE_DEV_DEPENDENCIES),
+        ]),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     ENV_LOCAL, Project,
-    scripts::COMMON,
+    scripts::{ADD_MISSING, COMMON},
     template::{fill, shell},
 };
 use crate::{
@@ -27,9 +27,20 @@ pub struct Install {
     pub clone_wait_s: u32,
     /// Whether to deploy the functions.
     pub deploy: bool,
-    /// Whether the script may hold secrets: the admin key, and the URL of the database. Without
-    /// them it takes the key from the environment, where an agent has it.
-    pub secrets: bool,
+    /// Which files it writes.
+    pub writes: Writes,
+}
+
+/// What the script writes of the project's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// Nothing: they are there already.
+    Nothing,
+    /// What is missing, without secrets. It takes the admin key from the environment, where an
+    /// agent has it.
+    Missing,
+    /// The same, with the admin key and the URL of the database.
+    MissingWithSecrets,
 }
 
 /// Variables that the environment of an agent has; see [`env_local::ProjectEnv::agent_env`].
@@ -39,8 +50,13 @@ impl Project {
     /// The script. It is a secret only if it may hold some.
     #[must_use]
     pub fn install_script(&self, install: &Install) -> Secret {
-        let files: String = self.files().iter().filter_map(write_missing).collect();
-        let variables = self.add_variables(install.secrets);
+        let writes = match install.writes {
+            Writes::Nothing => String::new(),
+            Writes::Missing => self.write_files(false),
+            Writes::MissingWithSecrets => self.write_files(true),
+        };
+        // A repository may not be there yet, or may have no functions.
+        let own = !self.has_functions();
         let manager = install.manager.map_or("", PackageManager::as_str);
         let directory = match install.directory.strip_prefix("~/") {
             Some(below) => format!("\"$HOME\"/{}", shell(below)),
@@ -54,9 +70,8 @@ impl Project {
                 ("MANAGER", &shell(manager)),
                 ("SECONDS", &install.wait_s.to_string()),
                 ("CLONE_SECONDS", &install.clone_wait_s.to_string()),
-                ("FILES", &files),
-                ("VARIABLES", variables.trim_end()),
-                ("MERGE", self.merge_package_json().trim_end()),
+                ("OWN", if own { "yes" } else { "" }),
+                ("WRITE", writes.trim_end()),
                 (
                     "DEPLOY",
                     if install.deploy {
@@ -65,9 +80,39 @@ impl Project {
                         ""
                     },
                 ),
+                (
+                    "NEXT",
+                    if self.has_frontend() {
+                        r#"say "next: cd $directory && $manager run dev""#
+                    } else {
+                        ""
+                    },
+                ),
             ],
         );
         Secret::from(script)
+    }
+
+    /// The part that writes what is missing.
+    fn write_files(&self, secrets: bool) -> String {
+        let files: String = self.files().iter().filter_map(write_missing).collect();
+        let package = if self.has_package() {
+            fill(
+                include_str!("templates/package.sh"),
+                &[("MERGE", self.merge_package_json().trim_end())],
+            )
+        } else {
+            String::new()
+        };
+        fill(
+            include_str!("templates/write.sh"),
+            &[
+                ("ADD_MISSING", ADD_MISSING.trim_end()),
+                ("FILES", &files),
+                ("VARIABLES", self.add_variables(secrets).trim_end()),
+                ("PACKAGE", package.trim_end()),
+            ],
+        )
     }
 
     fn add_variables(&self, secrets: bool) -> String {
@@ -123,7 +168,7 @@ fn write_missing(file: &Desired) -> Option<String> {
     if let Body::Ignored(lines) = &file.body {
         let lines: Vec<String> = lines.iter().map(|line| shell(line)).collect();
         return Some(format!(
-            "touch .gitignore\nfor line in {}; do\n    if ! grep -qxF -- \"$line\" .gitignore; then\n        if [ -n \"$(tail -c 1 .gitignore)\" ]; then printf '\\n' >>.gitignore; fi\n        printf '%s\\n' \"$line\" >>.gitignore\n    fi\ndone\n",
+            "touch .gitignore\nfor line in {}; do\n    if ! grep -qxF -e \"$line\" -e \"/$line\" -e \"$line/\" -e \"/$line/\" .gitignore; then\n        if [ -n \"$(tail -c 1 .gitignore)\" ]; then printf '\\n' >>.gitignore; fi\n        printf '%s\\n' \"$line\" >>.gitignore\n    fi\ndone\n",
             lines.join(" ")
         ));
     }

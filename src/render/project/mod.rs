@@ -2,14 +2,19 @@
 
 mod additions;
 mod compose;
+mod hosts;
 mod install;
+mod next;
 mod scaffold;
 mod scripts;
 mod template;
 
 use std::{collections::BTreeMap, str::FromStr};
 
-pub use install::Install;
+pub use hosts::ALLOWED_HOSTS;
+pub use install::{Install, Writes};
+pub use scaffold::VITE_CONFIG;
+pub use scripts::SETUP;
 
 use crate::{
     convex::{
@@ -39,18 +44,20 @@ pub enum Pattern {
     MinimalAuth,
     /// And documents that are found by meaning.
     AiRag,
+    /// There is no new app: the directory has an app of its own.
+    None,
 }
 
 /// A name that is no [`Pattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no pattern. Write minimal-auth or ai-rag.")]
+#[error("pattern must be one of minimal-auth, ai-rag or none; got {name:?}.")]
 pub struct UnknownPattern {
     name: String,
 }
 
 impl Pattern {
     /// All names.
-    pub const NAMES: &'static [&'static str] = &["minimal-auth", "ai-rag"];
+    pub const NAMES: &'static [&'static str] = &["minimal-auth", "ai-rag", "none"];
 }
 
 impl FromStr for Pattern {
@@ -60,6 +67,7 @@ impl FromStr for Pattern {
         match name {
             "minimal-auth" => Ok(Self::MinimalAuth),
             "ai-rag" => Ok(Self::AiRag),
+            "none" => Ok(Self::None),
             _ => Err(UnknownPattern {
                 name: name.to_owned(),
             }),
@@ -101,8 +109,11 @@ pub struct Project {
     pub auth_keys: Option<AuthKeys>,
     /// What the functions do.
     pub pattern: Pattern,
-    /// Whether there is a React app that Vite serves.
+    /// Whether a new app has a page: a React app that Vite serves.
     pub frontend: bool,
+    /// Whether there are the files that run a deployment of its own by Docker Compose. Where the
+    /// deployment is somebody else's, they would start a second one and make keys of their own.
+    pub compose: bool,
     /// What becomes of files that exist, where it is not the usual.
     pub policies: BTreeMap<FilePath, Policy>,
 }
@@ -114,20 +125,24 @@ impl Project {
         let mut files = vec![Desired {
             path: FilePath::known(".gitignore"),
             policy: Policy::Merge,
-            body: Body::Ignored(&gitignore::LINES),
+            body: Body::Ignored(self.ignored()),
             mode: Mode::Plain,
         }];
         files.extend(self.secret_files());
-        files.push(Desired {
-            path: FilePath::known("package.json"),
-            policy: Policy::Merge,
-            body: Body::Package {
-                name: additions::package_name(&self.name),
-                additions: additions::additions(self),
-            },
-            mode: Mode::Plain,
-        });
-        files.extend(self.scripts());
+        if self.has_package() {
+            files.push(Desired {
+                path: FilePath::known("package.json"),
+                policy: Policy::Merge,
+                body: Body::Package {
+                    name: additions::package_name(&self.name),
+                    additions: additions::additions(self),
+                },
+                mode: Mode::Plain,
+            });
+        }
+        if self.compose {
+            files.extend(self.scripts());
+        }
         files.extend(self.scaffold());
         for file in &mut files {
             if let Some(policy) = self.policies.get(&file.path) {
@@ -173,10 +188,33 @@ impl Project {
         files
     }
 
+    /// Whether the functions are a new app's.
+    fn has_functions(&self) -> bool {
+        self.pattern != Pattern::None
+    }
+
+    /// Whether a new app has a page.
+    fn has_frontend(&self) -> bool {
+        self.has_functions() && self.frontend
+    }
+
+    /// Whether `package.json` is added to.
+    fn has_package(&self) -> bool {
+        self.has_functions() || self.compose
+    }
+
+    fn ignored(&self) -> &'static [&'static str] {
+        if self.has_functions() {
+            &gitignore::NEW_APP
+        } else {
+            &gitignore::LINES
+        }
+    }
+
     /// What a person has to fill in, and what goes with the pattern.
     fn own_variables(&self) -> BTreeMap<String, Secret> {
         match self.pattern {
-            Pattern::MinimalAuth => BTreeMap::new(),
+            Pattern::MinimalAuth | Pattern::None => BTreeMap::new(),
             Pattern::AiRag => BTreeMap::from([
                 ("ENABLE_RAG".to_owned(), Secret::from("true")),
                 ("OPENAI_API_KEY".to_owned(), Secret::default()),
@@ -184,9 +222,14 @@ impl Project {
         }
     }
 
-    /// Whether the `convex` command line finds everything in [`ENV_LOCAL`].
-    fn file_suffices(&self) -> bool {
-        self.admin_key.is_some() && self.url.is_some()
+    /// The option by which the `convex` command line reads [`ENV_LOCAL`], which it does not by
+    /// itself. Empty where the file lacks the key, which is in the environment then.
+    fn env_file_option(&self) -> &'static str {
+        if self.admin_key.is_some() && self.url.is_some() {
+            " --env-file .env.convex.local"
+        } else {
+            ""
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The source of a new app.
 
-use super::{Pattern, Project};
+use super::{Pattern, Project, template::fill};
 use crate::render::files::{Body, Desired, FilePath, Mode, Policy};
 
 /// The functions of every pattern.
@@ -40,30 +40,55 @@ const AI_RAG: [(&str, &str); 3] = [
     ),
 ];
 
-const FRONTEND: [(&str, &str); 5] = [
+const FRONTEND: [(&str, &str); 4] = [
     ("index.html", include_str!("templates/index.html")),
-    ("vite.config.ts", include_str!("templates/vite.config.ts")),
     ("tsconfig.json", include_str!("templates/tsconfig.json")),
     ("src/main.tsx", include_str!("templates/src/main.tsx")),
     ("src/App.tsx", include_str!("templates/src/App.tsx")),
 ];
+
+/// The only source that depends on where browsers find the app.
+pub const VITE_CONFIG: &str = "vite.config.ts";
 
 impl Project {
     pub(super) fn scaffold(&self) -> Vec<Desired> {
         let pattern: &[(&str, &str)] = match self.pattern {
             Pattern::MinimalAuth => &MINIMAL_AUTH,
             Pattern::AiRag => &AI_RAG,
+            Pattern::None => return Vec::new(),
+        };
+        let source = |path, text| Desired {
+            path: FilePath::known(path),
+            policy: Policy::Create,
+            body: Body::Text(text),
+            mode: Mode::Plain,
         };
         let frontend: &[(&str, &str)] = if self.frontend { &FRONTEND } else { &[] };
-        [pattern, &FUNCTIONS, frontend]
+        let mut files: Vec<Desired> = [pattern, &FUNCTIONS, frontend]
             .concat()
             .into_iter()
-            .map(|(path, text)| Desired {
-                path: FilePath::known(path),
-                policy: Policy::Create,
-                body: Body::Text(text.to_owned()),
-                mode: Mode::Plain,
-            })
-            .collect()
+            .map(|(path, text)| source(path, text.to_owned()))
+            .collect();
+        if self.frontend {
+            files.push(source(VITE_CONFIG, self.vite_config()));
+        }
+        files
+    }
+
+    fn vite_config(&self) -> String {
+        let hosts = self.allowed_hosts();
+        let server = if hosts.is_empty() {
+            String::new()
+        } else {
+            let hosts = serde_json::json!(hosts).to_string();
+            fill(
+                include_str!("templates/vite.config.server.ts"),
+                &[("HOSTS", &hosts.replace("\",\"", "\", \""))],
+            )
+        };
+        fill(
+            include_str!("templates/vite.config.ts"),
+            &[("SERVER", server.trim_end())],
+        )
     }
 }

@@ -4,25 +4,46 @@ use super::{
     Project,
     template::{fill, shell},
 };
-use crate::render::files::{Body, Desired, FilePath, Mode, Policy};
+use crate::{
+    convex::{DashboardOrigin, Origins},
+    render::files::{Body, Desired, FilePath, Mode, Policy},
+};
 
 /// Functions that all scripts have.
 pub(super) const COMMON: &str = include_str!("templates/common.sh");
 
+/// The function that adds to an env file.
+pub(super) const ADD_MISSING: &str = include_str!("templates/add-missing.sh");
+
+/// The script that sets everything up.
+pub const SETUP: &str = "scripts/setup-convex.sh";
+
+/// An origin that was named, and is not the one that stands for none.
+fn given(dashboard: &DashboardOrigin) -> &str {
+    let default = Origins::default().dashboard;
+    if *dashboard == default {
+        ""
+    } else {
+        dashboard.as_str()
+    }
+}
+
 impl Project {
     pub(super) fn scripts(&self) -> Vec<Desired> {
+        let common = format!("{COMMON}\n{}", ADD_MISSING.trim_end());
         let script = |path, template, holes: &[(&str, &str)]| Desired {
             path: FilePath::known(path),
             policy: Policy::Managed,
             body: Body::Text(fill(
                 template,
-                &[&[("COMMON", COMMON.trim_end())], holes].concat(),
+                &[&[("COMMON", common.as_str())], holes].concat(),
             )),
             mode: Mode::Program,
         };
-        let site_url = self.site_url.as_ref().map_or_else(String::new, |url| {
-            format!("names+=(SITE_URL)\nvalues+=({})\n", shell(url))
-        });
+        let site_url = self
+            .site_url
+            .as_ref()
+            .map_or_else(String::new, |url| format!("want SITE_URL {}\n", shell(url)));
         let mut files = self.compose().to_vec();
         files.push(script(
             "start-convex-backend.sh",
@@ -30,12 +51,13 @@ impl Project {
             &[],
         ));
         files.push(script(
-            "scripts/setup-convex.sh",
+            SETUP,
             include_str!("templates/scripts/setup-convex.sh"),
             &[
                 ("SLUG_API", &shell(&self.slugs.api.to_string())),
                 ("SLUG_SITE", &shell(&self.slugs.site.to_string())),
                 ("SLUG_DASHBOARD", &shell(&self.slugs.dashboard.to_string())),
+                ("DASHBOARD", &shell(given(&self.reach.public.dashboard))),
             ],
         ));
         files.push(script(

@@ -1,5 +1,8 @@
 use super::*;
-use crate::convex::{Origins, auth_keys::KeySize};
+use crate::{
+    convex::{Origins, auth_keys::KeySize},
+    render::package_json::PackageManager,
+};
 
 fn project() -> Project {
     Project {
@@ -21,6 +24,7 @@ fn project() -> Project {
         auth_keys: Some(AuthKeys::generate(KeySize::Rsa2048).unwrap()),
         pattern: Pattern::AiRag,
         frontend: true,
+        compose: true,
         policies: BTreeMap::new(),
     }
 }
@@ -32,18 +36,23 @@ fn install() -> Install {
         wait_s: 60,
         clone_wait_s: 5,
         deploy: true,
-        secrets: false,
+        writes: Writes::Missing,
     }
+}
+
+fn paths(project: &Project) -> Vec<String> {
+    let files = project.files();
+    files.iter().map(|it| it.path.to_string()).collect()
+}
+
+fn scripts(project: &Project) -> BTreeMap<String, String> {
+    additions::additions(project).scripts.into_iter().collect()
 }
 
 #[test]
 fn every_file_of_the_recipe_is_there() {
     let project = project();
-    let paths: Vec<String> = project
-        .files()
-        .iter()
-        .map(|it| it.path.to_string())
-        .collect();
+    let paths = paths(&project);
     for path in [
         ".gitignore",
         ".env.convex.local",
@@ -117,7 +126,7 @@ fn the_install_script_has_secrets_only_if_asked() {
         assert!(!without.expose().contains(secret), "{secret}");
     }
     let with = project.install_script(&Install {
-        secrets: true,
+        writes: Writes::MissingWithSecrets,
         ..install()
     });
     assert!(with.expose().contains("app|01ab") && with.expose().contains("hunter2"));
@@ -126,14 +135,7 @@ fn the_install_script_has_secrets_only_if_asked() {
 
 #[test]
 fn the_command_line_reads_the_file_only_where_it_suffices() {
-    let command = |project: &Project| {
-        let additions = additions::additions(project);
-        let found = additions
-            .scripts
-            .iter()
-            .find(|(name, _)| name == "deploy:functions");
-        found.unwrap().1.clone()
-    };
+    let command = |project: &Project| scripts(project)["deploy:functions"].clone();
     let mut project = project();
     assert_eq!(
         command(&project),
@@ -141,6 +143,114 @@ fn the_command_line_reads_the_file_only_where_it_suffices() {
     );
     project.admin_key = None;
     assert_eq!(command(&project), "npx convex deploy --yes");
+}
+
+#[test]
+fn nothing_that_is_written_touches_a_deployment_of_somebody_else() {
+    let mut project = project();
+    project.compose = false;
+    for file in project.files() {
+        assert!(file.mode != Mode::Program, "{}", file.path);
+        let text = file.body.fresh().unwrap();
+        for word in [
+            "docker compose",
+            "openssl",
+            "update_environment_variables",
+            "npm-run-all",
+        ] {
+            assert!(!text.expose().contains(word), "{word} in {}", file.path);
+        }
+    }
+    assert_eq!(scripts(&project)["dev"], "vite --mode convex");
+    project.frontend = false;
+    assert_eq!(
+        scripts(&project)["dev"],
+        "convex dev --env-file .env.convex.local"
+    );
+}
+
+#[test]
+fn a_build_is_made_in_the_mode_of_its_env_file() {
+    let scripts = scripts(&project());
+    assert_eq!(scripts["build"], "vite build --mode convex");
+    assert_eq!(scripts["preview"], "vite preview");
+}
+
+#[test]
+fn a_repository_of_its_own_gets_the_env_file_alone() {
+    let mut project = project();
+    project.pattern = Pattern::None;
+    project.compose = false;
+    project.auth_keys = None;
+    assert_eq!(paths(&project), [".gitignore", ".env.convex.local"]);
+    let files = project.files();
+    let ignored = files[0].body.fresh().unwrap();
+    assert!(
+        !ignored.expose().contains("node_modules"),
+        "{}",
+        ignored.expose()
+    );
+    let script = project.install_script(&install());
+    assert!(!script.expose().contains("write_missing 'package.json'"));
+    assert!(!script.expose().contains("JAVASCRIPT"));
+}
+
+#[test]
+fn the_script_for_files_that_are_there_holds_none_of_them() {
+    let script = project().install_script(&Install {
+        writes: Writes::Nothing,
+        ..install()
+    });
+    let script = script.expose();
+    assert!(!script.contains("CONVEX_END_OF_FILE") && !script.contains("JAVASCRIPT"));
+    assert!(
+        script.contains("npx convex deploy") && script.lines().count() < 180,
+        "{script}"
+    );
+}
+
+#[test]
+fn the_next_steps_are_commands_with_their_reasons() {
+    let mut project = project();
+    project.compose = false;
+    project.site_url = Some("https://shop.example".to_owned());
+    let steps = project.next_steps("/home/me/it's", PackageManager::Pnpm);
+    let expected = r"
+cd '/home/me/it'\''s'                        # enters the project
+pnpm install                                 # installs its packages
+pnpm run deploy:functions                    # deploys the functions in convex/
+npx convex dev --env-file .env.convex.local  # deploys them at each change, until it is stopped
+pnpm run dev                                 # serves the page at https://shop.example, until it is stopped
+";
+    assert_eq!(format!("\n{steps}"), expected);
+    project.pattern = Pattern::None;
+    project.admin_key = None;
+    let steps = project.next_steps("/app", PackageManager::Npm);
+    let expected = "
+cd /app            # enters the project
+npx convex deploy  # deploys the functions in convex/
+npx convex dev     # deploys them at each change, until it is stopped
+";
+    assert_eq!(format!("\n{steps}"), expected);
+}
+
+#[test]
+fn vite_serves_the_domain_of_the_origins() {
+    let config = |project: &Project| {
+        let files = project.files();
+        let file = files.iter().find(|it| it.path.as_str() == VITE_CONFIG);
+        file.unwrap().body.fresh().unwrap().expose().to_owned()
+    };
+    let mut project = project();
+    assert!(!config(&project).contains("server"));
+    let origin = |slug| format!("https://{slug}--dev--ann.apps.example.com");
+    project.reach.public.api = ApiOrigin::parse(&origin("convex-api")).unwrap();
+    project.site_url = Some(origin("frontend"));
+    let text = config(&project);
+    assert!(
+        text.contains("allowedHosts: [\".apps.example.com\"],\n  },\n});\n"),
+        "{text}"
+    );
 }
 
 #[test]

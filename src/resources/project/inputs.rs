@@ -13,15 +13,15 @@ use crate::{
     plugin::{
         Diagnostic, Diagnostics,
         schema::{
-            Attr, Element, Fields, Group, OnUpdate, Plain, Planned, boolean, invalid, map_of,
-            number, object, string,
+            Attr, Element, Fields, Group, Plain, Planned, boolean, invalid, map_of, number, object,
+            string,
         },
         value::{Path, Value},
     },
     render::{
         files::{FilePath, Policy},
         package_json::PackageManager,
-        project::{Images, Install, Pattern, Project},
+        project::{Images, Install, Pattern, Project, Writes},
     },
     resources::deployment::{default_backend_image, default_dashboard_image, model::OriginsModel},
 };
@@ -66,18 +66,10 @@ pub struct Inputs {
     pub private_key: Option<Secret>,
     pub pattern: Option<String>,
     pub frontend: Option<bool>,
+    pub compose: Option<bool>,
     pub package_manager: Option<String>,
     pub policies: Option<BTreeMap<String, String>>,
     pub install: Option<InstallModel>,
-}
-
-/// What is rendered, for the state.
-#[derive(Debug)]
-pub struct Rendered {
-    pub files: BTreeMap<String, String>,
-    pub secret_files: BTreeMap<String, Secret>,
-    pub install_script: String,
-    pub secret_install_script: Secret,
 }
 
 /// Where the tools of a workspace reach the deployment when nothing else is said.
@@ -143,6 +135,7 @@ impl Inputs {
                 .map_or(Ok(Pattern::default()), str::parse)
                 .map_err(|error| wrong("pattern", &error))?,
             frontend: self.frontend.unwrap_or(true),
+            compose: self.compose.unwrap_or_default(),
             policies: self.policies()?,
         })
     }
@@ -174,49 +167,27 @@ impl Inputs {
             .unwrap_or_else(|| "app".to_owned())
     }
 
-    /// Everything that is rendered.
-    pub fn rendered(&self) -> Result<Rendered, Diagnostic> {
-        let project = self.project()?;
-        let mut files = BTreeMap::new();
-        let mut secret_files = BTreeMap::new();
-        for file in project.files() {
-            if file.policy == Policy::Skip {
-                continue;
-            }
-            let content = file.body.fresh().map_err(|error| {
-                Diagnostic::error(
-                    format!("{} cannot be written", file.path),
-                    error.to_string(),
-                )
-            })?;
-            if file.body.is_secret() {
-                secret_files.insert(file.path.to_string(), content);
-            } else {
-                files.insert(file.path.to_string(), content.expose().to_owned());
-            }
-        }
+    /// The install script, which writes this of the files.
+    pub(super) fn install_script(&self, writes: Writes) -> Result<Secret, Diagnostic> {
         let given = self.install.clone().unwrap_or_default();
-        let mut install = Install {
+        let install = Install {
             directory: self.directory.clone().unwrap_or_else(|| "~/app".to_owned()),
-            manager: self
-                .package_manager
-                .as_deref()
-                .map(str::parse)
-                .transpose()
-                .map_err(|error| wrong("package_manager", &error))?,
+            manager: self.package_manager()?,
             wait_s: given.wait_s.unwrap_or(WAIT_S),
             clone_wait_s: given.clone_wait_s.unwrap_or(CLONE_WAIT_S),
             deploy: given.deploy.unwrap_or(true),
-            secrets: false,
+            writes,
         };
-        let install_script = project.install_script(&install).expose().to_owned();
-        install.secrets = true;
-        Ok(Rendered {
-            files,
-            secret_files,
-            install_script,
-            secret_install_script: project.install_script(&install),
-        })
+        Ok(self.project()?.install_script(&install))
+    }
+
+    /// The package manager that is given.
+    pub(super) fn package_manager(&self) -> Result<Option<PackageManager>, Diagnostic> {
+        self.package_manager
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error| wrong("package_manager", &error))
     }
 
     /// What is wrong with the policies, by the files there are.
@@ -297,13 +268,13 @@ fn origins() -> Attr<Planned, Group> {
                     .parsed::<DashboardOrigin>()
                     .default(default.dashboard.as_str()),
             ),
-        "Where browsers reach the deployment: its `origins`.",
+        "Where browsers reach the deployment: its `origins`. The `vite.config.ts` of a new app lets Vite serve the domain that they and `site_url` have in common; see `agent_env`.",
     )
     .optional()
     .filled()
 }
 
-/// The attributes that are configured, and those that are rendered, put to `fields`.
+/// The attributes that are configured, put to `fields`.
 pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
     let slug = |description| string(description).optional().parsed::<Slug>();
     let image = |description| string(description).optional();
@@ -335,14 +306,14 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
         )
         .with(
             "database_url",
-            string("URL of the PostgreSQL server, to be written into `.env.convex.local` for running the deployment by hand.")
+            string("URL of the PostgreSQL server, to be written into `.env.convex.local` for a deployment that `compose` runs.")
                 .optional()
                 .sensitive()
                 .parsed_with(PostgresUrl::parse),
         )
         .with(
             "instance_name",
-            string("Name of the instance that is started by hand. Default `app`.")
+            string("Name of the instance in the compose file that `compose` writes. Default `app`.")
                 .optional()
                 .parsed::<InstanceName>()
                 .default("app"),
@@ -353,7 +324,7 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
                 Fields::new()
                     .with("backend", image("Of the backend."))
                     .with("dashboard", image("Of the dashboard.")),
-                "Images for running the deployment by hand. Default: a release this version of the provider was made for.",
+                "Images in the compose file that `compose` writes. Default: a release this version of the provider was made for.",
             )
             .optional(),
         )
@@ -364,34 +335,40 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
                     .with("api", slug("Of the API. Default `convex-api`."))
                     .with("site", slug("Of the HTTP actions. Default `convex-site`."))
                     .with("dashboard", slug("Of the dashboard. Default `convex`.")),
-                "Slugs of the Coder apps, for setting the deployment up by hand.",
+                "Slugs of the Coder apps, for the scripts that `compose` writes.",
             )
             .optional(),
         )
         .with(
             "site_url",
-            string("Where the app itself is, for redirects after signing in: `SITE_URL`, for setting the deployment up by hand.")
+            string("URL of the app itself, such as that of a Coder app. Vite serves it on this host. With `compose`, it is set as `SITE_URL`, for redirects after signing in.")
                 .optional(),
         )
         .with(
             "private_key",
-            string("RSA key that signs sign-in tokens, as PKCS#8 PEM, such as `convex_env.app.auth.private_key`. With it `.env.convex.deployment` and `jwt_private_key.pem` are written, for setting the deployment up by hand.")
+            string("RSA key that signs sign-in tokens, as PKCS#8 PEM, such as `convex_env.app.auth.private_key`. With it `.env.convex.deployment` and `jwt_private_key.pem` are written, for tools that set a deployment's variables.")
                 .optional()
                 .sensitive()
                 .parsed_with(AuthKeys::parse),
         )
         .with(
             "pattern",
-            string("What the functions of a new app do: `minimal-auth` (default), tasks of users who sign in, or `ai-rag`, also documents that are found by meaning.")
+            string("Source that is written. `minimal-auth` (default): a new app with tasks of users who sign in. `ai-rag`: the same, and documents that are found by meaning. `none`: no source and no `package.json`, for a repository with an app of its own; only the env file is written, and lines of `.gitignore` that keep secrets out of git. Clone such a repository before the env file is written: `git clone` refuses a directory with files.")
                 .optional()
                 .one_of(Pattern::NAMES)
                 .default("minimal-auth"),
         )
         .with(
             "frontend",
-            boolean("Whether there is a React app that Vite serves. Default `true`.")
+            boolean("Whether a new app has a page: a React app that Vite serves. Default `true`.")
                 .optional()
                 .default(true),
+        )
+        .with(
+            "compose",
+            boolean("Whether to write what runs a deployment without Terraform: `docker-compose.convex.yml`, scripts that start it and set its variables, and commands for them in `package.json`. Default `false`. With `false`, `npm run dev` serves the page and changes nothing of the deployment. With `true`, it starts the containers of the compose file, and sets the variables that the deployment lacks.")
+                .optional()
+                .default(false),
         )
         .with(
             "package_manager",
@@ -401,7 +378,7 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
         )
         .with(
             "policies",
-            map_of(Element::String, "What becomes of files that exist, by path, where it is not the usual. `managed`: a change is set aside beside the file and repaired. `create`: the file is yours once it exists. `merge`: what is missing is added, nothing else is touched. `skip`: neither looked at nor written. Usual are `merge` for `.gitignore`, `package.json` and env files, `managed` for `docker-compose.convex.yml` and scripts, `create` for source.")
+            map_of(Element::String, "What becomes of files that exist, by path, where it is not the usual. `managed`: a change is set aside beside the file and repaired. `create`: the file is yours once it exists. `merge`: what is missing is added, nothing else is touched. `skip`: neither looked at nor written. Usual are `merge` for `.gitignore`, `package.json` and env files, `managed` for what `compose` writes, `create` for source.")
                 .optional()
                 .keys_parsed::<FilePath>()
                 .check(check_policies),
@@ -429,27 +406,5 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
                 "How the install script goes about it.",
             )
             .optional(),
-        )
-        .with(
-            "files",
-            map_of(Element::String, "Each file that holds no secret, by path, as it would be in an empty directory.")
-                .computed(OnUpdate::Keep),
-        )
-        .with(
-            "secret_files",
-            map_of(Element::String, "Each file that holds secrets, by path, as it would be in an empty directory.")
-                .computed(OnUpdate::Keep)
-                .sensitive(),
-        )
-        .with(
-            "install_script",
-            string("A bash script for `coder_script` that makes the project ready at each start: it writes the files that are missing, installs packages, waits for the backend and deploys the functions. It holds no secret; the admin key is expected in the environment.")
-                .computed(OnUpdate::Keep),
-        )
-        .with(
-            "secret_install_script",
-            string("The same script with the admin key and the URL of the database in it, for where the environment does not have them.")
-                .computed(OnUpdate::Keep)
-                .sensitive(),
         )
 }

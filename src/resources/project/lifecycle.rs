@@ -34,10 +34,6 @@ fn made(cx: &Cx<Session>) -> BTreeSet<MadeDirectory> {
     cx.private.get(MADE).unwrap_or_default()
 }
 
-fn directories(made: &BTreeSet<MadeDirectory>) -> Vec<MadeDirectory> {
-    made.iter().cloned().collect()
-}
-
 fn desired(model: &Model) -> Result<Vec<Desired>, Diagnostic> {
     Ok(model.inputs().project()?.files())
 }
@@ -63,8 +59,10 @@ pub(super) async fn apply(
     let patience = Patience::new(limit, cx.cancellation());
     planned.id = Some(planned.directory.clone());
     planned.drifted.get_or_insert_default();
-    let rendered = planned.inputs().rendered()?;
-    planned.take(rendered);
+    let inputs = planned.inputs();
+    planned.take(inputs.overview()?);
+    let detected = planned.detected_package_manager.as_deref();
+    planned.next_steps = Some(inputs.next_steps(detected)?);
     let Some(target) =
         place::find(cx, &planned.directory, planned.container.as_ref(), patience).await?
     else {
@@ -109,12 +107,23 @@ pub(super) async fn apply(
     made.extend(new);
     cx.private.set(MADE, &made);
     planned.pending = Some(false);
-    planned.detected_package_manager = match &planned.detected_package_manager {
-        None => outlook.manager.map(|it| it.to_string()),
-        known => known.clone(),
-    };
+    if is_first(prior) {
+        planned.detected_package_manager = outlook.manager.map(|it| it.to_string());
+        let detected = planned.detected_package_manager.as_deref();
+        planned.next_steps = Some(inputs.next_steps(detected)?);
+    }
     planned.drifted = Some(Vec::new());
     Ok(planned)
+}
+
+fn directories(made: &BTreeSet<MadeDirectory>) -> Vec<MadeDirectory> {
+    made.iter().cloned().collect()
+}
+
+/// Whether the directory is seen for the first time: the plan says that it is not known yet what
+/// the directory will say of its package manager.
+fn is_first(prior: Option<&Model>) -> bool {
+    prior.is_none_or(|prior| prior.pending == Some(true))
 }
 
 /// Looks at the files. What cannot be looked at stays as it was: whoever has broken a file sees
@@ -126,8 +135,7 @@ pub(super) async fn read(
     remember_secrets(&model);
     // After an import nothing was rendered yet.
     if model.files.is_none() {
-        let rendered = model.inputs().rendered()?;
-        model.take(rendered);
+        model.take(model.inputs().overview()?);
     }
     let files = desired(&model)?;
     let Some(target) = at_rest(cx, &model).await else {
@@ -142,6 +150,8 @@ pub(super) async fn read(
                 .map(|file| file.path.to_string());
             model.drifted = Some(drifted.collect());
             model.detected_package_manager = outlook.manager.map(|it| it.to_string());
+            let detected = model.detected_package_manager.as_deref();
+            model.next_steps = Some(model.inputs().next_steps(detected)?);
         }
         Err(error) => {
             let error = bring_error(&model.directory, error);
@@ -208,6 +218,7 @@ pub(super) fn import(id: &str) -> Model {
         private_key: None,
         pattern: None,
         frontend: None,
+        compose: None,
         package_manager: None,
         policies: None,
         install: None,
@@ -216,8 +227,9 @@ pub(super) fn import(id: &str) -> Model {
         timeouts: None,
         files: None,
         secret_files: None,
+        agent_env: None,
         install_script: None,
-        secret_install_script: None,
+        next_steps: None,
         detected_package_manager: None,
         pending: None,
         drifted: None,

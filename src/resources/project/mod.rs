@@ -4,6 +4,7 @@ pub(crate) mod inputs;
 mod lifecycle;
 mod model;
 mod plan;
+pub(crate) mod rendered;
 
 use self::model::Model;
 use crate::{

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{ImagesModel, Inputs, InstallModel, Rendered, SlugsModel, with_attributes};
+use super::{
+    inputs::{ImagesModel, Inputs, InstallModel, SlugsModel, with_attributes},
+    rendered::{FileModel, Overview, with_overview},
+};
 use crate::{
     convex::Secret,
     plugin::{
@@ -32,16 +35,18 @@ pub struct Model {
     pub private_key: Option<Secret>,
     pub pattern: Option<String>,
     pub frontend: Option<bool>,
+    pub compose: Option<bool>,
     pub package_manager: Option<String>,
     pub policies: Option<BTreeMap<String, String>>,
     pub install: Option<InstallModel>,
     pub container: Option<ContainerModel>,
     pub on_destroy: Option<String>,
     pub timeouts: Option<Timeouts>,
-    pub files: Option<BTreeMap<String, String>>,
+    pub files: Option<BTreeMap<String, FileModel>>,
     pub secret_files: Option<BTreeMap<String, Secret>>,
+    pub agent_env: Option<BTreeMap<String, String>>,
     pub install_script: Option<String>,
-    pub secret_install_script: Option<Secret>,
+    pub next_steps: Option<String>,
     pub detected_package_manager: Option<String>,
     pub pending: Option<bool>,
     pub drifted: Option<Vec<String>>,
@@ -72,6 +77,7 @@ impl Model {
             private_key: it.private_key,
             pattern: it.pattern,
             frontend: it.frontend,
+            compose: it.compose,
             package_manager: it.package_manager,
             policies: it.policies,
             install: it.install,
@@ -79,11 +85,11 @@ impl Model {
     }
 
     /// Takes what was rendered.
-    pub fn take(&mut self, rendered: Rendered) {
-        self.files = Some(rendered.files);
-        self.secret_files = Some(rendered.secret_files);
-        self.install_script = Some(rendered.install_script);
-        self.secret_install_script = Some(rendered.secret_install_script);
+    pub fn take(&mut self, overview: Overview) {
+        self.files = Some(overview.files);
+        self.secret_files = Some(overview.secret_files);
+        self.agent_env = Some(overview.agent_env);
+        self.install_script = Some(overview.install_script);
     }
 }
 
@@ -97,7 +103,7 @@ pub fn schema() -> Schema {
                 .required()
                 .replaces(),
         );
-    let fields = with_attributes(fields)
+    let fields = with_overview(with_attributes(fields))
         .with(
             "container",
             ContainerModel::attribute("The container that the directory is in. It is written to through Docker. Where a script of the workspace clones the repository, use the data source with `coder_script` instead, which runs after it."),

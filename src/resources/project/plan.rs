@@ -2,14 +2,15 @@
 
 use serde::de::IgnoredAny;
 
-use super::{inputs::Inputs, model::Model};
+use super::{inputs::Inputs, model::Model, rendered::Overview};
 use crate::{
     convex::Secret,
     plugin::{Diagnostic, Known, Plan, value::Path},
+    render::project::{SETUP, VITE_CONFIG},
 };
 
 /// What the files without secrets depend on.
-const PLAIN: [&str; 11] = [
+const PLAIN: [&str; 12] = [
     "directory",
     "name",
     "url",
@@ -19,12 +20,22 @@ const PLAIN: [&str; 11] = [
     "site_url",
     "pattern",
     "frontend",
+    "compose",
     "policies",
     "package_manager",
 ];
 
 /// What the others depend on besides.
-const SECRET: [&str; 4] = ["origins", "admin_key", "database_url", "private_key"];
+const SECRET: [&str; 5] = [
+    "origins",
+    "internal_origins",
+    "admin_key",
+    "database_url",
+    "private_key",
+];
+
+/// Files without secrets in which the origins are.
+const WITH_ORIGINS: [&str; 2] = [VITE_CONFIG, SETUP];
 
 /// What stands for a key that is not known yet where only its presence counts.
 const ANY_KEY: &str = "any|00";
@@ -41,7 +52,8 @@ pub fn finish(plan: &mut Plan<'_>) {
             .all(|path| !plan.planned::<IgnoredAny>(*path).is_unknown())
     };
     let files_known = known(plan, &PLAIN);
-    let origins = known(plan, &["origins", "internal_origins", "install"]);
+    let origins = known(plan, &["origins"]);
+    let install = known(plan, &["install"]);
     let secret = known(plan, &SECRET);
     let outline = plan.outline::<Model>(Path::root());
     if plan.creates() {
@@ -49,42 +61,76 @@ pub fn finish(plan: &mut Plan<'_>) {
             Some(model) => plan.set("id", &model.directory),
             None => plan.set_unknown("id"),
         }
+    }
+    let first = is_first(plan);
+    if first {
         plan.set_unknown("detected_package_manager");
     }
     let inputs = outline.map(|model| model.inputs());
-    let rendered = inputs.filter(|_| files_known).map(|mut inputs| {
-        for diagnostic in inputs.check_policies() {
-            plan.report(diagnostic);
+    let Some((overview, steps)) = inputs
+        .filter(|_| files_known)
+        .and_then(|inputs| rendered(plan, inputs))
+    else {
+        for attribute in [
+            "files",
+            "secret_files",
+            "agent_env",
+            "install_script",
+            "next_steps",
+        ] {
+            plan.set_unknown(attribute);
         }
-        stand_in(plan, &mut inputs);
-        inputs.rendered()
-    });
-    let rendered = match rendered {
-        Some(Ok(rendered)) => Some(rendered),
-        Some(Err(diagnostic)) => {
+        return;
+    };
+    let manager_known = !first || plan.config().has("package_manager");
+    plan.set("files", &overview.files);
+    plan.set("secret_files", &overview.secret_files);
+    plan.set("agent_env", &overview.agent_env);
+    plan.set("install_script", &overview.install_script);
+    plan.set("next_steps", &steps);
+    for (attribute, known) in [
+        ("secret_files", secret),
+        ("agent_env", origins),
+        ("install_script", install),
+        ("next_steps", manager_known),
+    ] {
+        if !known {
+            plan.set_unknown(attribute);
+        }
+    }
+    if !origins {
+        for path in WITH_ORIGINS {
+            let file = Path::of("files").key(path);
+            if overview.files.contains_key(path) {
+                plan.set_unknown(file.attribute("size"));
+                plan.set_unknown(file.attribute("sha256"));
+            }
+        }
+    }
+}
+
+/// What can be said of the files already.
+fn rendered(plan: &mut Plan<'_>, mut inputs: Inputs) -> Option<(Overview, String)> {
+    for diagnostic in inputs.check_policies() {
+        plan.report(diagnostic);
+    }
+    stand_in(plan, &mut inputs);
+    let detected = plan.prior::<String>("detected_package_manager");
+    let steps = inputs.next_steps(detected.as_deref());
+    match inputs.overview().and_then(|it| Ok((it, steps?))) {
+        Ok(rendered) => Some(rendered),
+        Err(diagnostic) => {
             plan.report(diagnostic);
             None
         }
-        None => None,
-    };
-    match &rendered {
-        Some(rendered) => plan.set("files", &rendered.files),
-        None => plan.set_unknown("files"),
     }
-    match &rendered {
-        Some(rendered) if origins => plan.set("install_script", &rendered.install_script),
-        _ => plan.set_unknown("install_script"),
-    }
-    match &rendered {
-        Some(rendered) if origins && secret => {
-            plan.set("secret_files", &rendered.secret_files);
-            plan.set("secret_install_script", &rendered.secret_install_script);
-        }
-        _ => {
-            plan.set_unknown("secret_files");
-            plan.set_unknown("secret_install_script");
-        }
-    }
+}
+
+/// Whether the directory is looked at for the first time by this apply, or may be: what it says of
+/// its package manager is not known then.
+fn is_first(plan: &Plan<'_>) -> bool {
+    let waits_on = matches!(plan.planned::<bool>("pending"), Known::Known(true));
+    plan.creates() || (plan.prior::<bool>("pending") == Some(true) && !waits_on)
 }
 
 /// Says whether files will be written, or wait for the container.

@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 use terraform_provider_convex::{
-    convex::AuthKeys,
+    convex::{AuthKeys, Origins},
     project::{bring, target::LocalDirectory},
     render::{
         dotenv,
@@ -43,6 +43,7 @@ impl App {
         };
         let mut project = project();
         project.name = name;
+        project.reach.public = Origins::default();
         project.images = Images {
             backend: images().backend.clone(),
             dashboard: images().dashboard.clone(),
@@ -68,8 +69,13 @@ impl App {
     }
 
     fn run(&self, script: &str, environment: &[(&str, &str)]) -> Output {
+        self.command(script, environment).output().unwrap()
+    }
+
+    fn command(&self, script: &str, environment: &[(&str, &str)]) -> Command {
         let [api, site, dashboard] = self.ports.map(|port| port.to_string());
-        Command::new(self.path().join(script))
+        let mut command = Command::new(self.path().join(script));
+        command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", self.path())
@@ -78,15 +84,15 @@ impl App {
             .env("CONVEX_SITE_PORT", site)
             .env("CONVEX_DASHBOARD_PORT", dashboard)
             .env("CONVEX_WAIT_SECONDS", "60")
-            .envs(environment.iter().copied())
-            .output()
-            .unwrap()
+            .envs(environment.iter().copied());
+        command
     }
 
     #[track_caller]
     fn succeeds(&self, script: &str) -> String {
         let output = self.run(script, &[]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
         assert!(output.status.success(), "{said}");
         said
     }
@@ -121,6 +127,25 @@ impl App {
             .unwrap();
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         serde_json::from_value(json["environmentVariables"].clone()).unwrap()
+    }
+
+    /// Sets variables as somebody else does.
+    fn set(&self, variables: &[(&str, &str)]) {
+        let key = &self.env_local()["CONVEX_SELF_HOSTED_ADMIN_KEY"];
+        let changes: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| serde_json::json!({ "name": name, "value": value }))
+            .collect();
+        super::project::run(
+            Command::new("curl")
+                .args(["-fsS", "-H", &format!("Authorization: Convex {key}")])
+                .args(["-H", "Content-Type: application/json", "--data"])
+                .arg(serde_json::json!({ "changes": changes }).to_string())
+                .arg(format!(
+                    "http://127.0.0.1:{}/api/update_environment_variables",
+                    self.ports[0]
+                )),
+        );
     }
 }
 
@@ -212,6 +237,27 @@ async fn the_scripts_set_up_what_the_provider_would_have_set_up() {
     all.extend(
         read.into_iter()
             .map(|(name, value)| (name, value.expose().to_owned())),
+    );
+    assert_eq!(app.variables(), all);
+
+    // What somebody else has set stays, and is replaced only on request.
+    let theirs = [
+        ("JWT_PRIVATE_KEY", "their \"JWKS\":"),
+        ("JWKS", "{\"keys\":[]}"),
+        ("JWT_ISSUER", "https://their.example"),
+    ];
+    app.set(&theirs);
+    let said = app.succeeds("scripts/setup-convex.sh");
+    assert!(
+        said.contains("left as they are: JWT_PRIVATE_KEY JWKS JWT_ISSUER; to replace"),
+        "{said}"
+    );
+    for (name, value) in theirs {
+        assert_eq!(app.variables()[name], value);
+    }
+    super::project::run(
+        app.command("scripts/init-convex-env.sh", &[])
+            .arg("--replace"),
     );
     assert_eq!(app.variables(), all);
 

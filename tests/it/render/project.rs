@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ use terraform_provider_convex::{
     render::{
         files::Body,
         package_json::PackageManager,
-        project::{Images, Install, Pattern, Project},
+        project::{Images, Install, Pattern, Project, Writes},
     },
 };
 
@@ -50,6 +50,7 @@ pub fn project() -> Project {
         auth_keys: Some(AuthKeys::generate(KeySize::Rsa2048).unwrap()),
         pattern: Pattern::MinimalAuth,
         frontend: true,
+        compose: true,
         policies: BTreeMap::new(),
     }
 }
@@ -61,7 +62,7 @@ pub fn install(directory: &Path) -> Install {
         wait_s: 10,
         clone_wait_s: 0,
         deploy: true,
-        secrets: true,
+        writes: Writes::MissingWithSecrets,
     }
 }
 
@@ -86,12 +87,20 @@ fn shellcheck_has_nothing_to_say_of_any_script() {
     )];
     let without = Install {
         deploy: false,
-        secrets: false,
+        writes: Writes::Nothing,
         ..install(directory.path())
     };
     scripts.push((
         "install-only.sh".to_owned(),
         project().install_script(&without),
+    ));
+    let own = Project {
+        pattern: Pattern::None,
+        ..project()
+    };
+    scripts.push((
+        "install-own.sh".to_owned(),
+        own.install_script(&install(directory.path())),
     ));
     for file in project().files() {
         if let Body::Text(text) = &file.body
@@ -100,7 +109,7 @@ fn shellcheck_has_nothing_to_say_of_any_script() {
             scripts.push((file.path.as_str().replace('/', "-"), text.as_str().into()));
         }
     }
-    assert_eq!(scripts.len(), 6);
+    assert_eq!(scripts.len(), 7);
     for (name, text) in &scripts {
         apps::write(directory.path(), name, text.expose());
     }
@@ -188,6 +197,15 @@ fn noting(names: &[&str]) -> (TempDir, PathBuf) {
 
 /// Runs the install script of a project; whether it succeeded, and what it said.
 fn run_install(project: &Project, install: &Install, programs: Option<&Path>) -> (bool, String) {
+    let output = outcome_of_install(project, install, programs);
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+fn outcome_of_install(project: &Project, install: &Install, programs: Option<&Path>) -> Output {
     let script = TempDir::new().unwrap();
     apps::write(
         script.path(),
@@ -196,15 +214,13 @@ fn run_install(project: &Project, install: &Install, programs: Option<&Path>) ->
     );
     let path = std::env::var("PATH").unwrap();
     let path = programs.map_or(path.clone(), |it| format!("{}:{path}", it.display()));
-    let output = Command::new("bash")
+    Command::new("bash")
         .arg(script.path().join("install.sh"))
         .env_clear()
         .env("PATH", path)
         .env("HOME", script.path())
         .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.success(), said)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -320,6 +336,101 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
     assert!(
         !ok && said.contains("CONVEX_SELF_HOSTED_ADMIN_KEY is not set"),
+        "{said}"
+    );
+}
+
+/// Coder shows standard error as errors.
+#[test]
+fn progress_goes_to_standard_output_and_failures_to_standard_error() {
+    let (programs, _) = noting(&["npm", "npx"]);
+    let app = TempDir::new().unwrap();
+    let mut project = project();
+    project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+    let mut install = install(app.path());
+    let run = |project: &Project, install: &Install| {
+        let output = outcome_of_install(project, install, Some(programs.path()));
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.success(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (ok, told, failures) = run(&project, &install);
+    assert!(ok && failures.is_empty(), "{told}{failures}");
+    for progress in [
+        "convex: files",
+        "wrote convex/schema.ts",
+        "up to 10 s, at",
+        "convex: ready",
+    ] {
+        assert!(told.contains(progress), "no {progress:?} in {told}");
+    }
+    // A wait says what it waits for and how long, and then that it goes on.
+    project.url = Some(ApiOrigin::parse("http://127.0.0.1:9").unwrap());
+    install.wait_s = 11;
+    fs::remove_file(app.path().join(".env.convex.local")).unwrap();
+    let (ok, told, failures) = run(&project, &install);
+    assert!(!ok);
+    assert!(
+        told.contains("up to 11 s, at http://127.0.0.1:9/version"),
+        "{told}"
+    );
+    assert!(told.contains("no answer yet after 10 of 11 s"), "{told}");
+    assert!(
+        failures.lines().count() == 2 && failures.contains("FAILED at"),
+        "{failures}"
+    );
+}
+
+#[test]
+fn a_repository_of_its_own_is_left_as_it_is_but_for_the_env_file() {
+    let (programs, log) = noting(&["yarn", "npx"]);
+    let home = TempDir::new().unwrap();
+    let app = home.path().join("shop");
+    let mut project = project();
+    project.pattern = Pattern::None;
+    project.compose = false;
+    project.auth_keys = None;
+    project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+    let install = Install {
+        directory: app.display().to_string(),
+        ..install(home.path())
+    };
+    // A clone finds no directory in its way.
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(ok && said.contains("clone your repository to"), "{said}");
+    assert!(!app.exists() && !log.exists());
+    fs::create_dir(&app).unwrap();
+    apps::existing_convex(&app);
+    fs::remove_file(app.join(".env.convex.local")).unwrap();
+    let before = apps::files(&app);
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(ok, "{said}");
+    let mut after = apps::files(&app);
+    let env = after.remove(".env.convex.local").unwrap();
+    assert!(
+        String::from_utf8(env.0)
+            .unwrap()
+            .contains("CONVEX_SELF_HOSTED_ADMIN_KEY")
+    );
+    let ignored = after.remove(".gitignore").unwrap();
+    assert!(ignored.0.starts_with(&before[".gitignore"].0));
+    after.retain(|path, _| !path.starts_with("node_modules/"));
+    for (path, file) in &after {
+        assert_eq!(before.get(path), Some(file), "{path}");
+    }
+    // Packages of its own lock file, and its own functions.
+    assert!(
+        fs::read_to_string(&log)
+            .unwrap()
+            .ends_with("npx convex deploy --yes --env-file .env.convex.local\n")
+    );
+    fs::remove_dir_all(app.join("convex")).unwrap();
+    let (ok, said) = run_install(&project, &install, Some(programs.path()));
+    assert!(
+        ok && said.contains("there are no functions to deploy"),
         "{said}"
     );
 }

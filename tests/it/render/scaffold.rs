@@ -1,18 +1,23 @@
 //! The scaffold, in the hands of the tools of an app: type checker, bundler, browser.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::OnceLock,
 };
 
 use tempfile::TempDir;
 use terraform_provider_convex::{
+    convex::{ApiOrigin, DashboardOrigin, Origins, Reach, SiteOrigin},
     project::{bring, target::LocalDirectory},
-    render::{files::Policy, project::Pattern},
+    render::{
+        files::Policy,
+        project::{ALLOWED_HOSTS, Pattern, Project},
+    },
 };
 
 use super::project::{project, run};
@@ -30,6 +35,7 @@ fn packages() -> PathBuf {
         ("@types/react", "^19.2.0"),
         ("@types/react-dom", "^19.2.0"),
         ("@vitejs/plugin-react", "^6.0.0"),
+        ("npm-run-all2", "^9.0.0"),
         ("typescript", "^7.0.2"),
         ("vite", "^8.0.0"),
     ])
@@ -46,7 +52,7 @@ fn tool(app: &Path, name: &str, arguments: &[&str]) -> String {
 
 /// Brings an app in order, as its code generation and its packages do too.
 async fn lay_out(app: &Path, pattern: Pattern, replaced: &[&str]) {
-    let mut project = project();
+    let mut project = behind_coder();
     project.pattern = pattern;
     for path in replaced {
         project
@@ -56,7 +62,7 @@ async fn lay_out(app: &Path, pattern: Pattern, replaced: &[&str]) {
     bring(
         &LocalDirectory::new(app),
         &project.files(),
-        &std::collections::BTreeMap::new(),
+        &BTreeMap::new(),
     )
     .await
     .unwrap();
@@ -68,6 +74,23 @@ async fn lay_out(app: &Path, pattern: Pattern, replaced: &[&str]) {
         &["codegen", "--system-udfs", "--typecheck", "disable"],
     );
 }
+
+/// A project that is reached by the domain of a Coder server, as few are that end in localhost.
+fn behind_coder() -> Project {
+    let origin = |slug| format!("https://{slug}--dev--ann.{DOMAIN}");
+    Project {
+        reach: Reach::public(Origins {
+            api: ApiOrigin::parse(&origin("convex-api")).unwrap(),
+            site: SiteOrigin::parse(&origin("convex-site")).unwrap(),
+            dashboard: DashboardOrigin::parse(&origin("convex")).unwrap(),
+        }),
+        site_url: Some(origin("frontend")),
+        compose: false,
+        ..project()
+    }
+}
+
+const DOMAIN: &str = "apps.coder.example";
 
 /// All scripts of a built page.
 fn built(app: &Path) -> String {
@@ -85,10 +108,12 @@ async fn both_patterns_are_type_checked_and_bundled() {
         lay_out(app.path(), pattern, &[]).await;
         tool(app.path(), "tsc", &["--noEmit", "-p", "convex"]);
         tool(app.path(), "tsc", &["--noEmit", "-p", "."]);
-        tool(app.path(), "vite", &["build", "--mode", "convex"]);
+        run(Command::new("npm")
+            .args(["run", "build"])
+            .current_dir(app.path()));
         // The address of the API came out of .env.convex.local.
         assert!(
-            built(app.path()).contains("https://api.example"),
+            built(app.path()).contains("https://convex-api--dev--ann.apps.coder.example"),
             "{pattern:?}"
         );
         // It is checked at all.
@@ -114,7 +139,7 @@ async fn a_fresh_vite_app_becomes_one_and_is_type_checked_and_bundled_as_before(
     tool(app.path(), "tsc", &["-b"]);
     tool(app.path(), "tsc", &["--noEmit", "-p", "convex"]);
     tool(app.path(), "vite", &["build", "--mode", "convex"]);
-    assert!(built(app.path()).contains("https://api.example"));
+    assert!(built(app.path()).contains("https://convex-api--dev--ann.apps.coder.example"));
 }
 
 /// The program of Debian's package, else of another one.
@@ -128,57 +153,150 @@ fn chromium() -> &'static str {
     })
 }
 
-/// What a browser shows of an app that Vite serves.
-fn shown(app: &Path, arguments: &[&str]) -> String {
-    let mut vite = Command::new(app.join("node_modules/.bin/vite"))
-        .args(arguments)
-        .args([
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--clearScreen",
-            "false",
-        ])
-        .current_dir(app)
-        .env("NO_COLOR", "1")
-        .stdout(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .unwrap();
-    let url = BufReader::new(vite.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line[line.find("http://127.0.0.1:")?..].trim().to_owned()))
-        .expect("Vite says where it serves");
-    let profile = TempDir::new().unwrap();
-    let dom = run(Command::new(chromium())
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--virtual-time-budget=8000",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .args(["--dump-dom", &url]));
-    let _ = vite.kill();
-    let _ = vite.wait();
-    dom
+/// Vite, for as long as this is there.
+struct Vite {
+    process: Child,
+    port: String,
+}
+
+impl Vite {
+    fn start(app: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut process = Command::new(app.join("node_modules/.bin/vite"))
+            .args(arguments)
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--clearScreen",
+                "false",
+            ])
+            .current_dir(app)
+            .env("NO_COLOR", "1")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let port = BufReader::new(process.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                let (_, port) = line.split_once("http://127.0.0.1:")?;
+                Some(port.trim().trim_end_matches('/').to_owned())
+            })
+            .expect("Vite says where it serves");
+        Self { process, port }
+    }
+
+    /// The status with which it answers one who came by this host.
+    fn status(&self, host: &str) -> String {
+        run(Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}"])
+            .args(["-H", &format!("Host: {host}")])
+            .arg(format!("http://127.0.0.1:{}/", self.port)))
+    }
+
+    /// What a browser shows that comes by this host.
+    fn shown(&self, host: &str) -> String {
+        let profile = TempDir::new().unwrap();
+        run(Command::new(chromium())
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--virtual-time-budget=8000",
+            ])
+            .arg(format!("--host-resolver-rules=MAP {host} 127.0.0.1"))
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg("--dump-dom")
+            .arg(format!("http://{host}:{}/", self.port)))
+    }
+}
+
+impl Drop for Vite {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 #[tokio::test]
 async fn a_browser_shows_the_page() {
     let app = TempDir::new().unwrap();
     lay_out(app.path(), Pattern::MinimalAuth, &[]).await;
+    let host = format!("frontend--dev--ann.{DOMAIN}");
     tool(app.path(), "vite", &["build", "--mode", "convex"]);
-    let page = shown(app.path(), &["preview"]);
+    let page = Vite::start(app.path(), &["preview"], &[]).shown(&host);
     assert!(page.contains("<h1>Tasks</h1>"), "{page}");
     assert!(page.contains("Go on without an account"), "{page}");
     // Without the address the page says so, instead of staying white.
     fs::remove_file(app.path().join(".env.convex.local")).unwrap();
     tool(app.path(), "vite", &["build"]);
-    let page = shown(app.path(), &["preview"]);
+    let page = Vite::start(app.path(), &["preview"], &[]).shown(&host);
     assert!(page.contains("VITE_CONVEX_URL is not set"), "{page}");
+}
+
+#[tokio::test]
+async fn vite_answers_those_who_come_by_the_domain_of_the_deployment() {
+    let app = TempDir::new().unwrap();
+    lay_out(app.path(), Pattern::MinimalAuth, &[]).await;
+    tool(app.path(), "vite", &["build", "--mode", "convex"]);
+    // Also by the port, as Coder forwards it, and after a rename.
+    let hosts = ["frontend--dev--ann", "5173--main--renamed--ann"];
+    let theirs = hosts.map(|host| format!("{host}.{DOMAIN}"));
+    let both: [&[&str]; 2] = [&["--mode", "convex"], &["preview"]];
+    for arguments in both {
+        let vite = Vite::start(app.path(), arguments, &[]);
+        for host in &theirs {
+            assert_eq!(vite.status(host), "200", "{arguments:?} {host}");
+        }
+        assert_eq!(vite.status("coder.example"), "403", "{arguments:?}");
+    }
+    // A project with a configuration of its own hears of it from the agent's environment.
+    let config = "export default { server: { allowedHosts: [\"mine.example\"] } };\n";
+    apps::write(app.path(), "vite.config.ts", config);
+    let allowed = behind_coder().allowed_hosts().join(",");
+    for arguments in both {
+        let vite = Vite::start(app.path(), arguments, &[]);
+        assert_eq!(vite.status(&theirs[0]), "403", "{arguments:?}");
+        let vite = Vite::start(app.path(), arguments, &[(ALLOWED_HOSTS, &allowed)]);
+        for host in [&theirs[0], "mine.example"] {
+            assert_eq!(vite.status(host), "200", "{arguments:?} {host}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn by_hand_dev_runs_page_and_deployment_side_by_side() {
+    let app = TempDir::new().unwrap();
+    let project = Project {
+        compose: true,
+        ..behind_coder()
+    };
+    let target = LocalDirectory::new(app.path());
+    bring(&target, &project.files(), &BTreeMap::new())
+        .await
+        .unwrap();
+    symlink(
+        packages().join("node_modules"),
+        app.path().join("node_modules"),
+    )
+    .unwrap();
+    apps::write(
+        app.path(),
+        "scripts/setup-convex.sh",
+        "#!/bin/sh\necho set up\n",
+    );
+    apps::write(
+        app.path(),
+        "vite.config.ts",
+        "console.log('served'); process.exit(0);\n",
+    );
+    let said = run(Command::new("npm")
+        .args(["run", "dev"])
+        .current_dir(app.path()));
+    assert!(said.contains("set up") && said.contains("served"), "{said}");
 }
 
 #[test]

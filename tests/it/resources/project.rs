@@ -1,12 +1,22 @@
 //! The files of a project, in directories as people have them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use tempfile::TempDir;
+use terraform_provider_convex::render::files::digest;
 
-use super::{config, configure};
+use super::{config, configure, deployment};
 use crate::support::{
     apps::{self, Files, LayOut},
+    backend::Backend,
+    docker::{Name, port},
     on_each_core,
     terraform::{Core, Project},
 };
@@ -52,7 +62,7 @@ fn text(files: &Files, path: &str) -> String {
 
 on_each_core! {
     fn no_byte_of_a_person_is_lost_wherever_the_app_starts(core) {
-        let keys = keys();
+        let keys = format!("{}\ncompose = true", keys());
         let starts: [(&str, LayOut, &str, Option<&str>); 4] = [
             ("nothing", apps::empty, "", None),
             ("a fresh Vite app", apps::vite_react, "", None),
@@ -101,7 +111,8 @@ on_each_core! {
             let now = apps::files(&app);
             assert!(text(&now, ".env.convex.local").contains("CONVEX_CLOUD_ORIGIN=https://a.example"), "{start}");
             for (path, (content, _)) in &edited {
-                if !path.contains(".env.convex.") {
+                // The script tells where the dashboard is.
+                if !path.contains(".env.convex.") && !path.ends_with("setup-convex.sh") {
                     let same = apps::files(root.path()).get(path).is_some_and(|(now, _)| now == content);
                     assert!(same, "{path} of {start} changed");
                 }
@@ -116,7 +127,8 @@ on_each_core! {
     fn what_is_ours_goes_and_what_is_the_persons_stays(core) {
         let root = TempDir::new().expect("a directory");
         let app = root.path().join("new/app");
-        let project = Project::new(core, &config(&blocks(&app, &keys())));
+        let attributes = format!("{}\ncompose = true", keys());
+        let project = Project::new(core, &config(&blocks(&app, &attributes)));
         project.plan().ok().says(&["convex/schema.ts", "will be created"]);
         assert!(!app.exists(), "a plan writes nothing");
         project.apply().ok();
@@ -145,8 +157,16 @@ on_each_core! {
         for stays in ["convex/schema.ts", "src/App.tsx"] {
             assert_eq!(left[stays], files[stays]);
         }
+        assert!(!app.join("scripts").exists(), "an empty directory is left");
         project.apply().ok();
         assert_eq!(apps::files(&app).len(), files.len());
+        // Where they are not wanted any more they go with their directory, and with nobody else's.
+        fs::create_dir(app.join("empty")).expect("a directory");
+        configure(&project, &blocks(&app, &keys()));
+        project.apply().ok();
+        project.assert_no_changes();
+        assert!(!app.join("scripts").exists() && !app.join("docker-compose.convex.yml").exists());
+        assert!(app.join("empty").exists());
     }
 }
 
@@ -211,7 +231,8 @@ on_each_core! {
         }
         let state = project.state("convex_project.app");
         assert!(state["install_script"].as_str().is_some_and(|it| !it.contains("hunter2")));
-        assert!(state["secret_install_script"].as_str().is_some_and(|it| it.contains("hunter2")));
+        assert!(state["secret_files"][".env.convex.local"].as_str().is_some_and(|it| it.contains("hunter2")));
+        assert!(state["files"][".env.convex.local"]["sha256"].is_null());
         project.set_env("TF_LOG", "");
         project.run(&["state", "rm", "convex_project.app"]).ok();
         let directory = app.display().to_string();
@@ -239,14 +260,89 @@ on_each_core! {
             output "script" {
               value = data.convex_project.app.install_script
             }
+            output "secret_script" {
+              value     = data.convex_project.app.secret_install_script
+              sensitive = true
+            }
         "#));
         project.apply().ok();
         project.assert_no_changes();
+        assert!(project.output("secret_script").as_str().is_some_and(|it| it.contains("write_missing")));
         let paths = project.output("paths").to_string();
         assert!(paths.contains("convex/rag.ts") && !paths.contains("src/App.tsx"), "{paths}");
         let script = project.output("script");
         let script = script.as_str().expect("text");
         assert!(script.contains("directory=\"$HOME\"/'shop'") && script.contains("manager='pnpm'"));
+    }
+}
+
+on_each_core! {
+    fn a_repository_with_an_app_of_its_own_gets_its_env_file(core) {
+        let root = TempDir::new().expect("a directory");
+        apps::existing_convex(root.path());
+        fs::remove_file(root.path().join(".env.convex.local")).expect("it is there");
+        let before = apps::files(root.path());
+        let project = Project::new(core, &config(&blocks(root.path(), "pattern = \"none\"")));
+        let output = "output \"next\" {\n  value = convex_project.app.next_steps\n}";
+        project.write("next.tf", output);
+        project.apply().ok().says(&["npx convex deploy --env-file .env.convex.local"]);
+        project.assert_no_changes();
+        let mut after = apps::files(root.path());
+        let env = text(&after, ".env.convex.local");
+        assert!(env.contains("CONVEX_SELF_HOSTED_ADMIN_KEY='app|01hunter2'"));
+        after.remove(".env.convex.local");
+        let ignored = after.remove(".gitignore").expect("it is there");
+        assert!(ignored.0.starts_with(&before[".gitignore"].0));
+        for (path, file) in &after {
+            assert_eq!(before.get(path), Some(file), "{path}");
+        }
+        assert_eq!(after.len() + 1, before.len());
+        project.destroy().ok();
+        assert!(!root.path().join(".env.convex.local").exists());
+    }
+}
+
+on_each_core! {
+    fn a_plan_names_files_and_the_output_says_what_to_run(core) {
+        let root = TempDir::new().expect("a directory");
+        let app = root.path().join("app");
+        let attributes = r#"
+            origins = {
+              api       = "https://convex-api--dev--ann.apps.example.com"
+              site      = "https://convex-site--dev--ann.apps.example.com"
+              dashboard = "https://convex--dev--ann.apps.example.com"
+            }
+            site_url = "https://frontend--dev--ann.apps.example.com"
+        "#;
+        let project = Project::new(core, &config(&blocks(&app, attributes)));
+        project.write("next.tf", "output \"next\" {\n  value = convex_project.app.next_steps\n}\n");
+        let plan = project.plan().ok();
+        let lines = plan.text().lines().count();
+        assert!(lines < 350, "{lines} lines: {}", plan.text());
+        plan.says(&["convex/schema.ts", "sha256", "size", "0600"]);
+        project.apply().ok().says(&[
+            "npm install",
+            "npm run dev",
+            "serves the page at https://frontend--dev--ann.apps.example.com",
+        ]);
+        project.assert_no_changes();
+        let state = project.state("convex_project.app");
+        assert_eq!(
+            state["agent_env"],
+            serde_json::json!({ "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS": ".apps.example.com" })
+        );
+        for (path, (content, bits)) in apps::files(&app) {
+            let told = &state["files"][&path];
+            assert_eq!(told["mode"], format!("{bits:04o}"), "{path}");
+            if path != ".env.convex.local" {
+                assert_eq!(told["size"], content.len(), "{path}");
+                assert_eq!(told["sha256"], digest(&content), "{path}");
+            }
+        }
+        // Another package manager is found with the directory.
+        fs::write(app.join("pnpm-lock.yaml"), "").expect("written");
+        project.apply().ok().says(&["pnpm install"]);
+        project.assert_no_changes();
     }
 }
 
@@ -268,13 +364,115 @@ fn a_plan_shows_what_does_not_depend_on_what_is_not_known_yet() {
         .expect("the project")["change"]
         .clone();
     let files = &change["after"]["files"];
-    assert!(
-        files["package.json"]
-            .as_str()
-            .is_some_and(|it| it.contains("--env-file")),
-        "{files}"
-    );
+    assert!(files["package.json"]["sha256"].is_string(), "{files}");
     assert_eq!(change["after_unknown"]["secret_files"], true);
     project.apply().ok();
     project.assert_no_changes();
+    let written = project.state("convex_project.app")["files"].clone();
+    assert_eq!(&written, files);
+}
+
+/// A program in the directory of an app, with nothing of this process in its environment.
+fn program(app: &Path, name: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(name);
+    let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
+    command
+        .args(arguments)
+        .current_dir(app)
+        .env_clear()
+        .envs(kept);
+    command
+}
+
+#[test]
+fn what_everybody_types_first_changes_nothing_that_terraform_manages() {
+    let (name, root) = (Name::new(), TempDir::new().expect("a directory"));
+    let (app, [api, site]) = (root.path().join("app"), [port(), port()]);
+    let attributes = format!(
+        "network = {{ publish = {{ api = {api}, site = {site} }} }}\norigins = {{ api = \"http://127.0.0.1:{api}\", site = \"http://127.0.0.1:{site}\" }}"
+    );
+    let project = Project::new(
+        Core::Installed,
+        &config(&format!(
+            r#"{}
+            resource "convex_env" "app" {{
+              deployment = convex_deployment.app.id
+              auth       = {{ site_url = "http://localhost:5173" }}
+            }}
+            resource "convex_project" "app" {{
+              directory = {app:?}
+              origins   = convex_deployment.app.origins
+              url       = convex_deployment.app.urls.api
+              admin_key = convex_deployment.app.admin_key
+            }}"#,
+            deployment(&name, &attributes)
+        )),
+    );
+    project.apply().ok();
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    let before = backend.variables();
+    let succeeds = |arguments: &[&str]| {
+        let output = program(&app, "npm", arguments)
+            .output()
+            .expect("npm starts");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
+    };
+    succeeds(&["install", "--no-audit", "--no-fund"]);
+    let mut dev = program(&app, "npm", &["run", "dev", "--", "--host", "127.0.0.1"])
+        .args(["--port", "0"])
+        .env("NO_COLOR", "1")
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("npm starts");
+    let url = BufReader::new(dev.stdout.take().expect("piped"))
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| Some(line[line.find("http://127.0.0.1:")?..].trim().to_owned()));
+    // For whatever else it may have started.
+    std::thread::sleep(Duration::from_secs(5));
+    let group = format!("-{}", dev.id());
+    let _ = Command::new("kill").args(["-TERM", "--", &group]).status();
+    let _ = dev.wait();
+    assert!(url.is_some(), "the page is served");
+    assert_eq!(backend.variables(), before);
+    project.assert_no_changes();
+    // A build knows where the deployment is.
+    let generates = [
+        "exec",
+        "convex",
+        "--",
+        "codegen",
+        "--system-udfs",
+        "--typecheck",
+        "disable",
+    ];
+    succeeds(&generates);
+    succeeds(&["run", "build"]);
+    let address = format!("http://127.0.0.1:{api}");
+    let built = apps::files(&app.join("dist"));
+    assert!(
+        built
+            .values()
+            .any(|(content, _)| String::from_utf8_lossy(content).contains(&address))
+    );
+    // Nothing of what the tools have written gets into git.
+    let git = |arguments: &[&str]| {
+        let output = program(&app, "git", arguments)
+            .output()
+            .expect("git starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    git(&["init", "--quiet"]);
+    let listed = git(&["status", "--porcelain", "--untracked-files=all"]);
+    assert!(listed.contains("package.json"), "{listed}");
+    for ignored in ["node_modules", "dist", ".env"] {
+        assert!(!listed.contains(ignored), "{ignored} in {listed}");
+    }
+    project.destroy().ok();
 }

@@ -81,7 +81,7 @@ impl Drop for Workspace {
 
 fn blocks(container: &str, attributes: &str) -> String {
     format!(
-        "resource \"convex_project\" \"app\" {{\n  directory = \"/home/coder/work/app\"\n  admin_key = \"app|01hunter2\"\n  container = {{ {container} }}\n{attributes}\n}}\n"
+        "resource \"convex_project\" \"app\" {{\n  directory = \"/home/coder/work/app\"\n  admin_key = \"app|01hunter2\"\n  compose = true\n  container = {{ {container} }}\n{attributes}\n}}\n"
     )
 }
 

@@ -1,9 +1,11 @@
-# For progress and failures: what is done, which step failed, what to do next.
+# What is done goes to standard output; which step failed, and what to do next,
+# to standard error.
 step=start
-say() { printf 'convex: %s\n' "$*" >&2; }
+say() { printf 'convex: %s\n' "$*"; }
+# begin STEP [DETAIL]
 begin() {
     step=$1
-    say "$step"
+    say "$step${2:+: $2}"
 }
 fail() {
     printf 'convex: FAILED at "%s": %s\n' "$step" "$1" >&2
@@ -25,35 +27,16 @@ value() {
     printf '%s' "$line"
 }
 
-# add_missing NAME VALUE COMMENT FILE: adds a variable to an env file that only
-# its owner may read, unless the file has it.
-add_missing() {
-    if [ -z "$2" ] || { [ -f "$4" ] && grep -qE "^(export )?$1=" "$4"; }; then return 0; fi
-    local new
-    case $2 in
-        *\'*) fail "the value of $1 has an apostrophe" "write it as base64 or percent-encoded" ;;
-    esac
-    new=$(umask 077 && mktemp "$4.XXXXXX")
-    {
-        if [ -s "$4" ]; then
-            cat "$4"
-            # A last line without an end would swallow the next one.
-            if [ -n "$(tail -c 1 "$4")" ]; then printf '\n'; fi
-            printf '\n'
-        fi
-        case $2 in
-            *[!A-Za-z0-9_./:@%+,=-]*) printf "# %s\n%s='%s'\n" "$3" "$1" "$2" ;;
-            *) printf '# %s\n%s=%s\n' "$3" "$1" "$2" ;;
-        esac
-    } >"$new"
-    mv "$new" "$4"
-}
-
-# wait_for URL SECONDS: whether it answers in time.
+# wait_for URL SECONDS: whether it answers in time. A long wait is told.
 wait_for() {
-    local deadline=$((SECONDS + $2))
+    local begun=$SECONDS told=0 waited
     until curl -fsS -m 5 -o /dev/null "$1" 2>/dev/null; do
-        if ((SECONDS >= deadline)); then return 1; fi
+        waited=$((SECONDS - begun))
+        if ((waited >= $2)); then return 1; fi
+        if ((waited >= told + 10)); then
+            told=$waited
+            say "  no answer yet after $waited of $2 s"
+        fi
         sleep 1
     done
 }

@@ -1,4 +1,8 @@
 
+if [ -n "$own" ] && [ ! -d convex ] && [ ! -f convex.json ]; then
+    say "there are no functions to deploy: $directory has neither convex/ nor convex.json"
+    exit 0
+fi
 begin "deploy functions"
 # The variables of the deployment are set by now: the first deploy reads them.
 target=()
@@ -14,7 +18,7 @@ if ! npx convex deploy --yes "${target[@]}" >"$log" 2>&1 </dev/null; then
     rm -f "$log"
     case $problem in
         *AuthConfigMissingEnvironmentVariable* | *"not set"*)
-            fail "a variable of the deployment is missing" "set it with convex_env, or run scripts/init-convex-env.sh, and then this again" ;;
+            fail "a variable of the deployment is missing" "set it with convex_env, apply, and run this again" ;;
         *BadAdminKey* | *401*)
             fail "the admin key is not of this deployment" "see CONVEX_SELF_HOSTED_ADMIN_KEY in the environment and in $env_file" ;;
         *) fail "npx convex deploy failed" "see above; then run it in $directory: npx convex deploy --yes ${target[*]}" ;;

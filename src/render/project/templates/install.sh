@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes this project ready for its Convex deployment: waits for the backend,
-# writes the files that are missing, installs packages, deploys the functions.
-# Does no harm when it runs again; whatever you changed stays as it is.
+# Makes this project ready for its Convex deployment: its files, its packages
+# and its functions. Does no harm when it runs again; whatever you changed stays
+# as it is.
 set -euo pipefail
 
 @COMMON@
@@ -9,43 +9,32 @@ directory=@DIRECTORY@
 manager=@MANAGER@
 seconds=@SECONDS@
 env_file=.env.convex.local
+# Whether the app is a repository's own.
+own=@OWN@
 
 begin "directory $directory"
 # A repository may be on its way there, and must find no directory of ours.
 deadline=$((SECONDS + @CLONE_SECONDS@))
+if [ ! -d "$directory" ] && ((@CLONE_SECONDS@ > 0)); then
+    say "  waiting up to @CLONE_SECONDS@ s for a clone to make it"
+fi
 until [ -d "$directory" ] || ((SECONDS >= deadline)); do sleep 1; done
+if [ -n "$own" ] && [ ! -d "$directory" ]; then
+    say "  there is none yet: clone your repository to $directory, and run this script again"
+    exit 0
+fi
 mkdir -p "$directory" || fail "it cannot be made" "make it yourself, or name another one"
 cd "$directory" || fail "it cannot be entered" "see its permissions"
 
-begin "files"
-written=0
-# write_missing PATH MODE: the file from standard input, unless there is one.
-write_missing() {
-    if [ -e "$1" ] || [ -L "$1" ]; then
-        cat >/dev/null
-        return
-    fi
-    mkdir -p "$(dirname "$1")"
-    local new
-    new=$(mktemp "$1.XXXXXX")
-    cat >"$new"
-    chmod "$2" "$new"
-    mv "$new" "$1"
-    written=$((written + 1))
-    say "  wrote $1"
-}
-@FILES@
-begin "$env_file"
-@VARIABLES@
-if [ -f "$env_file" ]; then chmod go-rwx "$env_file"; fi
+@WRITE@
 
-begin "package.json"
-command -v node >/dev/null || fail "there is no node here" "install Node.js 18 or newer"
-node - <<'JAVASCRIPT' || fail "package.json cannot be added to" "see the message above, and correct the file"
-@MERGE@
-JAVASCRIPT
+if [ -n "$own" ] && [ ! -f package.json ]; then
+    say "  there is no package.json in $directory yet: clone your repository to it, and run this script again"
+    exit 0
+fi
 
 begin "dependencies"
+command -v node >/dev/null || fail "there is no node here" "install Node.js 22 or newer"
 # lock_of DIRECTORY: the manager that a directory speaks of.
 lock_of() {
     local named
@@ -85,6 +74,7 @@ now=$(cksum <package.json)
 if [ -d node_modules ] && [ -f "$mark" ] && [ "$(cat "$mark")" = "$now" ]; then
     say "  there already, by $manager"
 else
+    say "  $manager install, which can take minutes"
     log=$(mktemp)
     if ! run_manager install >"$log" 2>&1; then
         tail -n 30 "$log" >&2
@@ -96,9 +86,10 @@ else
     cksum <package.json >"$mark"
 fi
 
-begin "wait for the backend"
 url=${CONVEX_SELF_HOSTED_URL:-$(value CONVEX_SELF_HOSTED_URL "$env_file")}
+begin "wait for the backend" "up to $seconds s, at $url/version"
 [ -n "$url" ] || fail "CONVEX_SELF_HOSTED_URL is not set" "give it to the agent (coder_env), or add it to $directory/$env_file"
 wait_for "$url/version" "$seconds" || fail "$url/version does not answer after $seconds s" "see whether the backend runs: docker ps, docker logs; then restart the workspace"
 @DEPLOY@
+@NEXT@
 say "ready"

@@ -118,5 +118,5 @@ if (text !== bare) {
   fs.writeFileSync(beside, original.slice(0, original.length - bare.length) + text);
   fs.chmodSync(beside, fs.statSync(file).mode & 0o7777);
   fs.renameSync(beside, file);
-  console.error("convex:   added to package.json");
+  console.log("convex:   added to package.json");
 }

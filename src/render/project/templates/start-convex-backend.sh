@@ -33,7 +33,7 @@ if ! problem=$(compose up -d 2>&1); then
     esac
 fi
 
-begin "wait for the backend"
+begin "wait for the backend" "up to $seconds s, at $api/version"
 if ! wait_for "$api/version" "$seconds"; then
     compose ps >&2 || true
     compose logs --tail 20 convex-backend >&2 || true
@@ -48,5 +48,6 @@ if [ -z "$(value CONVEX_SELF_HOSTED_ADMIN_KEY "$env_file")" ]; then
 fi
 add_missing CONVEX_SELF_HOSTED_URL "$api" "Where the convex command line reaches the deployment." "$env_file"
 
-dashboard=http://localhost:${CONVEX_DASHBOARD_PORT:-6791}
+# setup-convex.sh knows where browsers reach it.
+dashboard=${CONVEX_DASHBOARD:-http://localhost:${CONVEX_DASHBOARD_PORT:-6791}}
 say "the dashboard is at $dashboard; log in with CONVEX_SELF_HOSTED_ADMIN_KEY of $env_file"

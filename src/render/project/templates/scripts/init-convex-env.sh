@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # Sets the variables of the Convex deployment, all in one request: those for
-# sign-in tokens, and those below USER VARIABLES in .env.convex.deployment.
-# Needs bash, curl and openssl, but no Node. Safe to repeat.
-# Managed: a change is set aside and repaired.
+# sign-in tokens that are not set yet, and those below USER VARIABLES in
+# .env.convex.deployment. With --replace those for sign-in tokens are replaced,
+# too, which signs everybody out. Needs bash, curl and openssl, but no Node.
+# Safe to repeat. Managed: a change is set aside and repaired.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C
 
 @COMMON@
+replace=
+case ${1:-} in
+    '') ;;
+    --replace) replace=yes ;;
+    *) fail "unknown argument $1" "run scripts/init-convex-env.sh, or scripts/init-convex-env.sh --replace" ;;
+esac
 env_file=.env.convex.local
 deployment_file=.env.convex.deployment
 seconds=${CONVEX_WAIT_SECONDS:-120}
@@ -58,15 +65,81 @@ TEXT
     mv "$deployment_file.head" "$deployment_file"
 fi
 
-begin "read your own variables"
-names=(JWT_PRIVATE_KEY CONVEX_SITE_ORIGIN JWT_ISSUER JWKS)
-values=("$private_key" "$site" "$site" "$jwks")
+begin "wait for the backend" "up to $seconds s, at $url/version"
+wait_for "$url/version" "$seconds" || fail "$url/version does not answer after $seconds s" "start it with ./start-convex-backend.sh, or see npm run convex:logs"
+
+# json NAME TEXT: the text as a JSON string.
+json() {
+    local text=$2 result='"' c i
+    for ((i = 0; i < ${#text}; i++)); do
+        c=${text:i:1}
+        case $c in
+            '"' | "\\") result+="\\$c" ;;
+            $'\n') result+='\n' ;;
+            $'\r') result+='\r' ;;
+            $'\t') result+='\t' ;;
+            [[:cntrl:]]) fail "the value of $1 has a control character" "encode it as base64" ;;
+            *) result+=$c ;;
+        esac
+    done
+    printf '%s"' "$result"
+}
+# Nothing secret may stand on a command line.
+printf 'Authorization: Convex %s\n' "$key" >"$scratch/headers"
+# ask PATH [OPTION…]: the status of the backend's answer, which is in reply.
+ask() {
+    curl -sS -m 60 -o "$scratch/reply" -w '%{http_code}' -H "@$scratch/headers" "${@:2}" "$url$1" || true
+}
+# refuse STATUS: ends with what a status other than 200 means.
+refuse() {
+    case $1 in
+        401 | 403) fail "the backend does not accept the admin key" "remove CONVEX_SELF_HOSTED_ADMIN_KEY from $env_file, and run ./start-convex-backend.sh for a new one" ;;
+        400) fail "the backend refused a variable: $(head -c 500 "$scratch/reply")" "correct the variable it names in $deployment_file; nothing was set" ;;
+        *) fail "the backend answered with status $1" "see npm run convex:logs; nothing was set" ;;
+    esac
+}
+
+begin "see which variables are set"
+status=$(ask /api/list_environment_variables)
+[ "$status" = 200 ] || refuse "$status"
+present=$(cat "$scratch/reply")
+# is_set NAME: whether the deployment has it. No text inside a value looks so.
+is_set() { [[ $present == *"\"$1\":"* ]]; }
+
+names=()
+values=()
+kept=()
+# want NAME VALUE: sets a variable, unless it is there. Whoever set it knows why.
+want() {
+    local text
+    text=$(json "$1" "$2") || exit 1
+    if [ -z "$replace" ] && is_set "$1"; then
+        if [[ $present != *"\"$1\":$text"* ]]; then kept+=("$1"); fi
+        return
+    fi
+    names+=("$1")
+    values+=("$2")
+}
+# Both or none: one of another pair would verify nothing.
+if is_set JWT_PRIVATE_KEY && is_set JWKS; then
+    want JWT_PRIVATE_KEY "$private_key"
+    want JWKS "$jwks"
+else
+    names+=(JWT_PRIVATE_KEY JWKS)
+    values+=("$private_key" "$jwks")
+fi
+want CONVEX_SITE_ORIGIN "$site"
+want JWT_ISSUER "$site"
 public_site=$(value VITE_CONVEX_SITE_URL "$env_file")
 if [ -n "$public_site" ] && [ "$public_site" != "$site" ]; then
-    names+=(CUSTOM_AUTH_SITE_URL)
-    values+=("$public_site")
+    want CUSTOM_AUTH_SITE_URL "$public_site"
 fi
 @SITE_URL@
+if ((${#kept[@]} > 0)); then
+    say "  left as they are: ${kept[*]}; to replace them: scripts/init-convex-env.sh --replace"
+fi
+
+begin "read your own variables"
 # take NAME VALUE: one that is not empty; a later one of a name counts.
 take() {
     local i
@@ -140,26 +213,11 @@ read_variables() {
 own=$(sed -n '/^[[:space:]]*#.*=== USER VARIABLES/,$p' "$deployment_file")
 read_variables "$own"
 
-begin "wait for the backend"
-wait_for "$url/version" "$seconds" || fail "$url/version does not answer after $seconds s" "start it with ./start-convex-backend.sh, or see npm run convex:logs"
-
+if ((${#names[@]} == 0)); then
+    say "every variable is set already"
+    exit 0
+fi
 begin "set ${#names[@]} variables: ${names[*]}"
-# json NAME TEXT: the text as a JSON string.
-json() {
-    local text=$2 result='"' c i
-    for ((i = 0; i < ${#text}; i++)); do
-        c=${text:i:1}
-        case $c in
-            '"' | "\\") result+="\\$c" ;;
-            $'\n') result+='\n' ;;
-            $'\r') result+='\r' ;;
-            $'\t') result+='\t' ;;
-            [[:cntrl:]]) fail "the value of $1 has a control character" "encode it as base64" ;;
-            *) result+=$c ;;
-        esac
-    done
-    printf '%s"' "$result"
-}
 separator='{"changes":['
 for i in "${!names[@]}"; do
     text=$(json "${names[i]}" "${values[i]}") || exit 1
@@ -167,21 +225,11 @@ for i in "${!names[@]}"; do
     separator=,
 done >"$scratch/body"
 printf ']}' >>"$scratch/body"
-# Nothing secret may stand on a command line.
-printf 'Authorization: Convex %s\n' "$key" >"$scratch/headers"
 for attempt in 1 2 3 4 5; do
-    status=$(curl -sS -m 60 -o "$scratch/reply" -w '%{http_code}' -H "@$scratch/headers" -H 'Content-Type: application/json' \
-        --data-binary "@$scratch/body" "$url/api/update_environment_variables") || status=000
-    case $status in
-        # Others change variables at the same time.
-        503) sleep "$attempt" ;;
-        *) break ;;
-    esac
+    status=$(ask /api/update_environment_variables -H 'Content-Type: application/json' --data-binary "@$scratch/body")
+    # Others change variables at the same time.
+    if [ "$status" != 503 ]; then break; fi
+    sleep "$attempt"
 done
-case $status in
-    200) ;;
-    401 | 403) fail "the backend does not accept the admin key" "remove CONVEX_SELF_HOSTED_ADMIN_KEY from $env_file, and run ./start-convex-backend.sh for a new one" ;;
-    400) fail "the backend refused a variable: $(head -c 500 "$scratch/reply")" "correct the variable it names in $deployment_file; nothing was set" ;;
-    *) fail "the backend answered with status $status" "see npm run convex:logs; nothing was set" ;;
-esac
+[ "$status" = 200 ] || refuse "$status"
 say "set: ${names[*]}"

@@ -34,7 +34,8 @@ app() {
 }
 api=$(app "$slug_api" "${CONVEX_API_PORT:-3210}")
 site=$(app "$slug_site" "${CONVEX_SITE_PORT:-3211}")
-dashboard=$(app "$slug_dashboard" "${CONVEX_DASHBOARD_PORT:-6791}")
+dashboard=@DASHBOARD@
+[ -n "$dashboard" ] || dashboard=$(app "$slug_dashboard" "${CONVEX_DASHBOARD_PORT:-6791}")
 
 begin "find the database"
 # The backend appends the name of its instance, so the URL goes without one.
@@ -104,7 +105,7 @@ url=${CONVEX_SELF_HOSTED_URL:-$(value CONVEX_SELF_HOSTED_URL "$env_file")}
 if [ -n "$url" ] && wait_for "$url/version" 2; then
     say "it runs already, at $url"
 else
-    ./start-convex-backend.sh || exit 1
+    CONVEX_DASHBOARD=$dashboard ./start-convex-backend.sh || exit 1
 fi
 
 # Before the first deploy: it reads variables that authentication needs.
