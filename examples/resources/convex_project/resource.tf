@@ -26,10 +26,16 @@ resource "convex_project" "app" {
   origins   = convex_deployment.app.origins
   url       = convex_deployment.app.urls.api
   admin_key = convex_deployment.app.admin_key
+  site_url  = "http://localhost:5173"
 
-  # Managed by default, so a change of it would be set aside and repaired. Here
-  # it is written once and then left to whoever works on the app.
+  # Added to by default. Here it is written once and then left to whoever works
+  # on the app.
   policies = {
-    "start-convex-backend.sh" = "create"
+    "package.json" = "create"
   }
+}
+
+output "next_steps" {
+  description = "Install packages, deploy the functions, serve the page."
+  value       = convex_project.app.next_steps
 }
