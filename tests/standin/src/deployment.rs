@@ -5,27 +5,34 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify, watch};
 
-use crate::error::ApiError;
+use crate::blobs::Blobs;
+use crate::data::Data;
+use crate::error::{self, ApiError};
 use crate::export::Exports;
+use crate::id;
 use crate::identity::Authority;
-use crate::import::{Imports, Uploads};
+use crate::import::Imports;
 use crate::push::{Provider, Pushed};
 use crate::runner::{self, Program, Runner};
-use crate::snapshot::Files;
 use crate::store::{Store, StoreError};
+use crate::time::creation_time;
 use crate::tokens::Documents;
 use crate::variable::{self, Change, Limits, Variable, Variables};
 
 /// Time between an update's look at the data and its commit. Long enough that of two updates sent in parallel about
 /// one conflicts, and of ten eight or nine (observed), short enough to be no burden.
 const COMMIT_DELAY: Duration = Duration::from_millis(10);
+/// How often a timestamp is written without being asked for.
+const BUMP_PERIOD: Duration = Duration::from_secs(5);
+/// How long a deployment goes on that cannot write any more, once somebody has tried.
+const LAST_BREATH: Duration = Duration::from_secs(10);
 
 /// Which of the two public URLs a canonical URL replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,21 +76,38 @@ pub struct Settings {
 pub struct Deployment {
     /// What the start said.
     pub settings: Settings,
-    /// Its snapshot exports.
-    pub exports: Exports,
-    /// Snapshots on their way in.
-    pub uploads: Uploads,
+    /// Its directory of files.
+    pub blobs: Blobs,
     pub(crate) issuers: Documents,
+    pub(crate) exports: Table<Exports>,
     pub(crate) imports: Table<Imports>,
-    pub(crate) documents: Table<Files>,
+    pub(crate) documents: Table<Data>,
     variables: Table<Variables>,
     canonical_urls: Table<CanonicalUrls>,
     pushed: Table<Pushed>,
     started: std::sync::Mutex<BTreeMap<String, (u64, Pushed)>>,
     runner: Runner,
-    store: Mutex<Box<dyn Store>>,
+    committer: Mutex<Committer>,
     committed: watch::Sender<()>,
     fatal: Notify,
+    mourned: Notify,
+}
+
+/// Whoever writes.
+struct Committer {
+    store: Box<dyn Store>,
+    state: CommitterState,
+}
+
+/// Whether it can. A write that fails leaves it in doubt what the disk has, and it never writes again (observed).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CommitterState {
+    /// It can.
+    Alive,
+    /// It failed at a timestamp, which nobody has noticed yet.
+    Dead,
+    /// It failed at what somebody asked for, or somebody has asked since. The process ends.
+    Mourned,
 }
 
 /// Why a database does not become a deployment.
@@ -93,10 +117,8 @@ pub enum LoadError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An earlier start made the file and stopped before it had written anything. The real backend cannot use such a
-    /// database ever again (observed).
-    #[error(
-        "the database exists but was never initialized: the start that made it failed, and no later one can use it"
-    )]
+    /// database ever again, and says no more than this (observed).
+    #[error("missing _tables.by_id global")]
     NeverInitialized,
     /// Local storage and S3 cannot be exchanged once data exists.
     #[error(
@@ -143,6 +165,7 @@ const VARIABLES: &str = "environment_variables";
 const CANONICAL_URLS: &str = "canonical_urls";
 const PUSHED: &str = "pushed_functions";
 const DOCUMENTS: &str = "documents";
+const EXPORTS: &str = "snapshot_exports";
 const IMPORTS: &str = "snapshot_imports";
 
 impl Deployment {
@@ -151,6 +174,7 @@ impl Deployment {
         mut store: Box<dyn Store>,
         settings: Settings,
         storage: StorageKind,
+        blobs: Blobs,
     ) -> Result<Self, LoadError> {
         let documents = store.load().await?;
         match read::<Globals>(&documents, GLOBALS)? {
@@ -172,13 +196,15 @@ impl Deployment {
             }
             None => return Err(LoadError::NeverInitialized),
         }
+        // Every start writes.
+        store.bump().await?;
         let committed = watch::Sender::new(());
         Ok(Self {
             settings,
+            blobs,
             issuers: Documents::new()?,
             runner: Runner::new(committed.clone()),
-            exports: Exports::default(),
-            uploads: Uploads::default(),
+            exports: Table::new(EXPORTS, read(&documents, EXPORTS)?.unwrap_or_default()),
             imports: Table::new(IMPORTS, read(&documents, IMPORTS)?.unwrap_or_default()),
             documents: Table::new(DOCUMENTS, read(&documents, DOCUMENTS)?.unwrap_or_default()),
             variables: Table::new(VARIABLES, read(&documents, VARIABLES)?.unwrap_or_default()),
@@ -188,9 +214,13 @@ impl Deployment {
             ),
             pushed: Table::new(PUSHED, read(&documents, PUSHED)?.unwrap_or_default()),
             started: std::sync::Mutex::default(),
-            store: Mutex::new(store),
+            committer: Mutex::new(Committer {
+                store,
+                state: CommitterState::Alive,
+            }),
             committed,
             fatal: Notify::new(),
+            mourned: Notify::new(),
         })
     }
 
@@ -200,7 +230,7 @@ impl Deployment {
     }
 
     /// The documents and files as of the last commit.
-    pub fn documents(&self) -> Arc<Files> {
+    pub fn documents(&self) -> Arc<Data> {
         self.documents.read().1
     }
 
@@ -327,9 +357,49 @@ impl Deployment {
         self.committed.subscribe()
     }
 
-    /// Waits until the deployment cannot go on: another backend owns the database.
+    /// Waits until the deployment cannot go on: another backend owns the database, or a write failed.
     pub async fn fatal(&self) {
-        self.fatal.notified().await;
+        let mourned = async {
+            self.mourned.notified().await;
+            tokio::time::sleep(LAST_BREATH).await;
+        };
+        tokio::select! {
+            () = self.fatal.notified() => {}
+            () = mourned => {}
+        }
+    }
+
+    /// Writes a timestamp every now and then, until that fails.
+    pub async fn bump(&self) {
+        loop {
+            tokio::time::sleep(BUMP_PERIOD).await;
+            let mut committer = self.committer.lock().await;
+            if committer.state != CommitterState::Alive {
+                return;
+            }
+            if let Err(error) = committer.store.bump().await {
+                log_failed_write(&error);
+                committer.state = CommitterState::Dead;
+                return;
+            }
+        }
+    }
+
+    /// Changes a table, again and again where somebody else does, too.
+    pub(crate) async fn change<T: Serialize + Clone>(
+        &self,
+        table: &Table<T>,
+        mut change: impl FnMut(&mut T) -> Result<(), ApiError>,
+    ) -> Result<(), ApiError> {
+        loop {
+            let (version, before) = table.read();
+            let mut after = (*before).clone();
+            change(&mut after)?;
+            match self.commit(table, version, after).await {
+                Err(error) if error == ApiError::conflict() => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     pub(crate) async fn commit<T: Serialize>(
@@ -339,17 +409,29 @@ impl Deployment {
         after: T,
     ) -> Result<(), ApiError> {
         tokio::time::sleep(COMMIT_DELAY).await;
-        let mut store = self.store.lock().await;
+        let mut committer = self.committer.lock().await;
+        match committer.state {
+            CommitterState::Alive => {}
+            CommitterState::Dead => {
+                committer.state = CommitterState::Mourned;
+                self.mourned.notify_one();
+                return Err(error::report("committer is gone"));
+            }
+            // For a while, everybody else is told of a conflict (observed).
+            CommitterState::Mourned => return Err(ApiError::conflict()),
+        }
         if table.read().0 != version {
             return Err(ApiError::conflict());
         }
-        let json = serde_json::to_string(&after).map_err(|error| internal(&error))?;
-        store.write(table.name, &json).await.map_err(|error| {
-            if matches!(error, StoreError::LeaseLost) {
+        let json = serde_json::to_string(&after).map_err(|error| error::internal(&error))?;
+        if let Err(error) = committer.store.write(table.name, &json).await {
+            if error.is_fatal() {
+                committer.state = CommitterState::Mourned;
                 self.fatal.notify_one();
             }
-            internal(&error)
-        })?;
+            log_failed_write(&error);
+            return Err(ApiError::internal());
+        }
         table.replace(version + 1, after);
         self.committed.send_replace(());
         Ok(())
@@ -389,19 +471,21 @@ fn read<T: DeserializeOwned>(
         .transpose()
 }
 
-fn internal(error: &dyn std::error::Error) -> ApiError {
-    tracing::error!("a change is lost: {error}");
-    ApiError::internal()
+/// Logs why a write failed: in doubt whether it did where that is fatal.
+fn log_failed_write(error: &StoreError) {
+    match error {
+        StoreError::Write(_) => error::log(&format!(
+            "Write failed. Unsure if transaction committed to disk.: {error}"
+        )),
+        _ => error::log(&error.to_string()),
+    }
 }
 
 fn new_variable(value: String) -> Variable {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     Variable {
         value,
-        id: random_id(),
-        created_ms: (now.as_secs_f64() * 1000.0).floor(),
+        id: id::random(id::VARIABLES),
+        created_ms: creation_time(),
     }
 }
 

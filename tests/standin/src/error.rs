@@ -42,6 +42,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
+    /// Status 404, with a code and a message.
+    pub fn not_found(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
     /// Status 403 for a caller without a key of this deployment (observed code and message).
     #[must_use]
     pub fn bad_deploy_key() -> Self {
@@ -69,9 +74,36 @@ impl ApiError {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalServerError",
-            "The request failed for a reason that only the server's log tells. Try again later.",
+            "Your request couldn't be completed. Try again later.",
         )
     }
+}
+
+/// Logs what went wrong, in the form of the real backend. The caller is told nothing of it.
+#[must_use]
+pub fn report(problem: &str) -> ApiError {
+    log(problem);
+    ApiError::internal()
+}
+
+/// The same of an error with all its causes.
+pub fn internal(error: &dyn std::error::Error) -> ApiError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    report(&text)
+}
+
+/// Logs an error, in one line.
+pub fn log(problem: &str) {
+    let problem = problem.replace('\n', "\\n");
+    tracing::error!(
+        target: "common::errors",
+        "Caught error error (RUST_BACKTRACE=1 RUST_LOG=info,common::errors=debug for full trace): {problem}"
+    );
 }
 
 impl IntoResponse for ApiError {

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::secret::InstanceSecret;
 
 /// What a read-only key may do, in the words and the order of `/api/check_admin_key` (observed).
-pub const READ_ONLY_OPERATIONS: [&str; 10] = [
+pub const READ_ONLY_OPERATIONS: [&str; 12] = [
     "ViewEnvironmentVariables",
     "ViewLogs",
     "ViewMetrics",
@@ -25,6 +25,8 @@ pub const READ_ONLY_OPERATIONS: [&str; 10] = [
     "RunInternalQueries",
     "RunTestQuery",
     "ViewAuditLog",
+    "ViewUsageLimits",
+    "ViewUsage",
 ];
 
 /// The side that checks keys: it knows the instance's name and secret.
@@ -59,6 +61,8 @@ pub enum Operation {
     WriteVariables,
     /// Push functions.
     Deploy,
+    /// Export a snapshot.
+    CreateBackups,
     /// Import a snapshot.
     ImportBackups,
 }
@@ -70,6 +74,7 @@ impl Operation {
             Self::View => "deployment:view",
             Self::WriteVariables => "deployment:env:write",
             Self::Deploy => "deployment:deploy",
+            Self::CreateBackups => "deployment:backups:create",
             Self::ImportBackups => "deployment:backups:import",
         }
     }
@@ -83,7 +88,7 @@ impl Identity {
             (_, Operation::View) | (Self::Admin { read_only: false } | Self::System, _) => Ok(()),
             (Self::Admin { read_only: true }, _) => Err(ApiError::new(
                 axum::http::StatusCode::FORBIDDEN,
-                "Unauthorized",
+                "OperationNotPermitted",
                 format!(
                     "You do not have permission to perform this operation ({}).",
                     operation.name()
@@ -109,9 +114,17 @@ impl Authority {
             )
         })?;
         Ok(match key.principal {
-            Principal::Member(_) => Identity::Admin {
-                read_only: key.read_only,
-            },
+            Principal::Member(member) => {
+                tracing::info!(
+                    target: "keybroker::broker",
+                    "Admin key accepted from MemberId({member}) at {} for {}",
+                    key.issued_s,
+                    self.instance_name
+                );
+                Identity::Admin {
+                    read_only: key.read_only,
+                }
+            }
             Principal::System => Identity::System,
         })
     }
@@ -160,14 +173,26 @@ impl Authority {
     }
 }
 
+/// A key without the kind in front: `prod:name|…` is `name|…`. Of the kinds `preview` and `project` nothing but what
+/// comes after the bar is left, which is no instance's key (observed).
+fn without_kind(key: &str) -> &str {
+    let bar = key.find('|').unwrap_or(0);
+    let Some((kind, _)) = key[..bar].split_once(':') else {
+        return key;
+    };
+    let of_cloud = ["preview", "project"].map(|it| kind.eq_ignore_ascii_case(it));
+    &key[if of_cloud.contains(&true) {
+        bar
+    } else {
+        kind.len()
+    } + 1..]
+}
+
 /// The key proper out of `kind:name|key:user`, where the kind and the user (base64 of a JSON object) are optional.
 fn acting_key(credential: &str) -> Result<&str, ApiError> {
-    let start = match (credential.find(':'), credential.find('|')) {
-        (Some(colon), Some(bar)) if colon < bar => colon + 1,
-        _ => 0,
-    };
-    let Some((key, user)) = credential[start..].split_once(':') else {
-        return Ok(&credential[start..]);
+    let key = without_kind(credential);
+    let Some((key, user)) = key.split_once(':') else {
+        return Ok(key);
     };
     let user = BASE64_STANDARD
         .decode(user)

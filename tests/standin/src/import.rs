@@ -2,46 +2,23 @@
 //! or not at all. Imports outlive the process, as the real backend's do.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, random_id};
-use crate::error::ApiError;
-use crate::snapshot::{self, Files};
+use crate::blobs::{self, Blobs, Purpose};
+use crate::deployment::Deployment;
+use crate::error::{self, ApiError};
+use crate::id;
+use crate::snapshot::{Mode, Problem, Snapshot};
+use crate::time::{Integer, creation_time, timestamp};
 
 /// How long a file is parsed, and then how long it is written.
 const STAGE: Duration = Duration::from_millis(150);
-
-/// What becomes of documents that are there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Mode {
-    /// They stay.
-    Append,
-    /// Tables in the file are replaced.
-    Replace,
-    /// All tables are replaced.
-    ReplaceAll,
-    /// There must be none.
-    #[default]
-    RequireEmpty,
-}
-
-impl Mode {
-    fn stored(self) -> &'static str {
-        match self {
-            Self::Append => "Append",
-            Self::Replace => "Replace",
-            Self::ReplaceAll => "ReplaceAll",
-            Self::RequireEmpty => "RequireEmpty",
-        }
-    }
-}
 
 /// Where an import stands, as it is stored and told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,137 +42,106 @@ enum State {
     },
 }
 
-/// A 64-bit integer, which has no JSON form of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Integer {
-    #[serde(rename = "$integer")]
-    bytes: String,
-}
-
-impl Integer {
-    fn new(number: u64) -> Self {
-        Self {
-            bytes: STANDARD.encode(number.to_le_bytes()),
-        }
-    }
-}
-
 /// One import.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Import {
     mode: Mode,
     state: State,
     created_ms: f64,
-    /// What the file holds, or what is wrong with it.
-    content: Result<Files, String>,
+    /// The file.
+    key: String,
 }
 
-/// All imports, by id.
+/// All imports, by ID.
 pub type Imports = BTreeMap<String, Import>;
 
-/// Files on their way in; they do not outlive the process.
-#[derive(Default)]
-pub struct Uploads(Mutex<BTreeMap<String, BTreeMap<u16, Vec<u8>>>>);
+/// A file on its way in, as its token tells it: a JSON text (observed).
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Upload {
+    object_key: String,
+    filepath: String,
+}
 
-impl Uploads {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<u16, Vec<u8>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins one, and returns its token.
-    pub fn start(&self) -> String {
-        let token = random_id();
-        self.all().insert(token.clone(), BTreeMap::new());
-        token
-    }
-
-    /// Takes a part, and returns its token.
-    pub fn part(&self, token: &str, number: u16, content: Vec<u8>) -> Result<String, ApiError> {
-        let mut all = self.all();
-        let parts = all.get_mut(token).ok_or_else(unknown)?;
-        parts.insert(number, content);
-        Ok(format!("{token}:{number}"))
-    }
-
-    /// Puts the parts together, in the order that is given.
-    pub fn finish(&self, token: &str, parts: &[String]) -> Result<Vec<u8>, ApiError> {
-        let mut uploaded = self.all().remove(token).ok_or_else(unknown)?;
-        let mut whole = Vec::new();
-        for part in parts {
-            let number = part.strip_prefix(token).and_then(|it| it.strip_prefix(':'));
-            let number = number.and_then(|it| it.parse().ok());
-            let content = number.and_then(|number: u16| uploaded.remove(&number));
-            whole.extend(content.ok_or_else(unknown)?);
+impl Upload {
+    /// Reads a token of this directory.
+    fn open(blobs: &Blobs, token: &str) -> Result<Self, ApiError> {
+        let upload: Self = serde_json::from_str(token).map_err(|error| error::internal(&error))?;
+        let path = blobs.path(Purpose::Import, &upload.object_key);
+        if upload.filepath != path.to_string_lossy() || !path.exists() {
+            return Err(error::report("missing import object"));
         }
-        Ok(whole)
+        Ok(upload)
     }
 }
 
-fn unknown() -> ApiError {
-    ApiError::bad_request(
-        "ImportFailed",
-        "There is no such upload, or no such part of it.",
-    )
+/// Begins an upload, and returns its token.
+pub fn start_upload(blobs: &Blobs) -> Result<String, ApiError> {
+    let object_key = blobs::key();
+    let path = blobs.path(Purpose::Import, &object_key);
+    File::create(&path).map_err(|error| error::internal(&error))?;
+    let upload = Upload {
+        object_key,
+        filepath: path.to_string_lossy().into_owned(),
+    };
+    serde_json::to_string(&upload).map_err(|error| error::internal(&error))
+}
+
+/// Appends a part. The order is that of arrival, and no part has a token of its own (observed).
+pub fn upload_part(blobs: &Blobs, token: &str, content: &[u8]) -> Result<(), ApiError> {
+    let upload = Upload::open(blobs, token)?;
+    let file = OpenOptions::new().append(true).open(upload.filepath);
+    file.and_then(|mut file| file.write_all(content))
+        .map_err(|error| error::internal(&error))
 }
 
 impl Import {
     /// The import as the document it is stored as.
-    fn document(&self, id: &str) -> Value {
+    fn document(&self, id: &str, blobs: &Blobs) -> Value {
         json!({
             "_creationTime": self.created_ms,
             "_id": id,
             "state": self.state,
             "format": { "format": "zip" },
             "mode": self.mode.stored(),
+            "component_path": null,
+            "fq_object_key": blobs.path(Purpose::Import, &self.key).to_string_lossy(),
             "requestor": { "type": "snapshotImport" },
         })
     }
 
-    /// What it comes to once it is parsed, beside these documents.
-    fn parsed(&self, documents: &Files) -> State {
-        let failed = |problem: &str| State::Failed {
-            error_message: format!("Hit an error while importing:\n{problem}"),
-        };
-        let files = match &self.content {
-            Ok(files) => files,
-            Err(problem) => return failed(problem),
-        };
-        let there = documents.rows();
-        // Of the system's own tables, that of files counts alone.
-        let counts = |table: &&str| !table.starts_with('_') || *table == "_storage";
-        let mut tables = files.rows().into_keys().filter(counts);
-        let twice = tables.find(|it| there.contains_key(it));
-        match twice {
-            Some(table) if self.mode == Mode::RequireEmpty => failed(&format!(
-                "Table {table} already exists. Please choose a new table name or use replace/append modes."
-            )),
-            _ => State::WaitingForConfirmation {
-                message_to_confirm: "Once the import has started, it will run in the background."
-                    .into(),
-                require_manual_confirmation: self.mode != Mode::RequireEmpty && twice.is_some(),
-            },
-        }
+    fn read(&self, blobs: &Blobs) -> Result<Result<Snapshot, Problem>, ApiError> {
+        let zip = fs::read(blobs.path(Purpose::Import, &self.key));
+        let zip = zip.map_err(|error| error::internal(&error))?;
+        Ok(Snapshot::read(&zip))
     }
 }
 
-/// Keeps a file as an import, and has it parsed. Returns its id.
+fn failed(problem: &Problem) -> State {
+    State::Failed {
+        error_message: problem.to_string(),
+    }
+}
+
+/// Makes an import of an upload, and has it parsed. Returns its ID.
 pub async fn begin(
     deployment: &Arc<Deployment>,
     mode: Mode,
-    zip: &[u8],
+    token: &str,
 ) -> Result<String, ApiError> {
     let import = Import {
         mode,
         state: State::Uploaded,
-        created_ms: (now().as_secs_f64() * 1000.0).floor(),
-        content: snapshot::unpack(zip),
+        created_ms: creation_time(),
+        key: Upload::open(&deployment.blobs, token)?.object_key,
     };
-    let id = random_id();
-    change(deployment, |imports| {
-        imports.insert(id.clone(), import.clone());
-        Ok(())
-    })
-    .await?;
+    let id = id::random(id::IMPORTS);
+    deployment
+        .change(&deployment.imports, |imports: &mut Imports| {
+            imports.insert(id.clone(), import.clone());
+            Ok(())
+        })
+        .await?;
     tokio::spawn(go_on(Arc::clone(deployment), id.clone()));
     Ok(id)
 }
@@ -203,20 +149,21 @@ pub async fn begin(
 /// Has an import that waits for it written. One that is past that stays as it is.
 pub async fn confirm(deployment: &Arc<Deployment>, id: &str) -> Result<(), ApiError> {
     let mut begins = false;
-    change(deployment, |imports| {
-        let import = imports.get_mut(id).ok_or_else(|| {
-            ApiError::bad_request("InvalidImport", format!("invalid import id {id}"))
-        })?;
-        begins = matches!(import.state, State::WaitingForConfirmation { .. });
-        if begins {
-            import.state = State::InProgress {
-                progress_message: "Importing".into(),
-                checkpoint_messages: Vec::new(),
-            };
-        }
-        Ok(())
-    })
-    .await?;
+    deployment
+        .change(&deployment.imports, |imports: &mut Imports| {
+            let import = imports.get_mut(id).ok_or_else(|| {
+                ApiError::bad_request("InvalidImport", format!("invalid import id {id}"))
+            })?;
+            begins = matches!(import.state, State::WaitingForConfirmation { .. });
+            if begins {
+                import.state = State::InProgress {
+                    progress_message: "Importing".into(),
+                    checkpoint_messages: Vec::new(),
+                };
+            }
+            Ok(())
+        })
+        .await?;
     if begins {
         tokio::spawn(go_on(Arc::clone(deployment), id.to_owned()));
     }
@@ -230,10 +177,11 @@ pub fn resume(deployment: &Arc<Deployment>) {
     }
 }
 
-/// The import with this id; null where there is none.
+/// The import with this ID; null where there is none.
 pub fn document(deployment: &Deployment, id: &str) -> Value {
     let imports = deployment.imports.read().1;
-    imports.get(id).map_or(Value::Null, |it| it.document(id))
+    let import = imports.get(id);
+    import.map_or(Value::Null, |it| it.document(id, &deployment.blobs))
 }
 
 /// The latest imports, the last one first.
@@ -242,7 +190,9 @@ pub fn documents(deployment: &Deployment) -> Value {
     let mut latest: Vec<_> = imports.iter().collect();
     latest.sort_by(|a, b| b.1.created_ms.total_cmp(&a.1.created_ms));
     let latest = latest.into_iter().take(20);
-    latest.map(|(id, import)| import.document(id)).collect()
+    latest
+        .map(|(id, import)| import.document(id, &deployment.blobs))
+        .collect()
 }
 
 /// Takes the next step of an import that does not wait for anybody.
@@ -257,61 +207,57 @@ async fn take_step(deployment: &Deployment, id: &str) -> Result<(), ApiError> {
     let Some(import) = deployment.imports.read().1.get(id).cloned() else {
         return Ok(());
     };
-    let next = match (&import.state, &import.content) {
-        (State::Uploaded, _) => import.parsed(&deployment.documents()),
-        (State::InProgress { .. }, Ok(files)) => {
-            write(deployment, import.mode, files).await?;
-            State::Completed {
-                timestamp: Integer::new(u64::try_from(now().as_nanos()).unwrap_or(u64::MAX)),
-                num_rows_written: Integer::new(files.rows().values().sum::<usize>() as u64),
+    let next = match import.state {
+        State::Uploaded => {
+            let summary = import
+                .read(&deployment.blobs)?
+                .and_then(|snapshot| snapshot.summary(import.mode, &deployment.documents()));
+            match summary {
+                Ok(summary) => State::WaitingForConfirmation {
+                    message_to_confirm: summary.message,
+                    require_manual_confirmation: summary.deletes,
+                },
+                Err(problem) => failed(&problem),
             }
         }
+        State::InProgress { .. } => match import.read(&deployment.blobs)? {
+            Ok(snapshot) => write(deployment, import.mode, &snapshot).await?,
+            Err(problem) => failed(&problem),
+        },
         _ => return Ok(()),
     };
-    change(deployment, |imports| {
-        if let Some(import) = imports.get_mut(id) {
-            import.state = next.clone();
-        }
-        Ok(())
-    })
-    .await
+    deployment
+        .change(&deployment.imports, |imports: &mut Imports| {
+            if let Some(import) = imports.get_mut(id) {
+                import.state = next.clone();
+            }
+            Ok(())
+        })
+        .await
 }
 
-async fn write(deployment: &Deployment, mode: Mode, files: &Files) -> Result<(), ApiError> {
+/// Writes a snapshot, all of it or nothing.
+async fn write(
+    deployment: &Deployment,
+    mode: Mode,
+    snapshot: &Snapshot,
+) -> Result<State, ApiError> {
     loop {
         let (version, before) = deployment.documents.read();
-        let after = match mode {
-            Mode::ReplaceAll => files.clone(),
-            Mode::Append => before.with(files, true),
-            Mode::Replace | Mode::RequireEmpty => before.with(files, false),
+        let (after, rows) = match snapshot.import(mode, &before) {
+            Ok(imported) => imported,
+            Err(problem) => return Ok(failed(&problem)),
         };
-        match deployment
-            .commit(&deployment.documents, version, after)
-            .await
-        {
+        let documents = &deployment.documents;
+        match deployment.commit(documents, version, after).await {
             Err(error) if error == ApiError::conflict() => {}
-            outcome => return outcome,
+            Err(error) => return Err(error),
+            Ok(()) => {
+                return Ok(State::Completed {
+                    timestamp: Integer::new(timestamp()),
+                    num_rows_written: Integer::new(rows as u64),
+                });
+            }
         }
     }
-}
-
-async fn change(
-    deployment: &Deployment,
-    mut change: impl FnMut(&mut Imports) -> Result<(), ApiError>,
-) -> Result<(), ApiError> {
-    loop {
-        let (version, before) = deployment.imports.read();
-        let mut after = (*before).clone();
-        change(&mut after)?;
-        match deployment.commit(&deployment.imports, version, after).await {
-            Err(error) if error == ApiError::conflict() => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-fn now() -> Duration {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
 }

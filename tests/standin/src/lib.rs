@@ -8,18 +8,23 @@
 //! What the real backend lacks, failures on demand and a look at what was asked, lives in [`faults`] and nowhere else.
 
 pub mod admin_key;
+pub mod blobs;
 pub mod cli;
+pub mod client;
 pub mod connection;
 pub mod dashboard;
+pub mod data;
 pub mod deployment;
 pub mod error;
 pub mod export;
 pub mod faults;
 pub mod functions;
 pub mod http;
+pub mod id;
 pub mod identity;
 pub mod import;
 pub mod log;
+pub mod metrics;
 pub mod push;
 pub mod query;
 pub mod runner;
@@ -29,5 +34,6 @@ pub mod site;
 pub mod snapshot;
 pub mod store;
 pub mod sync;
+pub mod time;
 pub mod tokens;
 pub mod variable;

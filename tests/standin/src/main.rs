@@ -9,7 +9,7 @@ use clap::Parser as _;
 use convex_standin::admin_key::{AdminKey, NONCE_LENGTH, Principal};
 use convex_standin::cli::{Command, Flags, Instance, Key};
 use convex_standin::faults::start::StartFaults;
-use convex_standin::{log, serve};
+use convex_standin::{error, log, serve};
 
 fn main() -> ExitCode {
     let mut flags = Flags::parse();
@@ -38,7 +38,7 @@ fn start(flags: Flags) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(serve::run(flags, faults));
     if let Err(error) = &outcome {
-        tracing::error!("cannot serve: {error}");
+        error::log(&error.to_string());
     }
     // A request may still hang in there.
     runtime.shutdown_background();

@@ -11,10 +11,10 @@ pub struct InstanceSecret([u8; 32]);
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSecret {
     /// The text has a character outside `0-9a-fA-F`, or an odd number of them.
-    #[error("the instance secret is not hexadecimal")]
+    #[error("Couldn't hexdecode key")]
     NotHex,
     /// The decoded text has another length than 32 bytes.
-    #[error("the instance secret is {0} bytes, not 32")]
+    #[error("Hex-decoded key was {0} bytes, not 32")]
     Length(usize),
 }
 

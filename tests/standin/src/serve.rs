@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::blobs::Blobs;
 use crate::cli::{Database, Flags};
 use crate::connection::{Connection, Door};
 use crate::deployment::{Deployment, LoadError, Settings, StorageKind};
+use crate::export;
 use crate::faults::Control;
+use crate::faults::disk::{Disk, OnDisk};
 use crate::faults::start::StartFaults;
 use crate::identity::Authority;
 use crate::import;
@@ -28,9 +31,11 @@ use crate::{http, site};
 
 /// The instance's name where none is given.
 const DEFAULT_NAME: &str = "carnitas";
-/// How long requests in progress may hold up the end. The real backend waits without a limit; here a request may hang
-/// on demand.
-const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// How long requests in progress may hold up an end that is not asked for. One that is waits without a limit (observed).
+const FATAL_LIMIT: Duration = Duration::from_secs(2);
+/// Time from the database to the ports. The real backend takes as long with a file, and twice as long with a server.
+const FILE_START: Duration = Duration::from_millis(400);
+const SERVER_START: Duration = Duration::from_secs(1);
 /// How long one request may take where `HTTP_SERVER_TIMEOUT_SECONDS` does not say.
 const REQUEST_LIMIT_S: u64 = 300;
 
@@ -44,13 +49,8 @@ pub enum StartError {
     #[error(transparent)]
     BadSecret(#[from] BadSecret),
     /// An origin is neither empty nor a web address.
-    #[error("{flag} must be empty or begin with http:// or https://, but is '{url}'")]
-    BadOrigin {
-        /// Which one.
-        flag: &'static str,
-        /// What was given.
-        url: String,
-    },
+    #[error("Origin url should start with https:// or http:// but got '{0}'")]
+    BadOrigin(String),
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,15 +60,7 @@ pub enum StartError {
     /// `MySQL` was asked for.
     #[error("the stand-in has no MySQL store")]
     NoMySql,
-    /// A port cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The system refused something else.
+    /// The system refused something, a port for example. Nothing else is told (observed).
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -79,16 +71,21 @@ pub async fn run(flags: Flags, faults: StartFaults) -> Result<u8, StartError> {
         tracing::error!("STANDIN_FAULTS: ending with code {code} instead of serving");
         return Ok(code);
     }
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let deployment = Arc::new(load(&flags, &faults).await?);
+    let disk = Disk::default();
+    disk.fill(faults.fills_disk());
+    let deployment = Arc::new(load(&flags, &faults, &disk).await?);
     import::resume(&deployment);
-    let control = Arc::new(Control::new(faults.clone()));
+    export::resume(&deployment);
+    let control = Arc::new(Control::new(faults.clone(), disk));
+    let usual = match flags.db {
+        Database::Sqlite => FILE_START,
+        Database::PostgresV5 | Database::MysqlV5 => SERVER_START,
+    };
+    tokio::time::sleep(faults.start_delay().unwrap_or(usual)).await;
 
     let request_limit = Duration::from_secs(number("HTTP_SERVER_TIMEOUT_SECONDS", REQUEST_LIMIT_S));
-    let api = listen(flags.interface, flags.port).await?;
-    let site = listen(flags.interface, flags.site_proxy_port).await?;
-    tracing::info!("listening for the API on {}", api.local_addr()?);
-    tracing::info!("listening for HTTP actions on {}", site.local_addr()?);
+    let api = listen("backend", flags.interface, flags.port).await?;
+    let site = listen("backend_http_proxy", flags.interface, flags.site_proxy_port).await?;
     let api_port = api.local_addr()?.port();
     let (stop, stopping) = watch::channel(());
     let served = async {
@@ -99,31 +96,38 @@ pub async fn run(flags: Flags, faults: StartFaults) -> Result<u8, StartError> {
         )
     };
     tokio::pin!(served);
+    let bumped = deployment.clone();
+    tokio::spawn(async move { bumped.bump().await });
+    // A signal that comes earlier is lost where this is process 1, and the end elsewhere (observed).
+    let mut interrupt = signal(SignalKind::interrupt())?;
 
-    tokio::select! {
-        ended = &mut served => { ended?; }
+    let limit = tokio::select! {
+        ended = &mut served => {
+            ended?;
+            return Ok(0);
+        }
         () = deployment.fatal() => {
-            tracing::info!("the database is lost: stopping");
+            tracing::info!("Received a fatal error. Shutting down immediately");
             // The request that found it out still gets its answer.
-            stop.send_replace(());
-            drain(&mut served, &mut interrupt).await;
+            Some(FATAL_LIMIT)
         }
         _ = interrupt.recv() => {
-            tracing::info!("SIGINT: stopping");
-            stop.send_replace(());
-            drain(&mut served, &mut interrupt).await;
+            tracing::info!("Received Ctrl-C signal!");
+            None
         }
         code = faults.strike_later() => {
             tracing::error!("STANDIN_FAULTS: ending with code {code}");
             return Ok(code);
         }
-    }
+    };
+    stop.send_replace(());
+    drain(&mut served, &mut interrupt, limit).await;
     Ok(0)
 }
 
 /// Opens the database, and only then looks at the rest, in the order of the real backend: a secret that is refused
 /// leaves a new `SQLite` file behind that no later start can use (observed).
-async fn load(flags: &Flags, faults: &StartFaults) -> Result<Deployment, StartError> {
+async fn load(flags: &Flags, faults: &StartFaults, disk: &Disk) -> Result<Deployment, StartError> {
     let instance_name = flags
         .instance_name
         .clone()
@@ -168,9 +172,18 @@ async fn load(flags: &Flags, faults: &StartFaults) -> Result<Deployment, StartEr
     } else {
         StorageKind::Local
     };
-    let deployment = Deployment::load(store, settings, storage).await?;
-    check_origin("--convex-origin", &deployment.settings.cloud_origin)?;
-    check_origin("--convex-site", &deployment.settings.site_origin)?;
+    let store = Box::new(OnDisk {
+        store,
+        disk: disk.clone(),
+    });
+    let blobs = Blobs::open(&match storage {
+        StorageKind::Local => flags.local_storage.clone(),
+        // There is no S3 here.
+        StorageKind::S3 => env::temp_dir().join("convex-standin-s3"),
+    })?;
+    let deployment = Deployment::load(store, settings, storage, blobs).await?;
+    check_origin(&deployment.settings.cloud_origin)?;
+    check_origin(&deployment.settings.site_origin)?;
     Ok(deployment)
 }
 
@@ -180,14 +193,11 @@ fn origin(given: Option<&String>, port: u16) -> String {
         .unwrap_or_else(|| format!("http://127.0.0.1:{port}"))
 }
 
-fn check_origin(flag: &'static str, url: &str) -> Result<(), StartError> {
+fn check_origin(url: &str) -> Result<(), StartError> {
     if url.is_empty() || url.starts_with("https://") || url.starts_with("http://") {
         Ok(())
     } else {
-        Err(StartError::BadOrigin {
-            flag,
-            url: url.to_owned(),
-        })
+        Err(StartError::BadOrigin(url.to_owned()))
     }
 }
 
@@ -203,11 +213,10 @@ fn number<T: std::str::FromStr + std::fmt::Display>(name: &str, default: T) -> T
     }
 }
 
-async fn listen(interface: Ipv4Addr, port: u16) -> Result<TcpListener, StartError> {
-    let address = SocketAddr::from((interface, port));
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Bind { address, error })
+async fn listen(service: &str, interface: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((interface, port)).await?;
+    tracing::info!(target: "common::http", "{service} listening on {}", listener.local_addr()?);
+    Ok(listener)
 }
 
 async fn serve(
@@ -224,14 +233,22 @@ async fn serve(
         .await
 }
 
+/// Waits for the requests in progress: until they are answered, until another SIGINT, or for so long.
 async fn drain<T>(
     served: &mut (impl Future<Output = io::Result<T>> + Unpin),
     interrupt: &mut Signal,
+    limit: Option<Duration>,
 ) {
-    tracing::info!("waiting for requests in progress");
+    tracing::info!("Shutdown initiated, draining existing requests...");
+    let too_long = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        _ = served => tracing::info!("all requests are answered"),
-        _ = interrupt.recv() => tracing::warn!("SIGINT again: not waiting any longer"),
-        () = tokio::time::sleep(DRAIN_LIMIT) => tracing::warn!("requests are still in progress: not waiting any longer"),
+        _ = served => tracing::info!("Server successfully shut down."),
+        _ = interrupt.recv() => tracing::warn!("Forcibly shutting down!"),
+        () = too_long => tracing::info!("Cool down expired. Shutting down"),
     }
 }

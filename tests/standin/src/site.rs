@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
+use crate::metrics;
 
 /// How many requests it forwards at a time; further ones wait.
 const CONCURRENCY: usize = 4;
@@ -34,10 +35,7 @@ pub fn router(api_port: u16) -> Router {
     });
     Router::new()
         .route("/version", get(async || "unknown"))
-        .route(
-            "/metrics",
-            get(async || "# The metrics are on the other port.\n"),
-        )
+        .route("/metrics", get(metrics::answer))
         .route("/", forwarded())
         .route("/{*rest}", forwarded())
         .with_state(forwarder)

@@ -154,7 +154,7 @@ fn the_binary_generates_keys_and_prints_nothing_else() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "Error: the instance secret is 2 bytes, not 32\n"
+        "Error: Hex-decoded key was 2 bytes, not 32\n"
     );
     assert!(output.stdout.is_empty());
 }

@@ -192,6 +192,135 @@ fn a_backend_is_process_1_and_heeds_sigint_only() {
 }
 
 #[test]
+fn a_backend_that_does_not_serve_yet_loses_the_signal_that_stops_it() {
+    let backend = Container::backend(&["--env", "STANDIN_FAULTS=start_delay_ms=3000"]);
+    wait_for("the process starts", || {
+        backend.log().contains("this is the stand-in").then_some(())
+    });
+    docker(&["kill", "--signal", "INT", &backend.0]);
+    // It goes on starting.
+    backend.wait_until_healthy();
+    docker(&["kill", "--signal", "INT", &backend.0]);
+    assert_eq!(wait_for("the container ends", || backend.code()), 0);
+}
+
+/// A volume of a few megabytes, and a container that keeps it while others come and go.
+struct SmallDisk {
+    volume: String,
+    keeper: Container,
+}
+
+impl SmallDisk {
+    fn new(name: &str) -> Self {
+        let volume = format!("standin-{name}-{}", std::process::id());
+        let options = ["type=tmpfs", "device=tmpfs", "o=size=4m"];
+        let options = options.iter().flat_map(|it| ["--opt", it]);
+        let create: Vec<_> = ["volume", "create"].into_iter().chain(options).collect();
+        docker(&[&create[..], &[volume.as_str()]].concat());
+        let mount = format!("{volume}:/disk");
+        let arguments = [
+            "--volume",
+            &mount,
+            "--entrypoint",
+            "sleep",
+            &images().backend,
+        ];
+        let whole = [&["run", "--detach"], &arguments[..], &["600"]].concat();
+        let keeper = Container(docker(&whole));
+        Self { volume, keeper }
+    }
+
+    fn backend(&self) -> Container {
+        Container::backend(&["--volume", &format!("{}:/convex/data", self.volume)])
+    }
+
+    fn fill(&self) {
+        self.keeper
+            .exec(&["sh", "-c", "cat /dev/zero >/disk/fill 2>/dev/null || true"]);
+    }
+
+    fn free(&self) {
+        self.keeper.exec(&["rm", "/disk/fill"]);
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let remove = ["rm", "--force", "--volumes", &self.keeper.0];
+        drop(run(Command::new("docker").args(remove)));
+        drop(run(Command::new("docker").args([
+            "volume",
+            "rm",
+            "--force",
+            &self.volume,
+        ])));
+    }
+}
+
+/// Sets a variable; returns the status, where the container lives long enough to tell it.
+fn set(backend: &Container, key: &str) -> String {
+    let header = format!("Authorization: Convex {key}");
+    let update = r#"{"changes":[{"name":"A","value":"1"}]}"#;
+    let url = "http://localhost:3210/api/update_environment_variables";
+    let write = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", &header];
+    let send = ["--json", update, url];
+    let command = [&["exec", &backend.0, "curl"], &write[..], &send[..]].concat();
+    let output = run(Command::new("docker").args(command));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_full_disk_ends_the_backend_at_a_write_and_again_at_every_start() {
+    let disk = SmallDisk::new("full");
+    let backend = disk.backend();
+    backend.wait_until_healthy();
+    let key = backend.exec(&["./generate_admin_key.sh"]);
+    assert_eq!(set(&backend, &key), "200");
+    disk.fill();
+    set(&backend, &key);
+    assert_eq!(wait_for("the container ends", || backend.code()), 0);
+    assert!(backend.log().contains("HTTP/1.1\" 500 "));
+    assert!(
+        backend
+            .log()
+            .contains("Write failed. Unsure if transaction committed to disk.")
+    );
+
+    docker(&["start", &backend.0]);
+    assert_eq!(
+        wait_for("the container ends", || backend
+            .code()
+            .filter(|code| *code != 0)),
+        1
+    );
+    let log = backend.log();
+    assert!(log.contains("Error: database or disk is full"), "{log}");
+    disk.free();
+    docker(&["start", &backend.0]);
+    backend.wait_until_healthy();
+    assert_eq!(set(&backend, &key), "200");
+}
+
+#[test]
+fn a_disk_that_has_been_full_for_a_while_looks_like_conflicts() {
+    let disk = SmallDisk::new("filled");
+    let backend = disk.backend();
+    backend.wait_until_healthy();
+    let key = backend.exec(&["./generate_admin_key.sh"]);
+    disk.fill();
+    wait_for("the backend notices", || {
+        backend
+            .log()
+            .contains("database or disk is full")
+            .then_some(())
+    });
+    assert_eq!(set(&backend, &key), "500");
+    disk.free();
+    assert_eq!(set(&backend, &key), "503");
+    assert_eq!(wait_for("the container ends", || backend.code()), 0);
+}
+
+#[test]
 fn a_backend_runs_as_root_only() {
     let image = images().backend.as_str();
     let output = run(Command::new("docker").args(["run", "--rm", "--user", "1000", image]));
@@ -211,7 +340,8 @@ fn the_shell_has_the_tools_that_people_use() {
     let script = "sleep 0.1 && printf ab | od -An -tx1 && head -c 2 /etc/passwd && test -r /etc/ssl/certs/ca-certificates.crt";
     assert_eq!(backend.exec(&["sh", "-c", script]), " 61 62\nro");
     assert!(backend.exec(&["curl", "--version"]).starts_with("curl "));
-    let script = "node --input-type=module -e 'await import(\"node:vm\"); console.log(typeof fetch)'";
+    let script =
+        "node --input-type=module -e 'await import(\"node:vm\"); console.log(typeof fetch)'";
     assert_eq!(backend.exec(&["sh", "-c", script]), "function");
 }
 

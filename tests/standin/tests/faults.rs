@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::backend::{Backend, Start};
 use crate::support::http::{send, send_raw};
+use crate::support::wait_for;
 
 const UPDATE: &str = "/api/update_environment_variables";
 
@@ -112,7 +113,7 @@ fn a_lost_reply_leaves_the_change_behind() {
 }
 
 #[test]
-fn a_hanging_request_holds_up_nobody_else_and_not_the_end() {
+fn a_hanging_request_holds_up_nobody_else_but_the_end() {
     let start = Start::new();
     let mut backend = start.sqlite();
     queue(&backend, &json!({ "path": "/version", "kind": "hang" }));
@@ -121,6 +122,9 @@ fn a_hanging_request_holds_up_nobody_else_and_not_the_end() {
         std::thread::sleep(Duration::from_millis(100));
         assert!(!hanging.is_finished());
         assert_eq!(backend.get("/version").status, 200);
+        backend.signal("INT");
+        std::thread::sleep(Duration::from_millis(500));
+        assert!(!hanging.is_finished());
         backend.signal("INT");
         hanging.join().unwrap().unwrap_err();
     });
@@ -229,6 +233,12 @@ fn a_backend_may_end_at_the_start_or_later() {
     assert_eq!(code, Some(7));
     assert!(said.contains("listening"), "{said}");
     assert!(took >= Duration::from_millis(500));
+    let (code, said, _) = ends("disk_full");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.ends_with("Error: database or disk is full\n"),
+        "{said}"
+    );
     let (code, said, _) = ends("no_such_fault");
     assert_eq!(code, Some(1));
     assert!(said.contains("`no_such_fault` is not a fault"), "{said}");
@@ -241,4 +251,97 @@ fn a_backend_may_hang_at_the_start() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(process.ended(), None);
     assert!(!start.database().exists());
+}
+
+#[test]
+fn a_migration_that_is_stuck_keeps_the_ports_closed() {
+    let start = Start::new().env("STANDIN_FAULTS", "stuck_migration");
+    let mut process = start.begin(start.database().to_str().unwrap());
+    wait_for("the migration is told", || {
+        process
+            .log()
+            .contains("Executing Migration 3/128")
+            .then_some(())
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(process.ended(), None);
+    assert!(!process.log().contains("listening"), "{}", process.log());
+}
+
+#[test]
+fn a_query_may_take_too_long() {
+    let start = Start::new();
+    let backend = start.sqlite();
+    queue(
+        &backend,
+        &json!({ "path": "/api/query", "kind": "time_out" }),
+    );
+    let query = json!({ "path": "_system/cli/exports:getLatest", "args": {}, "format": "json" });
+    let reply = backend.post("/api/query", &query);
+    assert_eq!(
+        (reply.status, &reply.json()["status"]),
+        (200, &json!("error"))
+    );
+    let message = reply.json()["errorMessage"].as_str().unwrap().to_owned();
+    assert!(
+        message.ends_with("Function execution timed out (maximum duration: 1s)\n"),
+        "{message}"
+    );
+    let again = backend.post("/api/query", &query).json();
+    assert_eq!(again, json!({ "status": "success", "value": null }));
+}
+
+#[test]
+fn a_write_to_a_full_disk_ends_the_backend_with_code_0() {
+    let start = Start::new();
+    let mut backend = start.sqlite();
+    assert_eq!(backend.set("A", "1").status, 200);
+    queue(&backend, &json!({ "path": UPDATE, "kind": "disk_full" }));
+    let lost = backend.set("A", "2");
+    assert_eq!(
+        (lost.status, lost.code().as_str()),
+        (500, "InternalServerError")
+    );
+    assert_eq!(backend.end().code(), Some(0));
+    let log = backend.log();
+    let written =
+        "Write failed. Unsure if transaction committed to disk.: database or disk is full";
+    for line in [written, "Received a fatal error. Shutting down immediately"] {
+        assert!(log.contains(line), "{log}");
+    }
+    // Where there is space again, nothing of it is left.
+    assert_eq!(start.sqlite().variables(), json!({ "A": "1" }));
+}
+
+#[test]
+fn a_disk_that_was_full_before_looks_like_conflicts_until_the_end() {
+    let start = Start::new();
+    let mut backend = start.sqlite();
+    assert_eq!(backend.set("A", "1").status, 200);
+    queue(
+        &backend,
+        &json!({ "path": "/version", "kind": "disk_full" }),
+    );
+    backend.get("/version");
+    wait_for("the backend notices", || {
+        backend
+            .log()
+            .contains("database or disk is full")
+            .then_some(())
+    });
+    // Until somebody writes, nothing of it shows.
+    assert_eq!(backend.variables(), json!({ "A": "1" }));
+    assert_eq!(backend.get("/version").status, 200);
+    assert_eq!(backend.set("A", "2").code(), "InternalServerError");
+    // Space does not help any more.
+    send(backend.api, "DELETE", "/standin/faults", &[], None).unwrap();
+    for _ in 0..3 {
+        let refused = backend.set("A", "2");
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (503, "OptimisticConcurrencyControlFailure")
+        );
+    }
+    assert_eq!(backend.variables(), json!({ "A": "1" }));
+    assert_eq!(backend.end().code(), Some(0));
 }

@@ -19,6 +19,7 @@ mod process;
 mod push;
 mod queries;
 mod scripts;
+mod snapshots;
 mod support;
 mod tokens;
 mod urls;

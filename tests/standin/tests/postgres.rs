@@ -57,6 +57,13 @@ fn the_newest_backend_takes_the_database_and_the_older_one_ends() {
         (500, "InternalServerError")
     );
     assert_eq!(older.end().code(), Some(0));
+    let log = older.log();
+    for line in [
+        "Lease Lost",
+        "Received a fatal error. Shutting down immediately",
+    ] {
+        assert!(log.contains(line), "{log}");
+    }
     assert_eq!(newer.set("B", "newer").status, 200);
     assert_eq!(newer.variables(), json!({ "A": "older", "B": "newer" }));
 }
@@ -123,7 +130,17 @@ fn a_database_that_cannot_be_used_ends_the_start_with_code_1() {
         refused(&server.url("/carnitas?sslmode=disable"))
             .contains("already contains db name: /carnitas")
     );
-    assert!(refused("postgres://localhost:5432").contains("names no user"));
+    assert!(
+        refused("postgres://localhost:5432").ends_with("Error: cluster url username must be set\n")
+    );
+    let (code, said) = start()
+        .env("PG_CA_FILE", "/no/such/file")
+        .ends_on(&server.url(""));
+    assert_eq!(code, Some(1));
+    assert!(
+        said.ends_with("Error: Failed to read CA file: /no/such/file\n"),
+        "{said}"
+    );
     server.down();
     assert!(refused(&server.url("?sslmode=disable")).contains("Connection refused"));
 }

@@ -4,6 +4,7 @@
 //! ([`start`]). The routes below `/standin/` ([`routes`]) need no key; they queue faults that strike single requests
 //! ([`queue`]) and show which requests were served. Nothing below `/standin/` is itself recorded or struck.
 
+pub mod disk;
 pub mod queue;
 pub mod routes;
 pub mod start;
@@ -11,6 +12,7 @@ pub mod start;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
@@ -20,6 +22,9 @@ use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 
 use crate::connection::Connection;
+use crate::query;
+use crate::runner::Failure;
+use disk::Disk;
 use queue::{Kind, Queue};
 use start::StartFaults;
 
@@ -27,6 +32,7 @@ use start::StartFaults;
 #[derive(Default)]
 pub struct Control {
     faults: StartFaults,
+    disk: Disk,
     queue: Mutex<Queue>,
     requests: Mutex<Vec<Seen>>,
 }
@@ -39,11 +45,12 @@ struct Seen {
 }
 
 impl Control {
-    /// A control surface with the faults of the start.
+    /// A control surface with the faults of the start, of a deployment on this disk.
     #[must_use]
-    pub fn new(faults: StartFaults) -> Self {
+    pub fn new(faults: StartFaults, disk: Disk) -> Self {
         Self {
             faults,
+            disk,
             ..Self::default()
         }
     }
@@ -115,5 +122,18 @@ pub async fn intervene(
             response
         }
         Some(Kind::Hang) => std::future::pending().await,
+        Some(Kind::TimeOut) => {
+            let failure = Failure {
+                message: format!("{}\n", query::TIMED_OUT),
+                data: None,
+            };
+            let mut answer = failure.told("errorMessage");
+            answer["status"] = "error".into();
+            Json(answer).into_response()
+        }
+        Some(Kind::DiskFull) => {
+            control.disk.fill(true);
+            next.run(request).await
+        }
     }
 }

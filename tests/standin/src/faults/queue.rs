@@ -46,6 +46,10 @@ pub enum Kind {
     LoseReply,
     /// It is neither handled nor answered, and the connection stays open.
     Hang,
+    /// It is a query, and is answered as one that took too long.
+    TimeOut,
+    /// It is handled, and from then on the disk of the database is full, until all faults are forgotten.
+    DiskFull,
 }
 
 /// Faults that wait for their request, the oldest first.

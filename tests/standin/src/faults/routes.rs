@@ -22,7 +22,7 @@ enum OneOrMore {
     One(OneShot),
 }
 
-/// `POST /standin/faults` queues one fault or a list of them, `DELETE` forgets those that wait;
+/// `POST /standin/faults` queues one fault or a list of them, `DELETE` forgets those that wait and frees the disk;
 /// `GET /standin/requests` lists what was asked since the start, `DELETE` forgets it;
 /// `GET /standin/process` lists the names of the process environment.
 pub fn router(control: Arc<Control>) -> Router {
@@ -58,6 +58,7 @@ async fn queue(State(control): State<Arc<Control>>, Json(faults): Json<OneOrMore
 
 async fn forget_faults(State(control): State<Arc<Control>>) -> StatusCode {
     control.queue().clear();
+    control.disk.fill(false);
     StatusCode::NO_CONTENT
 }
 

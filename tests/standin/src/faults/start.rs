@@ -11,14 +11,16 @@ use crate::variable::Limits;
 /// One word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// `start_delay_ms=N`: wait before anything is opened.
+    /// `start_delay_ms=N`: open the ports so long after the database, in place of the usual time.
     StartDelay(Duration),
     /// `exit_at_start=CODE`: end with this code instead of serving.
     ExitAtStart(u8),
     /// `hang_at_start`: stay, and never listen.
     HangAtStart,
-    /// `stuck_migration`: say that a migration is under way, and answer 503 to everything.
+    /// `stuck_migration`: say that a migration is under way, and never listen.
     StuckMigration,
+    /// `disk_full`: end as on a disk without space.
+    DiskFull,
     /// `never_healthy`: listen, and answer 503 to everything.
     NeverHealthy,
     /// `exit_after_ms=CODE:N`: end with this code so long after the start.
@@ -62,6 +64,7 @@ fn fault(word: &str) -> Option<Fault> {
         }
         ("hang_at_start", "") => Some(Fault::HangAtStart),
         ("stuck_migration", "") => Some(Fault::StuckMigration),
+        ("disk_full", "") => Some(Fault::DiskFull),
         ("never_healthy", "") => Some(Fault::NeverHealthy),
         ("no_list", "") => Some(Fault::NoList),
         ("old_names", "") => Some(Fault::OldNames),
@@ -74,19 +77,32 @@ impl StartFaults {
         self.0.iter().find_map(wanted)
     }
 
-    /// The code to end with instead of serving, if any, after the delay that was asked for. May never return.
-    pub async fn strike_start(&self) -> Option<u8> {
-        if let Some(delay) = self.find(|fault| {
+    /// Time from the database to the ports, where one was asked for.
+    #[must_use]
+    pub fn start_delay(&self) -> Option<Duration> {
+        self.find(|fault| {
             if let Fault::StartDelay(delay) = fault {
                 Some(*delay)
             } else {
                 None
             }
-        }) {
-            tokio::time::sleep(delay).await;
-        }
+        })
+    }
+
+    /// Whether the disk is full from the start.
+    #[must_use]
+    pub fn fills_disk(&self) -> bool {
+        self.0.contains(&Fault::DiskFull)
+    }
+
+    /// The code to end with instead of serving, if any. May never return.
+    pub async fn strike_start(&self) -> Option<u8> {
         if self.0.contains(&Fault::StuckMigration) {
-            tracing::info!("Executing Migration 3/128. MigrationComplete(2)");
+            tracing::info!(
+                target: "migrations_model",
+                "Executing Migration 3/128. MigrationComplete(2)"
+            );
+            std::future::pending::<()>().await;
         }
         if self.0.contains(&Fault::HangAtStart) {
             std::future::pending::<()>().await;
@@ -135,7 +151,7 @@ impl StartFaults {
                 path,
                 "/api/list_environment_variables" | "/api/update_canonical_url"
             );
-        if self.0.contains(&Fault::NeverHealthy) || self.0.contains(&Fault::StuckMigration) {
+        if self.0.contains(&Fault::NeverHealthy) {
             Some(StatusCode::SERVICE_UNAVAILABLE.into_response())
         } else if newer && self.0.contains(&Fault::NoList) {
             Some(StatusCode::NOT_FOUND.into_response())
@@ -152,12 +168,12 @@ mod tests {
     #[test]
     fn all_words_are_understood_together() {
         let faults: StartFaults =
-            "start_delay_ms=20,exit_at_start=3 hang_at_start never_healthy,stuck_migration,exit_after_ms=7:500,no_list,old_names"
+            "start_delay_ms=20,exit_at_start=3 hang_at_start never_healthy,stuck_migration,exit_after_ms=7:500,no_list,old_names,disk_full"
                 .parse()
                 .unwrap();
         assert_eq!(faults.0[0], Fault::StartDelay(Duration::from_millis(20)));
         assert_eq!(faults.0[5], Fault::ExitAfter(7, Duration::from_millis(500)));
-        assert_eq!(faults.0.len(), 8);
+        assert_eq!(faults.0.len(), 9);
         assert_eq!("".parse(), Ok(StartFaults::default()));
     }
 

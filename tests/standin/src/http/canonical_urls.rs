@@ -13,10 +13,10 @@ use crate::deployment::{Deployment, Destination};
 use crate::error::ApiError;
 use crate::identity::Operation;
 
-/// The body of an update.
+/// The body of an update. Its name is told in errors.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Update {
+pub struct UpdateCanonicalUrlRequest {
     request_destination: Destination,
     /// Left out to return to the URL of the start. Not looked into.
     url: Option<String>,
@@ -34,7 +34,7 @@ pub struct Urls {
 pub async fn update(
     State(deployment): State<Arc<Deployment>>,
     Caller(caller): Caller,
-    body::Json(update): body::Json<Update>,
+    body::Json(update): body::Json<UpdateCanonicalUrlRequest>,
 ) -> Result<StatusCode, ApiError> {
     caller.require(Operation::WriteVariables)?;
     deployment

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 
 use super::caller::Caller;
-use crate::deployment::{Deployment, random_id};
+use crate::deployment::Deployment;
 use crate::error::ApiError;
+use crate::export;
 use crate::identity::Operation;
-use crate::snapshot;
 
 /// What to export.
 #[derive(Deserialize)]
@@ -28,35 +29,24 @@ pub async fn request(
     Caller(caller): Caller,
     Query(wish): Query<Wish>,
 ) -> Result<StatusCode, ApiError> {
-    caller.require(Operation::WriteVariables)?;
-    let begun = deployment
-        .exports
-        .request(random_id(), wish.include_storage);
-    begun.map(|()| StatusCode::OK).map_err(|_| {
-        ApiError::bad_request(
-            "ExportInProgress",
-            "There is already an export requested or in progress.",
-        )
-    })
+    caller.require(Operation::CreateBackups)?;
+    export::request(&deployment, wish.include_storage).await?;
+    Ok(StatusCode::OK)
 }
 
-/// The file of a finished export, by its id or start time.
+/// The file of a finished export, by its ID or start time. It has no content type (observed).
 pub async fn file(
     State(deployment): State<Arc<Deployment>>,
     Caller(caller): Caller,
     Path(name): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     caller.require(Operation::View)?;
-    if !deployment.exports.has(&name) {
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            "ExportNotFound",
-            "There is no such export, or it is not finished.",
-        ));
-    }
-    let zip = snapshot::pack(&deployment.documents()).map_err(|error| {
-        tracing::error!("no snapshot: {error}");
-        ApiError::internal()
-    })?;
-    Ok(([(CONTENT_TYPE, "application/zip")], zip))
+    let (zip, start) = export::file(&deployment, &name)?;
+    let instance = &deployment.settings.authority.instance_name;
+    let disposition = format!("attachment; filename=snapshot_{instance}_{start}.zip");
+    let headers = [
+        (CONTENT_DISPOSITION, disposition),
+        (CACHE_CONTROL, "private, max-age=2592000".into()),
+    ];
+    Ok((headers, Body::from(zip)))
 }

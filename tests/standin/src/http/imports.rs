@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,8 @@ use super::caller::Caller;
 use crate::deployment::Deployment;
 use crate::error::ApiError;
 use crate::identity::Operation;
-use crate::import::{self, Mode};
+use crate::import;
+use crate::snapshot::Mode;
 
 /// Begins an upload.
 pub async fn start_upload(
@@ -20,21 +22,20 @@ pub async fn start_upload(
     Caller(caller): Caller,
 ) -> Result<axum::Json<Value>, ApiError> {
     caller.require(Operation::ImportBackups)?;
-    Ok(axum::Json(
-        json!({ "uploadToken": deployment.uploads.start() }),
-    ))
+    let token = import::start_upload(&deployment.blobs)?;
+    Ok(axum::Json(json!({ "uploadToken": token })))
 }
 
-/// Which part it is.
+/// Which part it is. It must have a number, which means nothing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     upload_token: String,
     #[serde(rename = "partNumber")]
-    number: u16,
+    _number: u16,
 }
 
-/// Takes a part, and answers with its token.
+/// Takes a part, and answers with its token, which is empty.
 pub async fn upload_part(
     State(deployment): State<Arc<Deployment>>,
     Caller(caller): Caller,
@@ -42,9 +43,8 @@ pub async fn upload_part(
     content: Bytes,
 ) -> Result<axum::Json<String>, ApiError> {
     caller.require(Operation::ImportBackups)?;
-    let uploads = &deployment.uploads;
-    let token = uploads.part(&part.upload_token, part.number, content.to_vec())?;
-    Ok(axum::Json(token))
+    import::upload_part(&deployment.blobs, &part.upload_token, &content)?;
+    Ok(axum::Json(String::new()))
 }
 
 /// What has been uploaded, and what is to be made of it.
@@ -54,7 +54,9 @@ pub struct Upload {
     import: Wish,
     #[serde(rename = "uploadToken")]
     token: String,
-    part_tokens: Vec<String>,
+    /// Not looked into (observed).
+    #[serde(rename = "partTokens")]
+    _parts: Vec<String>,
 }
 
 /// How to import. Other formats than ZIP, and components, are refused.
@@ -85,10 +87,9 @@ pub async fn finish_upload(
             mode,
         },
         token,
-        part_tokens,
+        ..
     } = upload;
-    let zip = deployment.uploads.finish(&token, &part_tokens)?;
-    let id = import::begin(&deployment, mode, &zip).await?;
+    let id = import::begin(&deployment, mode, &token).await?;
     Ok(axum::Json(json!({ "importId": id })))
 }
 
@@ -99,13 +100,13 @@ pub struct Which {
     import_id: String,
 }
 
-/// Confirms an import.
+/// Confirms an import and answers with an empty body.
 pub async fn perform(
     State(deployment): State<Arc<Deployment>>,
     Caller(caller): Caller,
     Json(which): Json<Which>,
-) -> Result<axum::Json<Value>, ApiError> {
+) -> Result<StatusCode, ApiError> {
     caller.require(Operation::ImportBackups)?;
     import::confirm(&deployment, &which.import_id).await?;
-    Ok(axum::Json(Value::Null))
+    Ok(StatusCode::OK)
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -67,17 +66,19 @@ pub async fn deployment_info(Caller(caller): Caller) -> Result<Json<Value>, ApiE
     Ok(Json(json!({ "kind": "selfHosted" })))
 }
 
-/// Metrics, public unless `DISABLE_METRICS_ENDPOINT` is exactly `true`.
-pub async fn metrics(State(deployment): State<Arc<Deployment>>) -> Result<String, ApiError> {
-    if std::env::var_os("DISABLE_METRICS_ENDPOINT").is_some_and(|value| value == "true") {
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            "MetricsDisabled",
-            "The metrics are switched off.",
-        ));
-    }
-    Ok(format!(
-        "# TYPE standin_environment_variables gauge\nstandin_environment_variables {}\n",
-        deployment.variables().len()
-    ))
+/// The routes of the versioned API that are here, as an `OpenAPI` document. It is text and needs no key (observed).
+pub async fn openapi() -> String {
+    let of = |method: &str, summary: &str| json!({ method: { "summary": summary, "responses": { "200": { "description": "OK" } } } });
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Convex Deployment API", "version": "1.0.0" },
+        "paths": {
+            "/list_environment_variables": of("get", "List environment variables"),
+            "/update_environment_variables": of("post", "Update environment variables"),
+            "/get_canonical_urls": of("get", "Get canonical URLs"),
+            "/update_canonical_url": of("post", "Update canonical URL"),
+            "/deployment_info": of("get", "Get deployment info"),
+        },
+    });
+    format!("{document:#}")
 }

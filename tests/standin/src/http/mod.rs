@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::deployment::Deployment;
 use crate::faults::{self, Control};
+use crate::metrics;
 use crate::sync;
 
 /// All routes, the control surface included. `timeout` is how long a handler may take.
@@ -57,7 +59,7 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .nest("/api", api)
         .layer(cors())
         .route("/version", get(meta::version))
-        .route("/metrics", get(meta::metrics))
+        .route("/metrics", get(metrics::answer))
         .route("/http/", any(actions::answer))
         .route("/http/{*rest}", any(actions::answer))
         .with_state(deployment.clone())
@@ -93,14 +95,16 @@ fn import() -> Router<Arc<Deployment>> {
 /// The versioned API. Paths that belong together share their methods: a GET on the path for updates lists, a POST on
 /// the path for lists updates (observed on the variables).
 fn v1() -> Router<Arc<Deployment>> {
-    let variables = get(variables::list).post(variables::update);
-    let canonical_urls = get(canonical_urls::get).post(canonical_urls::update);
+    // The order is that of the `allow` header (observed).
+    let variables = post(variables::update).get(variables::list);
+    let canonical_urls = post(canonical_urls::update).get(canonical_urls::get);
     Router::new()
         .route("/list_environment_variables", variables.clone())
         .route("/update_environment_variables", variables)
         .route("/get_canonical_urls", canonical_urls.clone())
         .route("/update_canonical_url", canonical_urls)
         .route("/deployment_info", get(meta::deployment_info))
+        .route("/openapi.json", get(meta::openapi))
 }
 
 /// Any page may call, with credentials, from any origin.
@@ -108,7 +112,14 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .allow_methods(AllowMethods::mirror_request())
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::OPTIONS,
+            Method::PATCH,
+            Method::DELETE,
+            Method::PUT,
+        ])
         .allow_credentials(true)
         .max_age(Duration::from_hours(24))
 }

@@ -15,14 +15,14 @@ use crate::error::ApiError;
 use crate::identity::Operation;
 use crate::variable::Change;
 
-/// The body of an update.
+/// The body of an update. Its name, and that of its parts, are told in errors (observed).
 #[derive(Deserialize)]
-pub struct Update {
-    changes: Vec<Wish>,
+pub struct UpdateEnvVarsRequest {
+    changes: Vec<UpdateEnvVarRequest>,
 }
 
 #[derive(Deserialize)]
-struct Wish {
+struct UpdateEnvVarRequest {
     name: String,
     value: Option<String>,
 }
@@ -38,7 +38,7 @@ pub struct List {
 pub async fn update(
     State(deployment): State<Arc<Deployment>>,
     Caller(caller): Caller,
-    body::Json(update): body::Json<Update>,
+    body::Json(update): body::Json<UpdateEnvVarsRequest>,
 ) -> Result<StatusCode, ApiError> {
     caller.require(Operation::WriteVariables)?;
     let limits = &deployment.settings.limits;

@@ -18,13 +18,15 @@ pub trait Store: Send {
     fn load(&mut self) -> Answer<'_, BTreeMap<String, String>>;
     /// Replaces one document. Once this answers, the document is durable.
     fn write<'a>(&'a mut self, name: &'a str, json: &'a str) -> Answer<'a, ()>;
+    /// Writes a timestamp, as every start does and a file's owner does every now and then.
+    fn bump(&mut self) -> Answer<'_, ()>;
 }
 
 /// Why a store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another backend has taken the database since. Whoever hears this must stop.
-    #[error("lost the lease: another backend has taken this database")]
+    #[error("Lease Lost")]
     LeaseLost,
     /// The address of the database is not one that the backend takes. It never repeats the address, which holds a
     /// password.
@@ -33,9 +35,18 @@ pub enum StoreError {
     /// The database failed, or is out of reach for now.
     #[error("{0}")]
     Failed(String),
+    /// A file could not be written, and nobody knows what it has now. Whoever hears this must stop.
+    #[error("{0}")]
+    Write(String),
 }
 
 impl StoreError {
+    /// Whether the process has to end.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::LeaseLost | Self::Write(_))
+    }
+
     /// A failure with all of its causes in one line.
     fn failed(error: &dyn std::error::Error) -> Self {
         let mut text = error.to_string();

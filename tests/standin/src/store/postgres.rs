@@ -77,10 +77,10 @@ impl Postgres {
             .map_err(|error| StoreError::failed(&error))?;
         if taken != 1 {
             return Err(StoreError::Failed(
-                "the lease belongs to a younger start".into(),
+                "failed to acquire lease: Already acquired with higher timestamp".into(),
             ));
         }
-        tracing::info!("lease acquired, of time {lease}");
+        tracing::info!("lease acquired with ts {lease}");
         self.fresh = documents.is_empty();
         Ok(())
     }
@@ -158,6 +158,11 @@ impl Store for Postgres {
             }
         })
     }
+
+    /// Taking the lease has written one; whether it is lost shows at the next change (observed).
+    fn bump(&mut self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// TLS that trusts the system's authorities and those of `PG_CA_FILE`.
@@ -173,16 +178,13 @@ fn tls() -> Result<MakeRustlsConnect, StoreError> {
             .map_err(|error| StoreError::failed(&error))?;
     }
     if let Some(path) = env::var_os("PG_CA_FILE").filter(|path| !path.is_empty()) {
-        let bytes = fs::read(&path).map_err(|error| {
-            StoreError::Failed(format!(
-                "cannot read the CA file {}: {error}",
-                path.display()
-            ))
+        let bytes = fs::read(&path).map_err(|_| {
+            StoreError::Failed(format!("Failed to read CA file: {}", path.display()))
         })?;
         for certificate in CertificateDer::pem_slice_iter(&bytes) {
-            let certificate = certificate.map_err(|error| {
+            let certificate = certificate.map_err(|_| {
                 StoreError::Failed(format!(
-                    "the CA file {} is not PEM: {error}",
+                    "Failed to parse CA file as PEM: {}",
                     path.display()
                 ))
             })?;

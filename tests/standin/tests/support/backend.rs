@@ -105,6 +105,11 @@ impl Start {
         self.folder.path().join("db.sqlite3")
     }
 
+    /// The directory of its files.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("storage")
+    }
+
     /// Starts it on its `SQLite` file and waits until it listens.
     pub fn sqlite(&self) -> Backend {
         let database = self.database();
@@ -124,8 +129,8 @@ impl Start {
                 rest.split_once('\n')?.0.parse().ok()
             })
         };
-        let api = listening("listening for the API on ");
-        let site = listening("listening for HTTP actions on ");
+        let api = listening("backend listening on ");
+        let site = listening("backend_http_proxy listening on ");
         Backend {
             process,
             api,
@@ -150,7 +155,9 @@ impl Start {
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .stdin(Stdio::null());
+        // Tests of the start ask for another time.
         command
+            .env("STANDIN_FAULTS", "start_delay_ms=0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(&self.arguments);
         command.args([
@@ -161,11 +168,11 @@ impl Start {
             "--site-proxy-port",
             "0",
         ]);
-        let has_secret = self
-            .arguments
-            .iter()
-            .any(|argument| argument == "--instance-secret");
-        if !has_secret && !self.name.is_empty() {
+        let has = |flag: &str| self.arguments.iter().any(|argument| argument == flag);
+        if !has("--s3-storage") && !has("--local-storage") {
+            command.arg("--local-storage").arg(self.storage());
+        }
+        if !has("--instance-secret") && !self.name.is_empty() {
             command.args(["--instance-name", &self.name, "--instance-secret", SECRET]);
         }
         Process {
@@ -184,6 +191,11 @@ impl Process {
     /// What it said so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        must(Command::new("kill").args(["-s", name, &self.child.id().to_string()]));
     }
 }
 
@@ -239,7 +251,12 @@ impl Backend {
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
-        must(Command::new("kill").args(["-s", name, &self.process.child.id().to_string()]));
+        self.process.signal(name);
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
     }
 
     /// Waits until it has ended.
