@@ -52,7 +52,7 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
         ),
         BackendError::KeyRefused => (
             "The backend does not accept the admin key",
-            format!("The key is for another instance, or was made with another instance secret than {object} runs with. Use the key of this very deployment. If the secret in its volume was changed by hand, set rotate_trigger of the convex_deployment to another text, and apply that resource first (`terraform apply -target=…`): it gets a new secret, and the state knows it."),
+            format!("The key is for another instance, or was made with another instance secret than {object} runs with. Use the key of this very deployment. A key that begins with `preview:` or `project:` is for Convex Cloud, and a self-hosted backend always refuses it. If the secret in its volume was changed by hand, set rotate_trigger of the convex_deployment to another text, and apply that resource first (`terraform apply -target=…`): it gets a new secret, and the state knows it."),
         ),
         BackendError::NotAllowed => (
             "The admin key may not do this",
