@@ -3,6 +3,10 @@
 use super::super::secret::Secret;
 use super::AdminKey;
 
+/// The kinds of keys that name a project rather than a deployment. A self-hosted backend strips
+/// any other prefix, but takes a key of these kinds for one without a name.
+const CLOUD_PREFIXES: [&str; 2] = ["preview", "project"];
+
 /// Why a pasted text cannot be an admin key. No variant holds any part of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AdminKeyError {
@@ -24,6 +28,12 @@ pub enum AdminKeyError {
          the words printed with it."
     )]
     Blank,
+    /// The key of a self-hosted deployment behind a prefix that is for Convex Cloud alone.
+    #[error(
+        "The admin key of a self-hosted deployment begins with `{0}:`. Keys with that prefix are for \
+         Convex Cloud, and a self-hosted backend always refuses them. Remove the prefix."
+    )]
+    CloudPrefix(&'static str),
     /// Characters outside ASCII, which no header can carry.
     #[error(
         "The admin key contains characters outside ASCII. Copy it again from where it was made."
@@ -54,6 +64,9 @@ impl AdminKey {
         if !text.is_ascii() {
             return Err(AdminKeyError::NotAscii);
         }
+        if let Some(prefix) = cloud_prefix(text) {
+            return Err(AdminKeyError::CloudPrefix(prefix));
+        }
         Ok(Self(Secret::from(text)))
     }
 
@@ -67,6 +80,17 @@ impl AdminKey {
         let name = name.split_once(':').map_or(name, |(_, name)| name);
         (!name.is_empty()).then_some(name)
     }
+}
+
+/// The prefix for Convex Cloud in front of what is the key of a self-hosted deployment: those of
+/// Convex Cloud are not hexadecimal.
+fn cloud_prefix(key: &str) -> Option<&'static str> {
+    let (name, sealed) = key.split_once('|')?;
+    let (kind, _) = name.split_once(':')?;
+    let mut prefixes = CLOUD_PREFIXES.into_iter();
+    let prefix = prefixes.find(|it| it.eq_ignore_ascii_case(kind))?;
+    let is_hex = !sealed.is_empty() && sealed.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then_some(prefix)
 }
 
 #[cfg(test)]
@@ -109,6 +133,8 @@ mod tests {
             ("app|01\u{7f}02", AdminKeyError::Blank),
             ("app|01\u{a0}02", AdminKeyError::Blank),
             ("äpp|01", AdminKeyError::NotAscii),
+            ("preview:app|0164d3", AdminKeyError::CloudPrefix("preview")),
+            ("Project:app|0164d3", AdminKeyError::CloudPrefix("project")),
         ];
         for (text, error) in cases {
             assert_eq!(AdminKey::parse(text).unwrap_err(), error, "{text:?}");

@@ -129,7 +129,7 @@ on_each_core! {
     fn deploy_keys_of_convex_cloud_are_keys_like_any_other(core) {
         let backend = Backend::start();
         let server = Server::before(backend.url());
-        for prefix in ["prod:", "dev:", "preview:"] {
+        for prefix in ["prod:", "dev:"] {
             let key = format!("{prefix}{}", backend.key());
             let project = Project::new(core, &config(&with_key(server.url(), &key, "variables = { A = \"1\" }")));
             project.apply().ok();
@@ -140,6 +140,16 @@ on_each_core! {
             for request in server.take() {
                 assert_eq!(request.authorization.as_ref(), Some(&header), "{request}");
             }
+        }
+        // These name a project, and a self-hosted backend refuses them.
+        for prefix in ["preview:", "project:"] {
+            let project = |key: &str| Project::new(core, &config(&with_key(server.url(), key, "variables = { A = \"1\" }")));
+            project(&format!("{prefix}{}", backend.key()))
+                .validate()
+                .fails_with(&["admin_key", prefix, "Convex Cloud", "Remove the prefix"]);
+            project(&format!("{prefix}team:app|eyJ2MiI6"))
+                .apply()
+                .fails_with(&["does not accept the admin key", prefix, "Convex Cloud"]);
         }
     }
 }
