@@ -6,6 +6,10 @@ use crate::plugin::{proto, redact, value::Path};
 /// and hangs on a line of more than 64 KiB, and a person reads less than this.
 const MAX_DETAIL: usize = 8 * 1024;
 
+/// Longest line of a text, in characters. Coder's log drops what is beyond 1,024, and Terraform
+/// puts words of its own before the first line of a function's error.
+const MAX_LINE: usize = 900;
+
 /// How grave a diagnostic is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -88,7 +92,7 @@ impl Diagnostic {
             }
             .into(),
             summary: shorten(redact::strike(&self.summary), 512),
-            detail: shorten(redact::strike(&self.detail), MAX_DETAIL),
+            detail: shorten(wrap(&redact::strike(&self.detail)), MAX_DETAIL),
             attribute: self.path.as_ref().map(Path::to_proto),
         }
     }
@@ -105,6 +109,41 @@ pub(crate) fn shorten(text: String, limit: usize) -> String {
     let head = text.floor_char_boundary(half);
     let tail = text.ceil_char_boundary(text.len() - half);
     format!("{}{CUT}{}", &text[..head], &text[tail..])
+}
+
+/// Breaks lines that are longer than Coder keeps them, at blanks. A URL stays whole. Another word
+/// that is too long is cut.
+#[must_use]
+pub fn wrap(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(wrap_line).collect();
+    lines.join("\n")
+}
+
+fn wrap_line(line: &str) -> String {
+    let mut wrapped = String::with_capacity(line.len());
+    let mut column = 0;
+    for (index, word) in line.split(' ').enumerate() {
+        let length = word.chars().count();
+        if index > 0 {
+            let fits = column + 1 + length <= MAX_LINE;
+            wrapped.push(if fits { ' ' } else { '\n' });
+            column = if fits { column + 1 } else { 0 };
+        }
+        if length > MAX_LINE && !word.contains("://") {
+            for character in word.chars() {
+                if column == MAX_LINE {
+                    wrapped.push('\n');
+                    column = 0;
+                }
+                wrapped.push(character);
+                column += 1;
+            }
+        } else {
+            wrapped.push_str(word);
+            column += length;
+        }
+    }
+    wrapped
 }
 
 /// Several diagnostics.
@@ -179,7 +218,7 @@ impl Extend<Diagnostic> for Diagnostics {
 
 #[cfg(test)]
 mod tests {
-    use super::{Diagnostic, MAX_DETAIL};
+    use super::{Diagnostic, MAX_DETAIL, MAX_LINE, wrap};
 
     #[test]
     fn a_long_detail_keeps_its_beginning_and_its_end() {
@@ -188,5 +227,27 @@ mod tests {
         assert!(sent.detail.len() <= MAX_DETAIL);
         assert!(sent.detail.starts_with("Tried it."));
         assert!(sent.detail.ends_with("Do this."));
+    }
+
+    #[test]
+    fn no_line_is_longer_than_what_coder_keeps() {
+        let detail = format!("{}\n{}", "wörter ".repeat(400), "x".repeat(3000));
+        let sent = Diagnostic::error("Failed", detail.clone())
+            .to_proto()
+            .detail;
+        assert!(sent.lines().all(|line| line.chars().count() <= MAX_LINE));
+        let unbroken = |text: &str| text.replace(['\n', ' '], "");
+        assert_eq!(unbroken(&sent), unbroken(&detail));
+        let words = sent.split_whitespace();
+        assert!(words.clone().take(400).all(|word| word == "wörter"));
+    }
+
+    #[test]
+    fn a_line_breaks_before_a_url_and_never_within() {
+        let url = format!("https://example.com/{}", "a".repeat(1000));
+        let before = "b ".repeat(400);
+        let text = format!("{before}{url} after");
+        assert_eq!(wrap(&text), format!("{}\n{url}\nafter", before.trim_end()));
+        assert_eq!(wrap("two  blanks\n\nstay "), "two  blanks\n\nstay ");
     }
 }

@@ -20,7 +20,7 @@ pub mod value;
 pub mod wire;
 
 pub use self::{
-    diagnostic::{Diagnostic, Diagnostics, Severity},
+    diagnostic::{Diagnostic, Diagnostics, Severity, wrap},
     erased::Members,
     members::{
         Cx, DataSource, EphemeralResource, Function, FunctionError, Parameter, Provider, Resource,
