@@ -10,6 +10,7 @@ use std::{
 };
 
 use terraform_provider_convex::{
+    convex::coder::Transition,
     external,
     plugin::{self, Launch, Refusal, ServeError},
     project::verify::{Style, verify_directory},
@@ -88,11 +89,12 @@ fn refuse(arguments: &[&str]) -> ExitCode {
 /// Answers one query of `data "external"`.
 fn external(operation: Option<&str>) -> ExitCode {
     let input = io::stdin();
+    let transition = Transition::read(env::var(Transition::VARIABLE).ok().as_deref());
     let answer = if input.is_terminal() {
         // Nobody would know what it waits for.
-        external::answer(operation, io::empty())
+        external::answer(operation, io::empty(), transition)
     } else {
-        external::answer(operation, input.lock())
+        external::answer(operation, input.lock(), transition)
     };
     match answer {
         Ok(result) => say(&mut io::stdout(), result.expose()),

@@ -2,9 +2,10 @@
 
 mod docker;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::{
+    convex::coder::Transition,
     data_sources::{
         DeploymentDataSource, EnvDataSource, ProjectDataSource, VerificationDataSource,
     },
@@ -30,12 +31,15 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     docker: Surroundings,
+    transition: Transition,
 }
 
 impl Environment {
     /// Reads the environment through `var`.
     pub fn read(var: impl Fn(&str) -> Option<OsString>) -> Self {
+        let transition = var(Transition::VARIABLE);
         Self {
+            transition: Transition::read(transition.as_deref().and_then(OsStr::to_str)),
             docker: Surroundings::read(var),
         }
     }
@@ -99,8 +103,8 @@ impl Provider for Convex {
             .ephemeral("convex_admin_key", AdminKeyEphemeral)
             .function("admin_key", AdminKeyFunction)
             .function("backend_container", BackendContainer)
-            .function("coder_app_url", CoderAppUrl)
-            .function("coder_origins", CoderOrigins)
+            .function("coder_app_url", CoderAppUrl(self.environment.transition))
+            .function("coder_origins", CoderOrigins(self.environment.transition))
             .function("dashboard_container", DashboardContainer)
             .function("dotenv_decode", DotenvDecode)
             .function("dotenv_encode", DotenvEncode)

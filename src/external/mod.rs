@@ -13,7 +13,10 @@ use std::{collections::BTreeMap, io::Read};
 
 pub use self::operation::Operation;
 use self::query::{Query, QueryError};
-use crate::convex::Secret;
+use crate::{
+    convex::{Secret, coder::Transition},
+    plugin::wrap,
+};
 
 /// The longest message, in bytes. A build in Coder hangs on a line of its log beyond 64 KiB, and
 /// what is wrong may be as long as the whole query.
@@ -24,7 +27,7 @@ const OPERATION: &str = "operation";
 
 /// Why there is no result. It names the key, says what to do, and holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", shorten(.0))]
+#[error("{}", wrap(&shorten(.0)))]
 pub struct Failure(String);
 
 /// What comes out, by name.
@@ -47,10 +50,15 @@ impl Wrong {
 }
 
 /// Answers a query: a JSON object of strings, as one. The operation is named by the argument or by
-/// the key `operation` of the query.
-pub fn answer(operation: Option<&str>, input: impl Read) -> Result<Secret, Failure> {
+/// the key `operation` of the query. `transition` is what the build that asks makes of its
+/// workspace.
+pub fn answer(
+    operation: Option<&str>,
+    input: impl Read,
+    transition: Transition,
+) -> Result<Secret, Failure> {
     let of_query = |error: QueryError| Failure(error.to_string());
-    let mut query = Query::read(input).map_err(of_query)?;
+    let mut query = Query::read(input, transition).map_err(of_query)?;
     let named = query.remove(OPERATION);
     let named = named.as_ref().map(Secret::expose);
     let name = match (operation, named) {

@@ -146,6 +146,7 @@ fn workspace(query: &Query) -> Result<Workspace, Wrong> {
         workspace: required(query, "workspace"),
         owner: required(query, "owner"),
         agent: query.get("agent"),
+        transition: query.transition,
     };
     place
         .workspace()

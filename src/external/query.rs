@@ -9,7 +9,7 @@ use serde::{
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::convex::Secret;
+use crate::convex::{Secret, coder::Transition};
 
 /// The largest query, in bytes. The largest that makes sense is a private key of 8192 bits, a
 /// database URL and a dozen names: less than 10 KiB.
@@ -75,11 +75,15 @@ pub enum QueryError {
 }
 
 /// What was asked, by key. Every value is taken for a secret.
-pub struct Query(BTreeMap<String, Secret>);
+pub struct Query {
+    values: BTreeMap<String, Secret>,
+    /// What the build that asks makes of its workspace.
+    pub transition: Transition,
+}
 
 impl Query {
     /// Reads a query and all that comes with it.
-    pub fn read(input: impl Read) -> Result<Self, QueryError> {
+    pub fn read(input: impl Read, transition: Transition) -> Result<Self, QueryError> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
         input
             .take(MAX_BYTES as u64 + 1)
@@ -90,56 +94,59 @@ impl Query {
         }
         let text = std::str::from_utf8(&bytes)
             .map_err(|error| QueryError::NotUtf8(error.valid_up_to() + 1))?;
-        Self::parse(text)
-    }
-
-    fn parse(text: &str) -> Result<Self, QueryError> {
-        if text.trim().is_empty() {
-            return Err(QueryError::Empty);
-        }
-        let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        let kind = kind(whole.get());
-        if kind != "an object" {
-            return Err(QueryError::NotObject(kind));
-        }
-        let Entries(entries) =
-            serde_json::from_str(whole.get()).map_err(|error| not_json(&error))?;
-        let mut query = BTreeMap::new();
-        for (key, value) in entries {
-            let text = value.get();
-            let value = match self::kind(text) {
-                "a string" => serde_json::from_str::<Secret>(text)
-                    .map_err(|_| QueryError::NoText(shown(&key)))?,
-                "null" => return Err(QueryError::Null(shown(&key))),
-                kind => {
-                    let key = shown(&key);
-                    return Err(QueryError::NotString { key, kind });
-                }
-            };
-            if query.contains_key(&key) {
-                return Err(QueryError::Twice(shown(&key)));
-            }
-            query.insert(key, value);
-        }
-        Ok(Self(query))
+        Ok(Self {
+            values: parse(text)?,
+            transition,
+        })
     }
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &str) -> Option<Secret> {
-        self.0.remove(key).filter(|value| !value.is_empty())
+        self.values.remove(key).filter(|value| !value.is_empty())
     }
 
     /// The value of a key. An empty one is as good as none, because settings of templates have it
     /// for a default.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let value = self.0.get(key).map(Secret::expose);
+        let value = self.values.get(key).map(Secret::expose);
         value.filter(|value| !value.is_empty())
     }
 
     /// All keys.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
     }
+}
+
+fn parse(text: &str) -> Result<BTreeMap<String, Secret>, QueryError> {
+    if text.trim().is_empty() {
+        return Err(QueryError::Empty);
+    }
+    let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+    let found = kind(whole.get());
+    if found != "an object" {
+        return Err(QueryError::NotObject(found));
+    }
+    let Entries(entries) = serde_json::from_str(whole.get()).map_err(|error| not_json(&error))?;
+    let mut query = BTreeMap::new();
+    for (key, value) in entries {
+        let text = value.get();
+        let value = match kind(text) {
+            "a string" => {
+                serde_json::from_str::<Secret>(text).map_err(|_| QueryError::NoText(shown(&key)))?
+            }
+            "null" => return Err(QueryError::Null(shown(&key))),
+            kind => {
+                let key = shown(&key);
+                return Err(QueryError::NotString { key, kind });
+            }
+        };
+        if query.contains_key(&key) {
+            return Err(QueryError::Twice(shown(&key)));
+        }
+        query.insert(key, value);
+    }
+    Ok(query)
 }
 
 /// A key as it may be shown: without what steers a terminal, and no longer than it needs to be.

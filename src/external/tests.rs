@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn ask(operation: &str, query: &str) -> Result<serde_json::Value, String> {
-    answer(Some(operation), query.as_bytes())
+    answer(Some(operation), query.as_bytes(), Transition::Start)
         .map(|text| serde_json::from_str(text.expose()).unwrap())
         .map_err(|failure| failure.to_string())
 }
@@ -18,7 +18,7 @@ const DEV: &str = r#""access_url":"https://coder.example","workspace":"dev","own
 fn an_operation_is_named_by_the_argument_or_in_the_query() {
     let plain = format!("{{{DEV}}}");
     let named = format!("{{{DEV},\"operation\":\"origins\"}}");
-    let by = |argument, query: &str| answer(argument, query.as_bytes());
+    let by = |argument, query: &str| answer(argument, query.as_bytes(), Transition::Start);
     let result = by(Some("origins"), &plain).unwrap();
     assert_eq!(by(None, &named).unwrap(), result);
     assert_eq!(by(Some("origins"), &named).unwrap(), result);
@@ -99,11 +99,15 @@ fn each_fault_of_a_query_is_named_with_what_to_do() {
 
 #[test]
 fn what_is_no_text_and_what_never_ends_is_refused() {
-    let said = |input: &[u8]| answer(Some("jwks"), input).unwrap_err().to_string();
+    let said = |input: &[u8]| {
+        answer(Some("jwks"), input, Transition::Start)
+            .unwrap_err()
+            .to_string()
+    };
     assert!(said(b"{\"a\":\"\xff\"}").contains("not UTF-8: byte 7 is wrong"));
     assert!(said(&vec![b' '; query::MAX_BYTES]).contains("Nothing came"));
     assert!(said(&vec![b' '; query::MAX_BYTES + 1]).contains("larger than 256 KiB"));
-    let endless = answer(Some("jwks"), std::io::repeat(b'{')).unwrap_err();
+    let endless = answer(Some("jwks"), std::io::repeat(b'{'), Transition::Start).unwrap_err();
     assert!(endless.to_string().contains("larger than 256 KiB"));
     let deep = "[".repeat(100_000);
     assert!(said(format!("{{\"a\":{deep}").as_bytes()).contains("not one JSON object"));
@@ -210,10 +214,26 @@ fn a_wrong_value_is_named_by_its_key_and_never_shown_if_secret() {
     // However long what is wrong is, Coder can log the message.
     let long = format!("{{{DEV},\"wildcard\":\"{}\"}}", "w".repeat(200_000));
     let said = refusal("origins", &long);
-    assert!(said.len() <= MAX_MESSAGE, "{}", said.len());
+    assert!(said.len() < MAX_MESSAGE + 16, "{}", said.len());
+    assert!(
+        said.lines().all(|line| line.chars().count() < 1000),
+        "{said}"
+    );
     assert!(said.contains("CODER_WILDCARD_ACCESS_URL"), "{said}");
     let long = format!("{{\"{}\":\"\"}}", "k".repeat(200_000));
     assert!(refusal("jwks", &long).len() < 400);
+}
+
+#[test]
+fn a_workspace_with_a_long_name_can_be_stopped_and_deleted() {
+    let query = format!("{{{DEV}}}").replace("dev", &"w".repeat(60));
+    let during = |value| answer(Some("origins"), query.as_bytes(), Transition::read(value));
+    let refused = during(Some("start")).unwrap_err().to_string();
+    assert!(refused.contains("Rename the workspace"), "{refused}");
+    for value in ["stop", "destroy"] {
+        let api = format!("https://convex-api--{}--ann.", "w".repeat(60));
+        assert!(during(Some(value)).unwrap().expose().contains(&api));
+    }
 }
 
 #[test]
@@ -260,6 +280,6 @@ proptest! {
 
     #[test]
     fn a_query_of_any_bytes_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-        prop_assert!(answer(Some("jwks"), &bytes[..]).is_err());
+        prop_assert!(answer(Some("jwks"), &bytes[..], Transition::Start).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::{
-    convex::coder::{Place, Port, Slug, Slugs, Workspace},
+    convex::coder::{Place, Port, Slug, Slugs, Transition, Workspace},
     plugin::{Function, FunctionError, Parameter, Signature, value::Type},
 };
 
@@ -48,13 +48,14 @@ struct GivenSlugs {
 }
 
 impl GivenPlace {
-    fn workspace(&self) -> Result<Workspace, FunctionError> {
+    fn workspace(&self, transition: Transition) -> Result<Workspace, FunctionError> {
         let place = Place {
             access_url: &self.access_url,
             wildcard: self.wildcard.as_deref(),
             workspace: &self.workspace,
             owner: &self.owner,
             agent: self.agent.as_deref(),
+            transition,
         };
         place.workspace().map_err(|error| refused(&error))
     }
@@ -65,9 +66,9 @@ fn refused(error: &dyn std::fmt::Display) -> FunctionError {
     FunctionError::argument(0, error.to_string())
 }
 
-/// The address of one app.
+/// The address of one app, in a build that makes this of its workspace.
 #[derive(Debug)]
-pub struct CoderAppUrl;
+pub struct CoderAppUrl(pub Transition);
 
 impl Function for CoderAppUrl {
     type Arguments = (GivenPlace,);
@@ -76,11 +77,11 @@ impl Function for CoderAppUrl {
     fn signature(&self) -> Signature {
         Signature::new(
             "Address of a Coder app",
-            "The address of an app with its own subdomain in a Coder workspace: scheme and port as Coder uses them, the host name's first label checked against the 63 characters that DNS allows. Without a wildcard the host follows from the access URL.",
+            "The address of an app with its own subdomain in a Coder workspace: scheme and port as Coder uses them, the host name's first label checked against the 63 characters that DNS allows. The check is left out while Coder stops or deletes the workspace. Without a wildcard the host follows from the access URL.",
             Type::String,
         )
         .parameter(Parameter::new(
-            "app",
+            "options",
             Type::Dynamic,
             "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard` and `agent`. In place of `slug`, `port` means a port without an app, such as `5173`, or `\"5173s\"` where HTTPS is spoken there; its address needs `agent`.",
         ))
@@ -95,7 +96,7 @@ impl Function for CoderAppUrl {
             (Some(slug), None) => {
                 let slug =
                     Slug::parse(slug).map_err(|error| refused(&format_args!("slug: {error}")))?;
-                place.workspace()?.app_url(&slug)
+                place.workspace(self.0)?.app_url(&slug)
             }
             (None, Some(port)) => {
                 let port = match port {
@@ -104,7 +105,7 @@ impl Function for CoderAppUrl {
                 };
                 let port =
                     Port::parse(&port).map_err(|error| refused(&format_args!("port: {error}")))?;
-                place.workspace()?.port_url(port)
+                place.workspace(self.0)?.port_url(port)
             }
             (None, None) => {
                 let message = "slug is missing. Give the slug of the `coder_app`, or `port` for a port without one.";
@@ -119,9 +120,10 @@ impl Function for CoderAppUrl {
     }
 }
 
-/// The three origins of a deployment behind Coder apps.
+/// The three origins of a deployment behind Coder apps, in a build that makes this of the
+/// workspace.
 #[derive(Debug)]
-pub struct CoderOrigins;
+pub struct CoderOrigins(pub Transition);
 
 impl Function for CoderOrigins {
     type Arguments = (GivenPlace,);
@@ -137,7 +139,7 @@ impl Function for CoderOrigins {
                 ("dashboard", Type::String),
             ]),
         )
-        .parameter(Parameter::new("workspace", Type::Dynamic, PLACE_WITH_SLUGS))
+        .parameter(Parameter::new("options", Type::Dynamic, PLACE_WITH_SLUGS))
     }
 
     fn call(
@@ -158,7 +160,7 @@ impl Function for CoderOrigins {
         )
         .map_err(|(part, error)| refused(&format_args!("slugs.{part}: {error}")))?;
         let origins = place
-            .workspace()?
+            .workspace(self.0)?
             .origins(&slugs)
             .map_err(|error| refused(&error))?;
         Ok([

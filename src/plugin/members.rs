@@ -304,7 +304,8 @@ impl FunctionError {
 }
 
 /// A pure function. It is called without any configuration, often in a process
-/// of its own, and must answer the same for the same arguments.
+/// of its own. Within one run of Terraform it must answer the same for the same
+/// arguments.
 pub trait Function: Send + Sync + 'static {
     /// The arguments, in order: a tuple, whose last member is a `Vec` when the
     /// signature is variadic.

@@ -8,11 +8,13 @@
 mod access_url;
 mod names;
 mod place;
+mod transition;
 mod wildcard;
 
 pub use access_url::{AccessUrl, AccessUrlError};
 pub use names::{CoderName, CoderNameError, Port, PortError, Slug, SlugError};
 pub use place::{Place, PlaceError};
+pub use transition::Transition;
 pub use wildcard::{Wildcard, WildcardError};
 
 use super::origins::{ApiOrigin, DashboardOrigin, OriginError, Origins, SiteOrigin};
@@ -34,6 +36,8 @@ pub struct Workspace {
     pub owner: CoderName,
     /// The agent's name, for Coder versions that put it into the addresses of slugs.
     pub agent: Option<CoderName>,
+    /// What the build under way makes of it.
+    pub transition: Transition,
 }
 
 /// The slugs of the three apps.
@@ -52,8 +56,9 @@ pub struct Slugs {
 pub enum AppUrlError {
     /// The first label of the host is too long.
     #[error(
-        "The host name of the app would begin with `{label}`, whose {} characters are {} more than \
-         the {MAX_LABEL_LENGTH} that DNS allows. Use a shorter slug or workspace name.",
+        "The host name of the app would begin with `{label}`, which is {} characters long; DNS \
+         allows {MAX_LABEL_LENGTH}. Rename the workspace, or use a slug that is {} characters \
+         shorter.",
         .label.len(), .label.len() - MAX_LABEL_LENGTH
     )]
     LabelTooLong {
@@ -103,7 +108,9 @@ impl Default for Slugs {
 impl Workspace {
     /// The address of an app, without a slash at the end.
     ///
-    /// Names are written in lower case, because browsers do so in the origins they send.
+    /// Names are written in lower case, because browsers do so in the origins they send. While the
+    /// workspace stops or is deleted, the address may have a label that is too long: nobody opens
+    /// the app, and a refusal would keep the workspace from being renamed, stopped and deleted.
     pub fn app_url(&self, slug: &Slug) -> Result<String, AppUrlError> {
         self.url(&slug.to_string())
     }
@@ -148,7 +155,7 @@ impl Workspace {
         );
         let host = host.to_ascii_lowercase();
         let label = host.split('.').next().unwrap_or_default();
-        if label.len() > MAX_LABEL_LENGTH {
+        if label.len() > MAX_LABEL_LENGTH && self.transition == Transition::Start {
             return Err(AppUrlError::LabelTooLong {
                 label: label.to_owned(),
             });
@@ -189,6 +196,7 @@ mod tests {
             name: CoderName::parse("dev").unwrap(),
             owner: CoderName::parse("ann").unwrap(),
             agent: None,
+            transition: Transition::Start,
         }
     }
 
@@ -358,9 +366,28 @@ mod tests {
         let message = error.unwrap_err().to_string();
         let label = format!("convex-api--{}--ann-apps", "w".repeat(44));
         assert!(
-            message.contains(&format!("`{label}`, whose 66 characters are 3 more")),
+            message.contains(&format!("`{label}`, which is 66 characters long")),
             "{message}"
         );
+        assert!(message.contains("3 characters shorter"), "{message}");
+    }
+
+    #[test]
+    fn a_workspace_that_stops_or_is_deleted_has_addresses_of_any_length() {
+        let long = Workspace {
+            name: CoderName::parse(&"w".repeat(60)).unwrap(),
+            ..workspace("https://c.example", "*.a.example")
+        };
+        assert!(long.origins(&Slugs::default()).is_err());
+        for word in ["stop", "destroy"] {
+            let ends = Workspace {
+                transition: Transition::read(Some(word)),
+                ..long.clone()
+            };
+            let origins = ends.origins(&Slugs::default()).unwrap();
+            let api = format!("https://convex-api--{}--ann.a.example", "w".repeat(60));
+            assert_eq!(origins.api.as_str(), api);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A workspace as a person describes it, in texts that are yet to be read.
 
-use super::{AccessUrl, CoderName, Slug, SlugError, Slugs, Wildcard, Workspace};
+use super::{AccessUrl, CoderName, Slug, SlugError, Slugs, Transition, Wildcard, Workspace};
 
 /// The parts of a workspace's addresses as texts. An empty text of what may be left out is as good
 /// as none, because settings of templates have it for a default.
@@ -16,6 +16,8 @@ pub struct Place<'a> {
     pub owner: &'a str,
     /// The agent's name, for Coder versions that put it into host names.
     pub agent: Option<&'a str>,
+    /// What the build under way makes of the workspace.
+    pub transition: Transition,
 }
 
 /// Which part of a description is wrong, and why.
@@ -51,6 +53,7 @@ impl Place<'_> {
                 Some(agent) => Some(read("agent", CoderName::parse(agent))?),
                 None => None,
             },
+            transition: self.transition,
         })
     }
 }
@@ -87,6 +90,7 @@ mod tests {
         workspace: "dev",
         owner: "ann",
         agent: None,
+        transition: Transition::Start,
     };
 
     #[test]
