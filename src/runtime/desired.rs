@@ -32,6 +32,8 @@ pub mod labels {
     /// What the backend is started by, where that is not the image's own start
     /// script.
     pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
+    /// On a container that is not ours: the deployment that shares its network.
+    pub const NETWORK_FOR: &str = "io.github.coder-convex.network-for";
 }
 
 /// What a container is to its deployment.

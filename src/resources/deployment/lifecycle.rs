@@ -6,7 +6,7 @@
 //! the volume before the backend first starts, so the next run finds all.
 
 use super::{
-    guard,
+    guard, leftovers,
     model::{Model, VolumeModel},
     record::Record,
     restore::{self, Source},
@@ -71,6 +71,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     planned.container_ids.get_or_insert_default();
     planned.image_digests.get_or_insert_default();
     cx.checkpoint(&unfinished(&planned, adopted));
+    leftovers::remove(cx, &work, &[&planned]).await?;
 
     match &source {
         Some(Source::Volume(volume)) => {
@@ -157,6 +158,7 @@ pub(super) async fn update(
         // Nothing but the volume will know it.
         work.store_while_stopped(&secrets.to_store()).await?;
     }
+    leftovers::remove(cx, &work, &[&prior, &planned]).await?;
     work.carry_out_after_snapshot(cx, &mut planned, desired, &secrets, observed)
         .await?;
     planned.last_snapshot = planned.last_snapshot.or(prior.last_snapshot.clone());
@@ -208,6 +210,7 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
                 .map_err(failed)?;
         }
     }
+    leftovers::remove(cx, &work, &[&prior]).await?;
     if observed.network.is_some_and(|it| ours(it.deployment())) {
         work.docker
             .remove_network(&work.patience, &names.network())

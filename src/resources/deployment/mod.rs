@@ -6,6 +6,7 @@ mod database;
 mod find;
 mod guard;
 mod images;
+mod leftovers;
 mod lifecycle;
 pub(crate) mod model;
 mod network;

@@ -13,6 +13,28 @@ use crate::runtime::{
     labels,
 };
 
+/// A container, as lists have it.
+#[derive(Debug)]
+pub struct Found {
+    /// Its ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The container whose network it shares.
+    pub network_of: Option<String>,
+}
+
+impl Found {
+    /// Whether it is meant by a name or an ID, which may be a short one.
+    #[must_use]
+    pub fn is(&self, name_or_id: &str) -> bool {
+        name_or_id == self.name || (name_or_id.len() >= SHORT_ID && self.id.starts_with(name_or_id))
+    }
+}
+
+/// The length of the IDs that Docker prints.
+const SHORT_ID: usize = 12;
+
 impl Docker {
     /// Everything with a label of ours.
     pub async fn inventory(&self, patience: &Patience) -> Result<Inventory, DockerError> {
@@ -44,6 +66,34 @@ impl Docker {
         Ok(found.into_iter().collect())
     }
 
+    /// The containers whose label has this value.
+    pub async fn with_label(
+        &self,
+        patience: &Patience,
+        label: &str,
+        value: &str,
+    ) -> Result<Vec<Found>, DockerError> {
+        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let containers = self.client.list_containers(Some(options));
+        let containers = self.call(patience, "list containers", containers).await?;
+        Ok(containers
+            .into_iter()
+            .filter_map(|it| {
+                let name = it.names?.into_iter().next()?;
+                let mode = it.host_config.and_then(|host| host.network_mode);
+                Some(Found {
+                    id: it.id?,
+                    name: name.trim_start_matches('/').to_owned(),
+                    network_of: mode.and_then(|it| Some(it.strip_prefix("container:")?.to_owned())),
+                })
+            })
+            .collect())
+    }
+
     /// Removes an object. It having gone already is success.
     pub async fn remove(&self, patience: &Patience, object: &Labelled) -> Result<(), DockerError> {
         match object.kind {
@@ -67,4 +117,24 @@ fn labelled(
         role: all.get(labels::ROLE).cloned().unwrap_or_default(),
         is_running,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Found;
+
+    #[test]
+    fn a_container_is_meant_by_its_name_or_its_id() {
+        let found = Found {
+            id: "0123456789abcdef0123".to_owned(),
+            name: "dev".to_owned(),
+            network_of: None,
+        };
+        for given in ["dev", &found.id, "0123456789ab"] {
+            assert!(found.is(given), "{given}");
+        }
+        for given in ["de", "", "0123", "123456789abc"] {
+            assert!(!found.is(given), "{given}");
+        }
+    }
 }

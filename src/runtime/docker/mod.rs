@@ -40,6 +40,7 @@ pub use self::{
         Connection, ContextError, Endpoint, EndpointError, HostConfig, HostError, Origin,
         SshAddress, SshConfig, SshConfigError, Surroundings, TlsConfig, TlsConfigError, TlsProblem,
     },
+    inventory::Found,
     observe::Credentials,
     registry::{HelperProblem, Registries, RegistryAuth, Source},
     transport::ApiVersion,
