@@ -282,9 +282,11 @@ impl Database {
         warnings.extend(own.into_iter().map(|host| DatabaseWarning::Loopback {
             host: host.to_owned(),
         }));
+        // A name of one label is found within a Docker network, where nobody else listens.
+        let crosses_networks = far.iter().any(|host| host.contains(['.', ':']));
         match self.tls {
-            Tls::Off if !far.is_empty() => warnings.push(DatabaseWarning::NoTls),
-            Tls::Preferred if !far.is_empty() => warnings.push(DatabaseWarning::PerhapsNoTls),
+            Tls::Off if crosses_networks => warnings.push(DatabaseWarning::NoTls),
+            Tls::Preferred if crosses_networks => warnings.push(DatabaseWarning::PerhapsNoTls),
             _ => {}
         }
         warnings

@@ -268,14 +268,16 @@ fn what_is_taken_with_a_warning() {
         }]
     );
     assert_eq!(
-        warnings("postgres://u@db?sslmode=disable"),
+        warnings("postgres://u@db.example.com?sslmode=disable"),
         [DatabaseWarning::NoTls]
     );
     assert_eq!(
-        warnings("postgres://u@db?sslmode=prefer"),
+        warnings("postgres://u@10.0.0.1?sslmode=prefer"),
         [DatabaseWarning::PerhapsNoTls]
     );
-    assert_eq!(warnings("postgres://u@db?sslmode=require"), []);
+    assert_eq!(warnings("postgres://u@db.example.com?sslmode=require"), []);
+    // Within the network that Docker gives the containers.
+    assert_eq!(warnings("postgres://u@db?sslmode=disable"), []);
     let pem = certificate();
     let with_ca = parse(&DatabaseSettings {
         ca_pem: Some(&pem),
