@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     images::{BACKEND_IMAGE, DASHBOARD_IMAGE},
-    model::{Model, PerContainer},
+    model::{Model, NetworkModel, PerContainer},
+    network::Network,
     settings::tag,
 };
 use crate::{
@@ -332,8 +333,13 @@ pub fn plan_images(plan: &mut Plan<'_>) {
         .is_some_and(|it| it.backend.is_some());
     let snapshot = plan.planned::<Option<bool>>("upgrade.snapshot") != Known::Known(Some(false));
     // What has run on data that is stopped, only its volume knows.
-    let stops = plan.planned::<Option<bool>>("running") == Known::Known(Some(false));
-    if snapshot && !stops && (!ran || changes) {
+    let has_network = match plan.planned::<Option<NetworkModel>>("network") {
+        Known::Known(network) => Network::of(network.as_ref(), None).is_there(),
+        Known::Unknown => true,
+    };
+    let runs =
+        has_network && plan.planned::<Option<bool>>("running") != Known::Known(Some(false));
+    if snapshot && runs && (!ran || changes) {
         plan.set_unknown("last_snapshot");
     }
 }
