@@ -104,6 +104,10 @@ run "the_apps_are_ports_of_the_workspace" {
     error_message = "The dashboard alone is shown, and all have hosts of their own."
   }
   assert {
+    condition     = [for key, app in coder_app.this : key if app.display_name != null || app.icon != null] == ["dashboard"] && alltrue([for app in coder_app.this : app.open_in == "tab"])
+    error_message = "Only an app that is shown has a name and an icon, and each opens in a tab."
+  }
+  assert {
     condition     = one(coder_app.this["api"].healthcheck).url == "http://localhost:3210/version"
     error_message = "The API's health is its version."
   }
@@ -117,6 +121,47 @@ run "the_agent_gets_the_variables_of_the_deployment" {
   assert {
     condition     = nonsensitive(coder_env.this["CONVEX_SELF_HOSTED_ADMIN_KEY"].value) == "app|01ab"
     error_message = "The key must be that of the deployment."
+  }
+}
+
+run "empty_and_null_are_the_same" {
+  variables {
+    agent_name    = null
+    frontend_slug = null
+    database_url  = ""
+    app_directory = null
+    images        = { backend = "", dashboard = null }
+  }
+
+  assert {
+    condition     = convex_deployment.this.backend.image != "" && convex_deployment.this.dashboard.image != "" && convex_deployment.this.database == null
+    error_message = "What is empty must be left to the provider."
+  }
+  assert {
+    condition     = convex_env.this.auth.site_url == "http://localhost:5173" && length(coder_script.deploy) == 0
+    error_message = "What is null must be the default."
+  }
+}
+
+run "the_workspace_knows_the_domain_of_its_apps" {
+  assert {
+    condition     = coder_env.vite[0].name == "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS" && coder_env.vite[0].value == ".apps.example.com"
+    error_message = "Vite must serve pages at the apps of the workspace."
+  }
+  assert {
+    condition     = coder_script.addresses[0].run_on_start && strcontains(coder_script.addresses[0].script, "host#--dev--ann")
+    error_message = "A wildcard that is not Coder's own must be noticed."
+  }
+}
+
+run "an_upgrade_has_a_snapshot_unless_it_is_declined" {
+  variables {
+    upgrade_snapshot = false
+  }
+
+  assert {
+    condition     = !convex_deployment.this.upgrade.snapshot
+    error_message = "The template decides."
   }
 }
 
@@ -209,7 +254,7 @@ run "a_stopped_workspace_keeps_the_deployment" {
 
   # Of a stopped workspace Coder would take an agent for a part of the deployment.
   assert {
-    condition     = length(coder_env.this) + length(coder_app.this) + length(coder_script.deploy) == 0
+    condition     = length(coder_env.this) + length(coder_env.vite) + length(coder_app.this) + length(coder_script.deploy) + length(coder_script.addresses) == 0
     error_message = "Nothing may need an agent, which may be counted."
   }
 }

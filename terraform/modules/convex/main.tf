@@ -14,6 +14,9 @@ terraform {
   }
 }
 
+# Templates give variables that may be left out an empty string, because Coder
+# takes null for missing. So empty and null are the same here.
+
 variable "agent_id" {
   type        = string
   description = "The ID of a Coder agent. Null while the workspace is stopped, where the agent has a count."
@@ -26,14 +29,16 @@ variable "network_container" {
 
 variable "wildcard" {
   type        = string
-  description = "The Coder server's CODER_WILDCARD_ACCESS_URL, such as *.apps.example.com, which templates cannot read. Empty means that apps are below the access URL's own host."
+  description = "CODER_WILDCARD_ACCESS_URL of the Coder server, such as *.apps.example.com. Templates cannot read it. Empty: the hosts of apps are below the host of the access URL."
   default     = ""
+  nullable    = false
 }
 
 variable "agent_name" {
   type        = string
-  description = "The agent's name, for Coder servers from before the middle of 2025, which have it in the host names of apps."
-  default     = null
+  description = "The agent's name, for Coder servers from before the middle of 2025, which have it in the host names of apps. Empty for newer ones."
+  default     = ""
+  nullable    = false
 }
 
 variable "slugs" {
@@ -52,7 +57,7 @@ variable "share" {
     site      = optional(string, "public")
     dashboard = optional(string, "owner")
   })
-  description = "Who may open the three apps: owner, authenticated or public. Browsers call the API and the site without Coder's cookie, and Coder then answers with its login page unless they are public. Convex asks for its own keys and tokens."
+  description = "Who may open each of the three apps: owner, authenticated or public. Browsers call the API and the site without Coder's cookie, and Coder redirects such calls to its login page unless these two are public. Convex asks for its own keys and tokens."
   default     = {}
 
   validation {
@@ -63,17 +68,18 @@ variable "share" {
 
 variable "images" {
   type = object({
-    backend   = optional(string)
-    dashboard = optional(string)
+    backend   = optional(string, "")
+    dashboard = optional(string, "")
   })
-  description = "The images of backend and dashboard, of the same release. Default: the release that the provider was made for."
+  description = "The images of backend and dashboard, of the same release. Empty: the release that the provider was made for."
   default     = {}
 }
 
 variable "database_url" {
   type        = string
-  description = "URL of a PostgreSQL server that keeps the documents. The database is created there. Without it they are in SQLite on the volume."
-  default     = null
+  description = "URL of a PostgreSQL server for the documents. The database is created there. Empty: the documents are in SQLite on the volume."
+  default     = ""
+  nullable    = false
   sensitive   = true
 }
 
@@ -98,14 +104,22 @@ variable "sign_in" {
 
 variable "frontend_slug" {
   type        = string
-  description = "The slug of the coder_app that shows the frontend, for redirects after signing in. Without it that is http://localhost:5173."
-  default     = null
+  description = "The slug of the coder_app that shows the frontend, for redirects after signing in. Empty: http://localhost:5173."
+  default     = ""
+  nullable    = false
 }
 
 variable "app_directory" {
   type        = string
-  description = "Directory of an app in the workspace, absolute or ~/…, whose functions are deployed when the workspace starts. What the app lacks is written, nothing is overwritten. Without it nothing is deployed."
-  default     = null
+  description = "Directory of an app in the workspace, absolute or ~/…, whose functions are deployed when the workspace starts. What the app lacks is written, nothing is overwritten. Empty: nothing is deployed."
+  default     = ""
+  nullable    = false
+}
+
+variable "upgrade_snapshot" {
+  type        = bool
+  description = "Whether a snapshot of the data is exported to its volume before another release of the backend starts on it."
+  default     = true
 }
 
 variable "on_destroy" {
@@ -139,7 +153,7 @@ variable "group" {
 
 variable "icon" {
   type        = string
-  description = "The icon of the apps."
+  description = "The icon of the dashboard and of the scripts."
   default     = "/icon/database.svg"
 }
 
@@ -165,8 +179,12 @@ locals {
     dashboard = { name = "Convex Dashboard", port = 6791, health = "/" }
   }
 
+  # The domain of all apps, which is what Vite wants to know before it serves a
+  # page there. On a Coder server on localhost, apps may have no host of their own.
+  apps_domain = try(regex("^https?://[^.:/]+([.][^:/]+)", local.origins.api)[0], "localhost")
+
   site_url = (
-    var.frontend_slug == null
+    var.frontend_slug == ""
     ? "http://localhost:5173"
     : provider::convex::coder_app_url(merge(local.place, { slug = var.frontend_slug }))
   )
@@ -195,14 +213,18 @@ resource "convex_deployment" "this" {
   origins = local.origins
 
   backend = {
-    image = var.images.backend
+    image = var.images.backend != "" ? var.images.backend : null
   }
 
   dashboard = {
-    image = var.images.dashboard
+    image = var.images.dashboard != "" ? var.images.dashboard : null
   }
 
-  database = nonsensitive(var.database_url == null) ? null : {
+  upgrade = {
+    snapshot = var.upgrade_snapshot
+  }
+
+  database = nonsensitive(var.database_url == "") ? null : {
     url    = var.database_url
     create = true
   }
@@ -243,16 +265,55 @@ resource "coder_env" "this" {
   value    = convex_deployment.this.agent_env[each.key]
 }
 
+# The project's configuration need not name the domain.
+resource "coder_env" "vite" {
+  count    = local.starts ? 1 : 0
+  agent_id = var.agent_id
+  name     = "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"
+  value    = local.apps_domain
+}
+
+# Coder tells workspaces, and not templates, which addresses it serves. If they
+# are others than those computed here, somebody should know.
+resource "coder_script" "addresses" {
+  count              = local.starts ? 1 : 0
+  agent_id           = var.agent_id
+  display_name       = "Check the Convex addresses"
+  icon               = var.icon
+  run_on_start       = true
+  start_blocks_login = false
+
+  script = <<-SCRIPT
+    #!/bin/sh
+    set -eu
+    served=$(printf %s "$${VSCODE_PROXY_URI:-}" | tr A-Z a-z)
+    agent=$(printf %s "{{port}}--$${CODER_WORKSPACE_AGENT_NAME:-main}" | tr A-Z a-z)
+    host=$${served#*"$agent"}
+    [ "$host" != "$served" ] || exit 0
+    case "$CONVEX_CLOUD_ORIGIN" in
+      "$${served%%"$agent"*}"*"$host") exit 0 ;;
+    esac
+    wildcard="*$${host#--${lower(data.coder_workspace.me.name)}--${lower(data.coder_workspace_owner.me.name)}}"
+    cat >&2 <<TEXT
+    Convex was told the address $CONVEX_CLOUD_ORIGIN, which Coder does not serve.
+    Coder serves apps at $${served%%"$agent"*}SLUG$host.
+    Set the module's input wildcard to $wildcard, push the template, and update the workspace.
+    TEXT
+    exit 1
+  SCRIPT
+}
+
 resource "coder_app" "this" {
   for_each     = { for key, app in local.apps : key => app if local.starts }
   agent_id     = var.agent_id
   slug         = var.slugs[each.key]
-  display_name = each.value.name
-  icon         = var.icon
+  display_name = each.key == "dashboard" ? each.value.name : null
+  icon         = each.key == "dashboard" ? var.icon : null
   url          = "http://localhost:${each.value.port}"
   subdomain    = true
   share        = var.share[each.key]
   hidden       = each.key != "dashboard"
+  open_in      = "tab"
   order        = each.key == "dashboard" ? var.order : null
   group        = each.key == "dashboard" ? var.group : null
 
@@ -282,7 +343,7 @@ resource "coder_metadata" "this" {
 }
 
 data "convex_project" "app" {
-  count     = var.app_directory == null ? 0 : 1
+  count     = var.app_directory == "" ? 0 : 1
   directory = var.app_directory
   origins   = local.origins
   slugs     = var.slugs
@@ -291,7 +352,7 @@ data "convex_project" "app" {
 # Coder hears of the agent when all of this is done. So the backend answers, and
 # has its variables, before this runs.
 resource "coder_script" "deploy" {
-  count              = local.starts && var.app_directory != null ? 1 : 0
+  count              = local.starts && var.app_directory != "" ? 1 : 0
   agent_id           = var.agent_id
   display_name       = "Deploy Convex functions"
   icon               = var.icon

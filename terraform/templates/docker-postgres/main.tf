@@ -25,9 +25,12 @@ variable "docker_socket" {
   default     = ""
 }
 
+# Coder takes a variable without a default, or with null, for one that must be
+# given a value. So what may be left out is empty here.
+
 variable "wildcard" {
   type        = string
-  description = "The Coder server's CODER_WILDCARD_ACCESS_URL, such as *.apps.example.com, which templates cannot read. Empty means that apps are below the access URL's own host."
+  description = "CODER_WILDCARD_ACCESS_URL of the Coder server, such as *.apps.example.com. Templates cannot read it. Empty: the hosts of apps are below the host of the access URL."
   default     = ""
 }
 
@@ -40,19 +43,25 @@ variable "agent_in_hosts" {
 variable "workspace_image" {
   type        = string
   description = "Image of the workspace, with Node.js 18 or newer and a user named coder."
-  default     = "codercom/enterprise-node:ubuntu"
+  default     = "codercom/example-node:ubuntu"
 }
 
 variable "convex_backend_image" {
   type        = string
-  description = "Image of the Convex backend. Null means the release that the provider was made for."
-  default     = null
+  description = "Image of the Convex backend. Empty: the release that the provider was made for."
+  default     = ""
 }
 
 variable "convex_dashboard_image" {
   type        = string
-  description = "Image of the Convex dashboard, of the same release. Null means the release that the provider was made for."
-  default     = null
+  description = "Image of the Convex dashboard, of the same release as the backend. Empty: the release that the provider was made for."
+  default     = ""
+}
+
+variable "upgrade_snapshot" {
+  type        = bool
+  description = "Whether a snapshot of the data is exported to its volume before another release of the backend starts on it."
+  default     = true
 }
 
 variable "database_url" {
@@ -70,7 +79,7 @@ variable "postgres_image" {
 
 variable "prebuilds" {
   type        = number
-  description = "How many workspaces are kept ready to be claimed. Needs a Coder licence that includes prebuilds."
+  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces. 0: the template has no preset."
   default     = 0
 }
 
@@ -109,6 +118,11 @@ data "coder_parameter" "app" {
     description = "Also documents that are found by meaning."
     value       = "ai-rag"
   }
+  option {
+    name        = "Your own repository"
+    description = "No files but the environment of a repository that you clone."
+    value       = "none"
+  }
 }
 
 data "coder_parameter" "directory" {
@@ -141,11 +155,13 @@ data "coder_parameter" "openai_api_key" {
 # Waits for an owner with all containers running. Claiming it changes owner and
 # name, which replaces nothing.
 data "coder_workspace_preset" "ready" {
+  count       = var.prebuilds > 0 ? 1 : 0
   name        = "Ready to use"
-  description = "A workspace with a Convex deployment that runs already."
+  description = "A workspace whose Convex deployment is already running."
 
   parameters = {
-    (data.coder_parameter.app.name) = "minimal-auth"
+    (data.coder_parameter.app.name)       = "minimal-auth"
+    (data.coder_parameter.directory.name) = "app"
   }
 
   prebuilds {
@@ -154,12 +170,11 @@ data "coder_workspace_preset" "ready" {
 }
 
 locals {
-  # The slugs here name the apps and are part of their addresses. Pages call the
-  # API and the site without Coder's cookie, and Coder would answer that with a
-  # redirect to its login page; so would it answer webhooks and the backend's own
-  # calls. So these two are open to whoever knows their addresses, and Convex
-  # itself asks for its keys and tokens. The dashboard is opened by a person who
-  # is logged in to Coder, and is its owner's alone.
+  # The slugs name the apps and are part of their addresses. Pages and webhooks
+  # call the API and the site without Coder's cookie, and Coder would redirect
+  # them to its login page. So these two are open to everybody who knows their
+  # addresses, and Convex asks for a key or a token. The dashboard is opened by a
+  # person who is logged in to Coder, and only its owner can open it.
   apps = {
     dashboard = { slug = "convex", port = 6791, path = "/", hidden = false, share = "owner" }
     api       = { slug = "convex-api", port = 3210, path = "/version", hidden = true, share = "public" }
@@ -178,17 +193,17 @@ locals {
   }
   origins = provider::convex::coder_origins(merge(local.place, { slugs = local.slugs }))
 
-  # An own server is asked for by nobody else, within a network of the workspace's
-  # own. So it goes without TLS.
-  own_server = nonsensitive(var.database_url == "")
-  password   = sensitive(one(terraform_data.password[*].output))
-  database = local.own_server ? {
-    url      = "postgresql://convex:${local.password}@postgres"
-    ssl_mode = "disable"
-    } : {
-    url      = var.database_url
-    ssl_mode = null
-  }
+  # The workspace's own server is on the workspace's localhost, where TLS is of no
+  # use. It leaves the usual port to the people in there.
+  own_server    = nonsensitive(var.database_url == "")
+  postgres_port = 54329
+  password      = sensitive(one(terraform_data.password[*].output))
+  own_url       = "postgresql://convex:${local.password}@localhost:${local.postgres_port}?sslmode=disable"
+  database_url  = local.own_server ? local.own_url : var.database_url
+
+  # The domain of all apps, which is what Vite wants to know before it serves a
+  # page there. On a Coder server on localhost, apps may have no host of their own.
+  apps_domain = try(regex("^https?://[^.:/]+([.][^:/]+)", local.origins.api)[0], "localhost")
 
   # A Coder server on localhost without a wildcard has no host names for apps.
   frontend_url = try(
@@ -210,18 +225,21 @@ resource "convex_deployment" "app" {
 
   # Many deployments share a server that is there. Each opens a few connections.
   database = {
-    url             = local.database.url
-    ssl_mode        = local.database.ssl_mode
+    url             = local.database_url
     create          = true
     max_connections = 32
   }
 
   backend = {
-    image = var.convex_backend_image
+    image = var.convex_backend_image != "" ? var.convex_backend_image : null
   }
 
   dashboard = {
-    image = var.convex_dashboard_image
+    image = var.convex_dashboard_image != "" ? var.convex_dashboard_image : null
+  }
+
+  upgrade = {
+    snapshot = var.upgrade_snapshot
   }
 
   labels = {
@@ -310,6 +328,14 @@ resource "coder_env" "convex" {
   value    = convex_deployment.app.agent_env[each.key]
 }
 
+# The project's configuration need not name the domain.
+resource "coder_env" "vite" {
+  count    = data.coder_workspace.me.start_count
+  agent_id = coder_agent.main[0].id
+  name     = "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"
+  value    = local.apps_domain
+}
+
 resource "coder_env" "git" {
   for_each = data.coder_workspace.me.start_count == 0 ? {} : {
     GIT_AUTHOR_NAME     = coalesce(data.coder_workspace_owner.me.full_name, data.coder_workspace_owner.me.name)
@@ -332,6 +358,36 @@ resource "coder_script" "deploy" {
   run_on_start       = true
   start_blocks_login = false
   script             = convex_project.app.install_script
+}
+
+# Coder tells workspaces, and not templates, which addresses it serves. If they
+# are others than those computed here, somebody should know.
+resource "coder_script" "addresses" {
+  count              = data.coder_workspace.me.start_count
+  agent_id           = coder_agent.main[0].id
+  display_name       = "Check the Convex addresses"
+  icon               = "/icon/database.svg"
+  run_on_start       = true
+  start_blocks_login = false
+
+  script = <<-SCRIPT
+    #!/bin/sh
+    set -eu
+    served=$(printf %s "$${VSCODE_PROXY_URI:-}" | tr A-Z a-z)
+    agent="{{port}}--main"
+    host=$${served#*"$agent"}
+    [ "$host" != "$served" ] || exit 0
+    case "$CONVEX_CLOUD_ORIGIN" in
+      "$${served%%"$agent"*}"*"$host") exit 0 ;;
+    esac
+    wildcard="*$${host#--${lower(data.coder_workspace.me.name)}--${lower(data.coder_workspace_owner.me.name)}}"
+    cat >&2 <<TEXT
+    Convex was told the address $CONVEX_CLOUD_ORIGIN, which Coder does not serve.
+    Coder serves apps at $${served%%"$agent"*}SLUG$host.
+    Set the template variable wildcard to $wildcard, push the template, and update the workspace.
+    TEXT
+    exit 1
+  SCRIPT
 }
 
 resource "coder_app" "convex" {
@@ -401,19 +457,6 @@ resource "terraform_data" "password" {
   }
 }
 
-resource "docker_network" "workspace" {
-  name = "coder-${data.coder_workspace.me.id}-workspace"
-
-  lifecycle {
-    ignore_changes = all
-  }
-
-  labels {
-    label = "coder.workspace_id"
-    value = data.coder_workspace.me.id
-  }
-}
-
 resource "docker_volume" "postgres" {
   count = local.own_server ? 1 : 0
   name  = "coder-${data.coder_workspace.me.id}-postgres"
@@ -428,18 +471,45 @@ resource "docker_volume" "postgres" {
   }
 }
 
+# In the network of the workspace's container, as the deployment is. Name and
+# label are as there, for the same reason.
 resource "docker_container" "postgres" {
-  count = local.own_server ? data.coder_workspace.me.start_count : 0
-  image = var.postgres_image
-  name  = "coder-${data.coder_workspace.me.id}-postgres"
-  env   = ["POSTGRES_USER=convex", "POSTGRES_PASSWORD=${local.password}"]
+  count        = local.own_server ? data.coder_workspace.me.start_count : 0
+  image        = var.postgres_image
+  name         = "coder-${data.coder_workspace.me.id}-postgres-${local.start}"
+  network_mode = "container:${docker_container.workspace[0].id}"
 
-  # The deployment is not begun before this is healthy.
+  env = [
+    "POSTGRES_USER=convex",
+    "POSTGRES_PASSWORD=${local.password}",
+    "PGDATA=/var/lib/postgresql/data/pgdata",
+    "PGPORT=${local.postgres_port}",
+  ]
+
+  # Two servers on the same data would destroy it. The newest one is written
+  # down, which tells an older one to stop, and then waits for its lock.
+  entrypoint = ["bash", "-c", <<-SCRIPT
+    set -eu
+    cd /var/lib/postgresql/data
+    echo ${local.start} >newest
+    exec 9>lock
+    flock 9
+    docker-entrypoint.sh postgres &
+    trap 'kill -INT $!' INT TERM
+    while kill -0 $! 2>/dev/null; do
+      [ "$(cat newest)" = ${local.start} ] || kill -INT $!
+      sleep 1
+    done
+    wait $!
+  SCRIPT
+  ]
+
+  # The deployment is created when this is healthy.
   wait         = true
   wait_timeout = 300
 
   healthcheck {
-    test         = ["CMD", "pg_isready", "--host=127.0.0.1", "--username=convex"]
+    test         = ["CMD", "pg_isready", "--host=127.0.0.1", "--port=${local.postgres_port}", "--username=convex"]
     interval     = "2s"
     timeout      = "5s"
     retries      = 30
@@ -450,11 +520,6 @@ resource "docker_container" "postgres" {
   stop_signal           = "SIGINT"
   destroy_grace_seconds = 30
 
-  networks_advanced {
-    name    = docker_network.workspace.name
-    aliases = ["postgres"]
-  }
-
   volumes {
     container_path = "/var/lib/postgresql/data"
     volume_name    = docker_volume.postgres[0].name
@@ -463,6 +528,10 @@ resource "docker_container" "postgres" {
   labels {
     label = "coder.workspace_id"
     value = data.coder_workspace.me.id
+  }
+  labels {
+    label = "io.github.coder-convex.network-for"
+    value = "coder-${data.coder_workspace.me.id}"
   }
 }
 
@@ -492,10 +561,18 @@ resource "docker_volume" "home" {
   }
 }
 
+# The agent's token is new at each start, and stays at a claim.
+locals {
+  start = one([for agent in coder_agent.main : substr(nonsensitive(sha256(agent.token)), 0, 8)])
+}
+
+# If Coder kills a build, Terraform does not learn of the container it has made.
+# The name, which is new at each start, then does not stand in the way of the
+# next one, and the deployment removes the old container by the last label.
 resource "docker_container" "workspace" {
   count      = data.coder_workspace.me.start_count
   image      = var.workspace_image
-  name       = "coder-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}"
+  name       = "coder-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}-${local.start}"
   hostname   = data.coder_workspace.me.name
   entrypoint = ["sh", "-c", replace(coder_agent.main[0].init_script, "/localhost|127\\.0\\.0\\.1/", "host.docker.internal")]
   env        = ["CODER_AGENT_TOKEN=${coder_agent.main[0].token}"]
@@ -504,11 +581,6 @@ resource "docker_container" "workspace" {
   # container. The next start brings them up to date.
   lifecycle {
     ignore_changes = [name, hostname, labels]
-  }
-
-  # The deployment shares the container's network, and so finds the server in it.
-  networks_advanced {
-    name = docker_network.workspace.name
   }
 
   host {
@@ -536,5 +608,9 @@ resource "docker_container" "workspace" {
   labels {
     label = "coder.workspace_name"
     value = data.coder_workspace.me.name
+  }
+  labels {
+    label = "io.github.coder-convex.network-for"
+    value = "coder-${data.coder_workspace.me.id}"
   }
 }

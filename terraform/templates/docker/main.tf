@@ -24,9 +24,12 @@ variable "docker_socket" {
   default     = ""
 }
 
+# Coder takes a variable without a default, or with null, for one that must be
+# given a value. So what may be left out is empty here.
+
 variable "wildcard" {
   type        = string
-  description = "The Coder server's CODER_WILDCARD_ACCESS_URL, such as *.apps.example.com, which templates cannot read. Empty means that apps are below the access URL's own host."
+  description = "CODER_WILDCARD_ACCESS_URL of the Coder server, such as *.apps.example.com. Templates cannot read it. Empty: the hosts of apps are below the host of the access URL."
   default     = ""
 }
 
@@ -39,24 +42,30 @@ variable "agent_in_hosts" {
 variable "workspace_image" {
   type        = string
   description = "Image of the workspace, with Node.js 18 or newer and a user named coder."
-  default     = "codercom/enterprise-node:ubuntu"
+  default     = "codercom/example-node:ubuntu"
 }
 
 variable "convex_backend_image" {
   type        = string
-  description = "Image of the Convex backend. Null means the release that the provider was made for."
-  default     = null
+  description = "Image of the Convex backend. Empty: the release that the provider was made for."
+  default     = ""
 }
 
 variable "convex_dashboard_image" {
   type        = string
-  description = "Image of the Convex dashboard, of the same release. Null means the release that the provider was made for."
-  default     = null
+  description = "Image of the Convex dashboard, of the same release as the backend. Empty: the release that the provider was made for."
+  default     = ""
+}
+
+variable "upgrade_snapshot" {
+  type        = bool
+  description = "Whether a snapshot of the data is exported to its volume before another release of the backend starts on it."
+  default     = true
 }
 
 variable "prebuilds" {
   type        = number
-  description = "How many workspaces are kept ready to be claimed. Needs a Coder licence that includes prebuilds."
+  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces. 0: the template has no preset."
   default     = 0
 }
 
@@ -95,6 +104,11 @@ data "coder_parameter" "app" {
     description = "Also documents that are found by meaning."
     value       = "ai-rag"
   }
+  option {
+    name        = "Your own repository"
+    description = "No files but the environment of a repository that you clone."
+    value       = "none"
+  }
 }
 
 data "coder_parameter" "directory" {
@@ -127,11 +141,13 @@ data "coder_parameter" "openai_api_key" {
 # Waits for an owner with all containers running. Claiming it changes owner and
 # name, which replaces nothing.
 data "coder_workspace_preset" "ready" {
+  count       = var.prebuilds > 0 ? 1 : 0
   name        = "Ready to use"
-  description = "A workspace with a Convex deployment that runs already."
+  description = "A workspace whose Convex deployment is already running."
 
   parameters = {
-    (data.coder_parameter.app.name) = "minimal-auth"
+    (data.coder_parameter.app.name)       = "minimal-auth"
+    (data.coder_parameter.directory.name) = "app"
   }
 
   prebuilds {
@@ -140,12 +156,11 @@ data "coder_workspace_preset" "ready" {
 }
 
 locals {
-  # The slugs here name the apps and are part of their addresses. Pages call the
-  # API and the site without Coder's cookie, and Coder would answer that with a
-  # redirect to its login page; so would it answer webhooks and the backend's own
-  # calls. So these two are open to whoever knows their addresses, and Convex
-  # itself asks for its keys and tokens. The dashboard is opened by a person who
-  # is logged in to Coder, and is its owner's alone.
+  # The slugs name the apps and are part of their addresses. Pages and webhooks
+  # call the API and the site without Coder's cookie, and Coder would redirect
+  # them to its login page. So these two are open to everybody who knows their
+  # addresses, and Convex asks for a key or a token. The dashboard is opened by a
+  # person who is logged in to Coder, and only its owner can open it.
   apps = {
     dashboard = { slug = "convex", port = 6791, path = "/", hidden = false, share = "owner" }
     api       = { slug = "convex-api", port = 3210, path = "/version", hidden = true, share = "public" }
@@ -163,6 +178,10 @@ locals {
     agent      = var.agent_in_hosts ? "main" : ""
   }
   origins = provider::convex::coder_origins(merge(local.place, { slugs = local.slugs }))
+
+  # The domain of all apps, which is what Vite wants to know before it serves a
+  # page there. On a Coder server on localhost, apps may have no host of their own.
+  apps_domain = try(regex("^https?://[^.:/]+([.][^:/]+)", local.origins.api)[0], "localhost")
 
   # A Coder server on localhost without a wildcard has no host names for apps.
   frontend_url = try(
@@ -183,11 +202,15 @@ resource "convex_deployment" "app" {
   }
 
   backend = {
-    image = var.convex_backend_image
+    image = var.convex_backend_image != "" ? var.convex_backend_image : null
   }
 
   dashboard = {
-    image = var.convex_dashboard_image
+    image = var.convex_dashboard_image != "" ? var.convex_dashboard_image : null
+  }
+
+  upgrade = {
+    snapshot = var.upgrade_snapshot
   }
 
   labels = {
@@ -273,6 +296,14 @@ resource "coder_env" "convex" {
   value    = convex_deployment.app.agent_env[each.key]
 }
 
+# The project's configuration need not name the domain.
+resource "coder_env" "vite" {
+  count    = data.coder_workspace.me.start_count
+  agent_id = coder_agent.main[0].id
+  name     = "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"
+  value    = local.apps_domain
+}
+
 resource "coder_env" "git" {
   for_each = data.coder_workspace.me.start_count == 0 ? {} : {
     GIT_AUTHOR_NAME     = coalesce(data.coder_workspace_owner.me.full_name, data.coder_workspace_owner.me.name)
@@ -295,6 +326,36 @@ resource "coder_script" "deploy" {
   run_on_start       = true
   start_blocks_login = false
   script             = convex_project.app.install_script
+}
+
+# Coder tells workspaces, and not templates, which addresses it serves. If they
+# are others than those computed here, somebody should know.
+resource "coder_script" "addresses" {
+  count              = data.coder_workspace.me.start_count
+  agent_id           = coder_agent.main[0].id
+  display_name       = "Check the Convex addresses"
+  icon               = "/icon/database.svg"
+  run_on_start       = true
+  start_blocks_login = false
+
+  script = <<-SCRIPT
+    #!/bin/sh
+    set -eu
+    served=$(printf %s "$${VSCODE_PROXY_URI:-}" | tr A-Z a-z)
+    agent="{{port}}--main"
+    host=$${served#*"$agent"}
+    [ "$host" != "$served" ] || exit 0
+    case "$CONVEX_CLOUD_ORIGIN" in
+      "$${served%%"$agent"*}"*"$host") exit 0 ;;
+    esac
+    wildcard="*$${host#--${lower(data.coder_workspace.me.name)}--${lower(data.coder_workspace_owner.me.name)}}"
+    cat >&2 <<TEXT
+    Convex was told the address $CONVEX_CLOUD_ORIGIN, which Coder does not serve.
+    Coder serves apps at $${served%%"$agent"*}SLUG$host.
+    Set the template variable wildcard to $wildcard, push the template, and update the workspace.
+    TEXT
+    exit 1
+  SCRIPT
 }
 
 resource "coder_app" "convex" {
@@ -380,10 +441,18 @@ resource "docker_volume" "home" {
   }
 }
 
+# The agent's token is new at each start, and stays at a claim.
+locals {
+  start = one([for agent in coder_agent.main : substr(nonsensitive(sha256(agent.token)), 0, 8)])
+}
+
+# If Coder kills a build, Terraform does not learn of the container it has made.
+# The name, which is new at each start, then does not stand in the way of the
+# next one, and the deployment removes the old container by the last label.
 resource "docker_container" "workspace" {
   count      = data.coder_workspace.me.start_count
   image      = var.workspace_image
-  name       = "coder-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}"
+  name       = "coder-${data.coder_workspace_owner.me.name}-${lower(data.coder_workspace.me.name)}-${local.start}"
   hostname   = data.coder_workspace.me.name
   entrypoint = ["sh", "-c", replace(coder_agent.main[0].init_script, "/localhost|127\\.0\\.0\\.1/", "host.docker.internal")]
   env        = ["CODER_AGENT_TOKEN=${coder_agent.main[0].token}"]
@@ -419,5 +488,9 @@ resource "docker_container" "workspace" {
   labels {
     label = "coder.workspace_name"
     value = data.coder_workspace.me.name
+  }
+  labels {
+    label = "io.github.coder-convex.network-for"
+    value = "coder-${data.coder_workspace.me.id}"
   }
 }

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::{
     Id,
     inside::Inside,
+    other_images,
     provisioner::{Build, Transition, Workspace},
     template,
 };
@@ -64,10 +65,19 @@ fn a_cancelled_start_is_made_up_for_by_the_next_one() {
     assert_eq!(id.objects(), <[&str; 0]>::default());
 }
 
-/// What Coder kills after a cancel that takes too long leaves no state. A deployment that was
-/// begun is gone on with; the docker provider needs its container out of the way.
+/// The containers of the workspace that are not the deployment's own.
+fn lenders(id: &Id) -> Vec<String> {
+    let objects = id.objects().into_iter();
+    let own = format!("container {}", id.deployment());
+    objects
+        .filter(|it| it.starts_with("container ") && !it.starts_with(&own))
+        .collect()
+}
+
+/// What Coder kills after a cancel that takes too long leaves no state. Nobody needs to know
+/// Docker to go on: the next build finds what was left, whether it starts or deletes.
 #[test]
-fn a_killed_start_is_gone_on_with_without_its_state() {
+fn what_a_killed_start_has_left_is_found_by_the_next_build() {
     let id = Id::new();
     let mut workspace = id.workspace(template("docker"));
     workspace.start_and_break_off("KILL", |line| done(line, "convex_deployment.app"));
@@ -82,12 +92,52 @@ fn a_killed_start_is_gone_on_with_without_its_state() {
         "-c",
         script,
     ]);
-    docker(&["rm", "-f", &format!("coder-ann-{}", workspace.name)]);
+    let killed = lenders(&id);
     let build = recovers(&mut workspace);
     assert_eq!(
         build.resource("convex_deployment.app")["instance_secret"],
         secret
     );
+    let name = killed[0].trim_start_matches("container ");
+    assert!(
+        build.said.contains("Leftover container removed"),
+        "{}",
+        build.said
+    );
+    assert!(build.said.contains(name), "{}", build.said);
+    assert_eq!(lenders(&id).len(), 1, "{:?}", id.objects());
+    assert_ne!(lenders(&id), killed);
+
+    // With a state, from before the deployment was touched.
+    for _ in 0..2 {
+        workspace.start_and_break_off("KILL", |line| done(line, "docker_container.workspace[0]"));
+    }
+    recovers(&mut workspace);
+    assert_eq!(lenders(&id).len(), 1, "{:?}", id.objects());
+
+    workspace.build(Transition::Stop);
+    workspace.start_and_break_off("KILL", |line| done(line, "convex_deployment.app"));
+    assert_eq!(lenders(&id).len(), 1, "{:?}", id.objects());
+    workspace.build(Transition::Destroy);
+    assert_eq!(id.objects(), <[&str; 0]>::default());
+}
+
+/// The workspace's own PostgreSQL server is among it, and no two servers have the same data.
+#[test]
+fn a_killed_start_with_postgresql_is_resumed_on_the_same_data() {
+    let id = Id::new();
+    let template = template("docker-postgres").with("postgres_image", &other_images().postgres);
+    let mut workspace = id.workspace(template);
+    workspace.start_and_break_off("KILL", |line| done(line, "convex_deployment.app"));
+    assert!(!workspace.has_resources());
+    let first = recovers(&mut workspace);
+    let key = first.resource("convex_deployment.app")["admin_key"].clone();
+    workspace.start_and_break_off("KILL", |line| done(line, "docker_container.postgres[0]"));
+    let second = recovers(&mut workspace);
+    assert_eq!(second.resource("convex_deployment.app")["admin_key"], key);
+    let servers = id.objects();
+    let servers = servers.iter().filter(|it| it.contains("-postgres-"));
+    assert_eq!(servers.count(), 1);
     workspace.build(Transition::Destroy);
     assert_eq!(id.objects(), <[&str; 0]>::default());
 }

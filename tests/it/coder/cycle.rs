@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use super::{
     Id,
     inside::{Inside, text},
-    provisioner::{Build, Transition},
+    provisioner::{Build, Transition, Workspace},
     template,
 };
 use crate::support::docker::docker;
@@ -35,13 +35,10 @@ pub(super) fn runs(build: &Build) {
             .as_deref(),
         Some("convex_deployment.app")
     );
-    // Of a database without TLS it is right to be told, and of containers that
-    // are made anew for more than the workspace's new one.
+    // Of containers that are recreated for more than the workspace's new one.
     let warnings = build.said.lines().filter(|it| it.starts_with("Warning: "));
     let unexpected: Vec<_> = warnings
-        .filter(|it| {
-            !it.ends_with("connection is not encrypted") && !it.ends_with("is interrupted")
-        })
+        .filter(|it| !it.ends_with("is interrupted"))
         .collect();
     assert_eq!(unexpected, <[&str; 0]>::default(), "{}", build.said);
     let follows = "the backend because of its network; the dashboard because of its network";
@@ -63,6 +60,10 @@ pub(super) fn runs(build: &Build) {
     );
     assert_eq!(environment["VITE_CONVEX_URL"], origin(build, "api"));
     assert!(environment.contains_key("GIT_AUTHOR_EMAIL"));
+    assert_eq!(
+        environment["__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"],
+        ".apps.example.com"
+    );
 
     let env_file = inside.sh("cat ~/app/.env.convex.local");
     assert!(env_file.contains(&key(build)), "{env_file}");
@@ -75,6 +76,31 @@ pub(super) fn runs(build: &Build) {
     let calls = inside.sh("cat ~/calls; rm ~/calls");
     let deployed = "npx convex deploy --yes in /home/coder/app: the key was answered with 200";
     assert!(calls.contains(deployed), "{calls}");
+}
+
+/// A wildcard that is not Coder's own is noticed.
+fn wildcard_is_checked(build: &Build, name: &str) {
+    let check = |suffix: &str| {
+        let served = format!(
+            "http://{{{{port}}}}--main--{}--Ann{suffix}",
+            name.to_uppercase()
+        );
+        Inside::of(build).run_script(
+            "Check the Convex addresses",
+            &[("VSCODE_PROXY_URI", &served)],
+        )
+    };
+    assert_eq!(check(".apps.example.com:7080"), Ok(()));
+    for (suffix, wildcard) in [
+        (".coder.example.com:7080", "*.coder.example.com:7080"),
+        ("--apps.example.com:7080", "*--apps.example.com:7080"),
+        (".apps.example.com", "*.apps.example.com"),
+    ] {
+        let said = check(suffix).expect_err(suffix);
+        let remedy = format!("wildcard to {wildcard}, push the template");
+        assert!(said.contains(&remedy), "{said}");
+        assert!(said.contains(&origin(build, "api")), "{said}");
+    }
 }
 
 /// Each app has the slug that its address begins with, and who may reach it is
@@ -116,6 +142,7 @@ fn a_workspace_of_the_docker_template_lives_its_life() {
     let first = workspace.build(Transition::Start);
     runs(&first);
     apps_are_where_their_addresses_say(&first, &workspace.name, "convex-api");
+    wildcard_is_checked(&first, &workspace.name);
     workspace.assert_settled(Transition::Start);
     set_by_hand("kept");
     Inside::of(&first).sh("echo mine >>~/app/convex/schema.ts");
@@ -185,4 +212,35 @@ fn a_workspace_of_the_docker_template_lives_its_life() {
         "measured: the life of a workspace as Coder builds it, seven builds and six plans more: {:.0} s",
         began.elapsed().as_secs_f64()
     );
+}
+
+#[test]
+fn a_workspace_whose_name_has_become_too_long_can_be_stopped_and_deleted() {
+    let id = Id::new();
+    let mut workspace = id.workspace(template("docker"));
+    workspace.build(Transition::Start);
+    let name = std::mem::replace(&mut workspace.name, "n".repeat(32));
+    "o".repeat(32).clone_into(&mut workspace.owner);
+
+    let label = format!("convex-api--{}--{}", "n".repeat(32), "o".repeat(32));
+    let refuses = |workspace: &mut Workspace| {
+        let said = workspace.refuses(Transition::Start);
+        for part in [&label, "78 characters", "Rename the workspace"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("\"workspace\" parameter"), "{said}");
+    };
+    refuses(&mut workspace);
+    workspace.build(Transition::Stop);
+    assert!(!id.objects().iter().any(|it| it.starts_with("container")));
+    workspace.assert_settled(Transition::Stop);
+    refuses(&mut workspace);
+
+    // Renamed as it was told, it runs again; and again too long, it can be deleted.
+    workspace.name = name;
+    "ann".clone_into(&mut workspace.owner);
+    runs(&workspace.build(Transition::Start));
+    workspace.name = "n".repeat(63);
+    workspace.build(Transition::Destroy);
+    assert_eq!(id.objects(), <[&str; 0]>::default());
 }

@@ -68,25 +68,43 @@ impl<'a> Inside<'a> {
     #[track_caller]
     pub fn run_scripts(&self) {
         for script in self.build.resources("coder_script") {
-            assert_eq!(script["run_on_start"], true);
             let name = text(&script["display_name"]);
-            let script = text(&script["script"]);
-            assert!(script.len() < LONGEST_ARGUMENT, "{name}: {}", script.len());
-            let shebang = script.lines().next().and_then(|it| it.strip_prefix("#!"));
-            let shell = shebang.expect("a script says what runs it");
-            let mut command = Command::new("docker");
-            command.arg("exec");
-            for (name, value) in self.environment() {
-                command.arg("-e").arg(format!("{name}={value}"));
+            if let Err(errors) = self.run_script(&name, &[]) {
+                panic!("{name}: {errors}");
             }
-            let output = command
-                .arg(&self.container)
-                .args(shell.split_whitespace())
-                .args(["-c", &script])
-                .output()
-                .expect("docker");
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{name}: {errors}");
+        }
+    }
+
+    /// Runs one of them with variables that the agent has beside those of the
+    /// template. What it says on standard error is the error.
+    #[track_caller]
+    pub fn run_script(&self, name: &str, more: &[(&str, &str)]) -> Result<(), String> {
+        let scripts = self.build.resources("coder_script");
+        let mut named = scripts.iter().filter(|it| it["display_name"] == name);
+        let script = named.next().unwrap_or_else(|| panic!("no script {name}"));
+        assert_eq!(script["run_on_start"], true);
+        let script = text(&script["script"]);
+        assert!(script.len() < LONGEST_ARGUMENT, "{name}: {}", script.len());
+        let shebang = script.lines().next().and_then(|it| it.strip_prefix("#!"));
+        let shell = shebang.expect("a script says what runs it");
+        let mut command = Command::new("docker");
+        command.arg("exec");
+        let more = more
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        for (name, value) in self.environment().into_iter().chain(more) {
+            command.arg("-e").arg(format!("{name}={value}"));
+        }
+        let output = command
+            .arg(&self.container)
+            .args(shell.split_whitespace())
+            .args(["-c", &script])
+            .output()
+            .expect("docker");
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
         }
     }
 }

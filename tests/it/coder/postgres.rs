@@ -3,6 +3,7 @@
 use super::{
     Id,
     cycle::{key, runs},
+    inside::text,
     other_images,
     provisioner::{Build, Transition},
     template,
@@ -23,8 +24,8 @@ fn each_workspace_has_a_postgresql_server_that_keeps_its_documents_through_a_sto
     let id = Id::new();
     let template = template("docker-postgres").with("postgres_image", &other_images().postgres);
     let mut workspace = id.workspace(template);
-    let server = format!("{}-postgres", id.deployment());
-    let sql = |database: &str, sql: &str| {
+    let sql = |build: &Build, database: &str, sql: &str| {
+        let server = text(&build.resource("docker_container.postgres[0]")["id"]);
         docker(&[
             "exec", &server, "psql", "-h", "/tmp", "-U", "convex", "-d", database, "-Atc", sql,
         ])
@@ -37,8 +38,12 @@ fn each_workspace_has_a_postgresql_server_that_keeps_its_documents_through_a_sto
         "postgresql"
     );
     let name = database(&first);
-    assert_eq!(sql(&name, "SELECT count(*) FROM leases"), "1");
-    sql(&name, "CREATE TABLE by_hand AS SELECT 'kept' AS what");
+    assert_eq!(sql(&first, &name, "SELECT count(*) FROM leases"), "1");
+    sql(
+        &first,
+        &name,
+        "CREATE TABLE by_hand AS SELECT 'kept' AS what",
+    );
     workspace.assert_settled(Transition::Start);
 
     let stopped = workspace.build(Transition::Stop);
@@ -56,17 +61,20 @@ fn each_workspace_has_a_postgresql_server_that_keeps_its_documents_through_a_sto
     let second = workspace.build(Transition::Start);
     runs(&second);
     assert_eq!(key(&second), key(&first));
-    assert_eq!(sql(&name, "SELECT what FROM by_hand"), "kept");
+    assert_eq!(sql(&second, &name, "SELECT what FROM by_hand"), "kept");
     workspace.assert_settled(Transition::Start);
 
-    // The agent's new token costs the workspace's container and nothing else.
+    // The agent's new token costs the workspace's container, and the server that shares its network.
     let again = workspace.build(Transition::Start);
     assert_eq!(
         again.foreign_with_action("delete, create"),
-        ["docker_container.workspace[0]"]
+        [
+            "docker_container.postgres[0]",
+            "docker_container.workspace[0]"
+        ]
     );
     runs(&again);
-    assert_eq!(sql(&name, "SELECT what FROM by_hand"), "kept");
+    assert_eq!(sql(&again, &name, "SELECT what FROM by_hand"), "kept");
 
     workspace.build(Transition::Destroy);
     assert!(!workspace.has_resources());
@@ -88,7 +96,7 @@ fn workspaces_share_a_postgresql_server_that_is_there() {
     assert!(!first.said.contains(&url), "{}", first.said);
     let name = database(&first);
     assert_eq!(server.sql(&name, "SELECT count(*) FROM leases").trim(), "1");
-    assert!(!id.objects().iter().any(|it| it.ends_with("-postgres")));
+    assert!(!id.objects().iter().any(|it| it.contains("-postgres")));
     workspace.assert_settled(Transition::Start);
     workspace.build(Transition::Stop);
     let second = workspace.build(Transition::Start);

@@ -165,6 +165,15 @@ impl Workspace {
             .unwrap_or_else(|said| panic!("{transition:?}: {said}"))
     }
 
+    /// Builds it, which must fail, and returns what was said.
+    #[track_caller]
+    pub fn refuses(&mut self, transition: Transition) -> String {
+        match self.run(transition, &[]) {
+            Ok(_) => panic!("{transition:?} has succeeded"),
+            Err(said) => said,
+        }
+    }
+
     /// Gives a prebuilt workspace to somebody: its agent keeps its token.
     #[track_caller]
     pub fn claim(&mut self, owner: &str, name: &str) -> Build {

@@ -46,6 +46,7 @@ fn check(name: &str) {
     assert!(!body.contains("```hcl"), "{name}: the registry writes tf");
     // What the text names is there.
     let main = fs::read_to_string(directory.join(name).join("main.tf")).expect("a template");
+    pushes(name, body, &main);
     for variable in [
         "wildcard",
         "workspace_image",
@@ -61,6 +62,54 @@ fn check(name: &str) {
             "{name}: {variable}"
         );
     }
+}
+
+/// The commands that push a template are complete.
+fn pushes(name: &str, body: &str, main: &str) {
+    let mut commands = body
+        .lines()
+        .filter(|it| it.starts_with("coder templates push "));
+    let command = commands.next().expect("a command");
+    assert!(
+        command.contains(" --directory . --yes "),
+        "{name}: {command}"
+    );
+    let enter = format!("cd terraform-provider-convex/terraform/templates/{name}");
+    assert!(body.lines().any(|it| it == enter), "{name}: {enter}");
+    let given: Vec<_> = command
+        .split("--variable '")
+        .skip(1)
+        .filter_map(|it| it.split('=').next())
+        .collect();
+    let variables = variables(main);
+    for variable in &given {
+        let is_there = variables.iter().any(|(name, _)| name == variable);
+        assert!(is_there, "{name}: {variable}");
+    }
+    // Coder demands a value for a variable without a default, and takes null for none.
+    for (variable, default) in &variables {
+        let has_one = default.is_some_and(|it| it != "null");
+        assert!(
+            has_one || given.contains(variable),
+            "{name}: {variable} must be given"
+        );
+    }
+}
+
+/// The variables of a template, and their defaults.
+fn variables(main: &str) -> Vec<(&str, Option<&str>)> {
+    let blocks = main.split("\nvariable \"").skip(1);
+    blocks
+        .filter_map(|block| {
+            let (name, rest) = block.split_once('"')?;
+            let body = rest.split("\n}").next()?;
+            let mut lines = body
+                .lines()
+                .filter_map(|line| line.trim().split_once(" = "));
+            let default = lines.find(|(key, _)| key.trim() == "default");
+            Some((name, default.map(|(_, value)| value)))
+        })
+        .collect()
 }
 
 #[test]

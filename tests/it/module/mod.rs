@@ -233,11 +233,7 @@ resource "coder_app" "frontend" {
   agent_id = coder_agent.main.id
   slug     = "frontend"
 }
-resource "docker_container" "workspace" {
-  count = 1
-  image = "workspace"
-  name  = "workspace"
-}
+data "coder_workspace" "me" {}
 "#;
 
 #[test]
