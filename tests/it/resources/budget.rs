@@ -2,7 +2,8 @@
 
 use super::{config, deployment};
 use crate::support::{
-    docker::{Name, Proxy, docker},
+    backend::Backend,
+    docker::{Name, Proxy},
     terraform::{Core, Project},
 };
 
@@ -22,30 +23,18 @@ fn a_plan_without_changes_takes_six_calls_of_docker_and_two_of_the_backend() {
     project.set_env("DOCKER_HOST", &proxy.host());
     project.apply().ok();
 
-    let backend = name.container("backend");
-    let requests = |method: &str| {
-        let url = "http://127.0.0.1:3210/standin/requests";
-        docker(&["exec", &backend, "curl", "-sSf", "-X", method, url])
-    };
-    requests("DELETE");
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    backend.requests();
     proxy.take();
     project.assert_no_changes();
     let calls = proxy.take();
     assert!(calls.len() <= 6, "{calls:#?}");
     assert!(calls.iter().all(|call| !call.changes()), "{calls:#?}");
-    let asked: serde_json::Value = serde_json::from_str(&requests("GET")).expect("JSON");
-    let asked: Vec<_> = asked
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|request| format!("{} {}", request["method"], request["path"]))
-        .filter(|request| !request.contains("/standin/") && !request.contains("/version"))
-        .collect();
     assert_eq!(
-        asked,
+        backend.requests(),
         [
-            r#""GET" "/api/v1/get_canonical_urls""#,
-            r#""GET" "/api/list_environment_variables""#
+            "GET /api/v1/get_canonical_urls",
+            "GET /api/list_environment_variables"
         ]
     );
     println!(

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use super::{config, configure, deployment, project};
 use crate::support::{
     docker::{Name, docker, images, port},
-    on_each_core,
+    on_each_core, standin,
     terraform::{Core, Project},
 };
 
@@ -240,13 +240,11 @@ fn what_belongs_to_others_is_left_alone() {
 }
 
 #[test]
-fn a_backend_that_cannot_start_ends_the_wait_with_its_log() {
+fn a_backend_that_cannot_start_ends_the_wait_with_its_log_on_the_standin() {
     let name = Name::new();
-    let faulty = |fault: &str| {
-        format!(
-            "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = {fault:?} }} }}\n timeouts = {{ create = \"60s\", update = \"15s\" }}",
-            images().backend
-        )
+    let faulty = |faults: &str| {
+        let timeouts = "timeouts = { create = \"60s\", update = \"15s\" }";
+        format!("{}\n {timeouts}", standin::faulty(faults))
     };
     let project = project(Core::Installed, &name, &faulty("exit_at_start=7"));
     let started = std::time::Instant::now();
@@ -281,16 +279,13 @@ fn a_backend_that_cannot_start_ends_the_wait_with_its_log() {
 
 /// A create that failed does not take older data with it.
 #[test]
-fn a_failed_create_over_old_data_never_deletes_it() {
+fn a_failed_create_over_old_data_never_deletes_it_on_the_standin() {
     let name = Name::new();
     let project = project(Core::Installed, &name, "volume = {}");
     project.apply().ok();
     let key = project.state("convex_deployment.app")["admin_key"].clone();
     project.destroy().ok();
-    let faulty = format!(
-        "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"exit_at_start=1\" }} }}",
-        images().backend
-    );
+    let faulty = standin::faulty("exit_at_start=1");
     configure(&project, &deployment(&name, &faulty));
     project.apply().fails_with(&["The backend ended"]);
     configure(&project, &deployment(&name, ""));

@@ -6,7 +6,7 @@ use super::{config, configure, deployment, project};
 use crate::support::{
     backend::Backend,
     docker::{Name, docker, images},
-    snapshot,
+    snapshot, standin,
     terraform::{Core, Project},
 };
 
@@ -166,21 +166,6 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
         .apply()
         .fails_with(&["No snapshot, so no upgrade", "/nowhere"]);
     assert_eq!(exports(&backend), 0);
-    let fault = r#"{"path":"/api/export/request/zip","kind":"status","status":500,"code":"InternalServerError"}"#;
-    let url = "http://127.0.0.1:3210/standin/faults";
-    docker(&[
-        "exec",
-        &name.container("backend"),
-        "curl",
-        "-sf",
-        "--json",
-        fault,
-        url,
-    ]);
-    configure(&project, &tags.deployment(&name, "green", on_volume));
-    project.apply().fails_with(&["export a snapshot"]);
-    assert_eq!(image(&name), tags.of("blue"));
-
     configure(
         &project,
         &tags.deployment(&name, "1.1.0", "allow_data_loss = true"),
@@ -305,6 +290,27 @@ fn the_version_is_that_of_what_runs() {
         .run(&["apply", "-refresh-only", "-auto-approve", "-no-color"])
         .ok();
     assert_eq!(version(&project), "9");
+    project.destroy().ok();
+}
+
+#[test]
+fn an_upgrade_whose_snapshot_fails_changes_nothing_on_the_standin() {
+    let name = Name::new();
+    let tags = Tags::new(&name, &["1", "2"]);
+    let upgrade = "upgrade = { snapshot = true }";
+    let project = Project::new(
+        Core::Installed,
+        &config(&tags.deployment(&name, "1", upgrade)),
+    );
+    project.apply().ok();
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    backend.fail(&serde_json::json!({
+        "path": "/api/export/request/zip", "kind": "status", "status": 500,
+        "code": "InternalServerError",
+    }));
+    configure(&project, &tags.deployment(&name, "2", upgrade));
+    project.apply().fails_with(&["export a snapshot"]);
+    assert_eq!(image(&name), tags.of("1"));
     project.destroy().ok();
 }
 
@@ -450,7 +456,7 @@ fn a_running_backend_keeps_its_image_where_that_is_the_policy() {
 }
 
 #[test]
-fn releases_that_differ_are_refused_and_a_migration_is_told() {
+fn releases_that_differ_are_refused() {
     let name = Name::new();
     let differ = r#"
         backend   = { image = "ghcr.io/get-convex/convex-backend:903b8b96c4bc" }
@@ -469,12 +475,16 @@ fn releases_that_differ_are_refused_and_a_migration_is_told() {
         "Which release of the backend is that?",
         "A reviewer should ask",
     ]);
+}
 
+#[test]
+fn a_migration_that_lasts_is_told_on_the_standin() {
+    let name = Name::new();
     let stuck = format!(
-        "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"stuck_migration\" }} }}\n timeouts = {{ create = \"12s\" }}",
-        images().backend
+        "{}\n timeouts = {{ create = \"12s\" }}",
+        standin::faulty("stuck_migration")
     );
-    configure(&project, &deployment(&name, &stuck));
+    let project = project(Core::Installed, &name, &stuck);
     project.apply().fails_with(&[
         "The backend does not answer",
         "migrating its data, at step 3/128",

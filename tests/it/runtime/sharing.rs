@@ -4,9 +4,10 @@ use super::{blocks, project, quoted};
 use crate::{
     resources::{config, configure, deployment},
     support::{
+        backend::Backend,
         certificates::{Authority, Time},
         daemon::Daemon,
-        docker::{Name, Proxy, docker, images},
+        docker::{Name, Proxy, images},
         gate::Gate,
         sshd::{Sshd, program},
         terraform::{Core, Project},
@@ -160,15 +161,12 @@ fn each_deployment_can_be_on_a_host_of_its_own() {
         }
     }
     // What depends on a deployment goes where that is.
-    let backend = named.container("backend");
-    let list = docker(&[
-        "exec",
-        &backend,
-        "curl",
-        "-sS",
-        "http://127.0.0.1:3210/standin/requests",
-    ]);
-    assert!(list.contains("update_environment_variables"), "{list}");
+    let backend = Backend::of(&named, &project.state("convex_deployment.named"));
+    let asked = backend.requests();
+    let changes = asked
+        .iter()
+        .filter(|it| it.ends_with("/update_environment_variables"));
+    assert_eq!(changes.count(), 1, "{asked:?}");
 
     // An import says the host behind the name.
     let address = "convex_deployment.named";

@@ -1,6 +1,7 @@
 //! Backends as a test sees them: asked and changed without the provider.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io::Write,
     process::{Command, Stdio},
@@ -10,7 +11,10 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::docker::{Name, docker, images};
+use super::{
+    docker::{Name, docker, images},
+    standin,
+};
 
 /// Where a backend listens in its container.
 const API: &str = "http://127.0.0.1:3210";
@@ -21,6 +25,8 @@ pub struct Backend {
     key: String,
     /// Its address on the host, where the test has started it itself.
     url: Option<String>,
+    /// How many requests of its log have been looked at.
+    seen: Cell<usize>,
 }
 
 impl Backend {
@@ -54,6 +60,7 @@ impl Backend {
             container,
             key: String::new(),
             url: None,
+            seen: Cell::new(0),
         };
         let published = docker(&["port", &backend.container, "3210/tcp"]);
         backend.url = Some(format!("http://{published}"));
@@ -69,6 +76,7 @@ impl Backend {
             container: name.container("backend"),
             key: text(&deployment["admin_key"]),
             url: None,
+            seen: Cell::new(0),
         }
     }
 
@@ -215,6 +223,7 @@ impl Backend {
     /// Asks the stand-in to fail; see its README.
     #[track_caller]
     pub fn fail(&self, faults: &Json) {
+        standin::assert_named();
         self.ask("POST", "/standin/faults", Some(faults));
     }
 
@@ -224,16 +233,47 @@ impl Backend {
         self.ask("DELETE", "/standin/faults", None);
     }
 
-    /// What was asked of the API since this was last called. What Docker's
-    /// health check asks is left out.
+    /// What was asked of it since this was last called, apart from whether it is there, which
+    /// Docker's health check asks, too.
     #[track_caller]
     pub fn requests(&self) -> Vec<String> {
-        let list = parse(&self.ask("GET", "/standin/requests", None));
-        self.ask("DELETE", "/standin/requests", None);
-        let list = list.as_array().expect("a list").iter();
-        list.map(|it| format!("{} {}", text(&it["method"]), text(&it["path"])))
-            .filter(|request| request != "GET /version")
+        // A request has its line in the log when it is answered. So those before are there when
+        // this one is.
+        let mark = "GET /instance_name";
+        let marks = |log: &[String]| log.iter().filter(|request| *request == mark).count();
+        let before = marks(&self.logged());
+        self.ask("GET", "/instance_name", None);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut log = self.logged();
+        while marks(&log) == before {
+            assert!(Instant::now() < deadline, "{mark} is not in the log");
+            std::thread::sleep(Duration::from_millis(20));
+            log = self.logged();
+        }
+        let end = log.len();
+        // The container may be another one since, whose log has begun anew.
+        let seen = self.seen.replace(end);
+        let new = log.split_off(if seen <= end { seen } else { 0 });
+        new.into_iter()
+            .filter(|request| request != mark && !request.ends_with(" /version"))
             .collect()
+    }
+
+    /// All requests in the log of its container, without what may follow the path.
+    fn logged(&self) -> Vec<String> {
+        let output = Command::new("docker")
+            .args(["logs", &self.container])
+            .output()
+            .expect("Docker");
+        let log = [output.stdout, output.stderr].concat();
+        let log = String::from_utf8_lossy(&log);
+        let requests = log.lines().filter_map(|line| {
+            let (before, _) = line.split_once(" HTTP/1.1\"")?;
+            let (_, request) = before.rsplit_once('"')?;
+            let path = request.split('?').next()?;
+            Some(path.to_owned())
+        });
+        requests.collect()
     }
 }
 

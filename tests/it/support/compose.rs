@@ -1,7 +1,9 @@
 //! The real `docker compose`, version 2, which Debian has no package of.
 
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -11,17 +13,14 @@ use super::tools;
 /// A directory for `DOCKER_CONFIG` in which Docker finds the plugin `compose`. Building it takes
 /// minutes, the first time.
 pub fn docker_config() -> PathBuf {
-    tools::installed("docker-compose-2.40.3", |directory| {
-        let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools/compose");
-        fs::create_dir(directory.join("cli-plugins")).expect("the plugins' directory");
-        tools::run(
-            Command::new("go")
-                .args(["build", "-trimpath", "-ldflags=-s -w", "-o"])
-                .arg(directory.join("cli-plugins/docker-compose"))
-                .arg("github.com/docker/compose/v2/cmd")
-                .env("CGO_ENABLED", "0")
-                .current_dir(module),
-        );
+    let program = tools::printed(Command::new(".ci/tool").args(["compose", "docker-compose"]));
+    let program = PathBuf::from(program);
+    let version = program.parent().and_then(Path::file_name);
+    let version = version.and_then(OsStr::to_str).expect("a directory");
+    tools::installed(version, |directory| {
+        let plugins = directory.join("cli-plugins");
+        fs::create_dir(&plugins).expect("the plugins' directory");
+        symlink(&program, plugins.join("docker-compose")).expect("the plugin");
     })
 }
 

@@ -17,17 +17,16 @@ pub struct Images {
     pub dashboard: String,
 }
 
-/// The images named by `CONVEX_TEST_BACKEND_IMAGE` and
-/// `CONVEX_TEST_DASHBOARD_IMAGE`, such as the real ones, else the stand-in's.
+/// The images named by `CONVEX_TEST_BACKEND` and `CONVEX_TEST_DASHBOARD`, such as the real ones,
+/// else the stand-in's.
 pub fn images() -> &'static Images {
     static IMAGES: OnceLock<Images> = OnceLock::new();
     IMAGES.get_or_init(|| {
         let given = |name| std::env::var(name).ok().filter(|image| !image.is_empty());
-        if let (Some(backend), Some(dashboard)) = (
-            given("CONVEX_TEST_BACKEND_IMAGE"),
-            given("CONVEX_TEST_DASHBOARD_IMAGE"),
-        ) {
-            return Images { backend, dashboard };
+        match (given("CONVEX_TEST_BACKEND"), given("CONVEX_TEST_DASHBOARD")) {
+            (Some(backend), Some(dashboard)) => return Images { backend, dashboard },
+            (None, None) => {}
+            _ => panic!("CONVEX_TEST_BACKEND and CONVEX_TEST_DASHBOARD name a pair of images"),
         }
         let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/standin/image"))
             .output()

@@ -29,6 +29,7 @@ pub mod proxy;
 pub mod registry;
 pub mod snapshot;
 pub mod sshd;
+pub mod standin;
 pub mod terraform;
 pub mod tools;
 

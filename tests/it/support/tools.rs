@@ -41,15 +41,23 @@ pub fn on_path(name: &str) -> PathBuf {
 }
 
 /// Runs a command that must succeed.
+#[track_caller]
 pub fn run(command: &mut Command) {
+    printed(command);
+}
+
+/// Runs a command that must succeed, and returns what it printed.
+#[track_caller]
+pub fn printed(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success(),
-        "{command:?}: {}\n{}{}",
+        "{command:?}: {}\n{said}{}",
         output.status,
-        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
+    said.trim().to_owned()
 }

@@ -78,7 +78,7 @@ fn trouble() -> serde_json::Value {
 }
 
 #[test]
-fn runs_that_meet_end_with_what_each_of_them_declares() {
+fn runs_that_meet_end_with_what_each_of_them_declares_on_the_standin() {
     let (name, port) = (Name::new(), port());
     let owner = Project::new(
         Core::Installed,
@@ -156,7 +156,7 @@ fn runs_that_meet_end_with_what_each_of_them_declares() {
 
 /// More trouble than is borne ends with an error, and changes nothing by half.
 #[test]
-fn patience_with_conflicts_ends_with_what_to_do() {
+fn patience_with_conflicts_ends_with_what_to_do_on_the_standin() {
     let backend = Backend::start();
     let blocks = format!(
         "resource \"convex_env\" \"app\" {{\n url = {:?}\n admin_key = {:?}\n variables = {{ A = \"1\", B = \"1\" }}\n}}\n",

@@ -3,8 +3,9 @@
 use super::{config, configure, env_of, lean};
 use crate::support::{
     backend::Backend,
-    docker::{Name, images},
+    docker::Name,
     on_each_core,
+    standin::faulty,
     terraform::{Core, Project},
 };
 
@@ -175,16 +176,8 @@ on_each_core! {
     }
 }
 
-/// A backend with these faults.
-fn faulty(faults: &str) -> String {
-    format!(
-        "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = {faults:?} }} }}",
-        images().backend
-    )
-}
-
 on_each_core! {
-    fn an_older_backend_is_asked_in_the_way_it_knows(core) {
+    fn an_older_backend_is_asked_in_the_way_it_knows_on_the_standin(core) {
         let name = Name::new();
         let (mut project, backend) = project(core, &name, &faulty("no_list"), FROM_OUTSIDE);
         project.set_env("TF_VAR_key", SECOND);
@@ -199,7 +192,7 @@ on_each_core! {
 }
 
 on_each_core! {
-    fn where_nothing_is_listed_a_keyed_fingerprint_is_compared(core) {
+    fn where_nothing_is_listed_a_keyed_fingerprint_is_compared_on_the_standin(core) {
         let name = Name::new();
         let closed = serde_json::json!([
             { "path": "/api/list_environment_variables", "kind": "status", "status": 404, "times": 10_000 },
