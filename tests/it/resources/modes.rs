@@ -6,7 +6,7 @@ use super::{config, configure, deployment, project};
 use crate::support::{
     backend::Backend,
     docker::{Name, docker, images},
-    on_each_core,
+    on_each_core, standin,
     terraform::Project,
 };
 
@@ -337,9 +337,9 @@ on_each_core! {
 }
 
 on_each_core! {
-    fn a_backend_that_cannot_publish_origins_is_not_moved_to_internal_ones(core) {
+    fn a_backend_that_cannot_publish_origins_is_not_moved_to_internal_ones_on_the_standin(core) {
         let name = Name::new();
-        let old = format!("backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"no_list\" }} }}", images().backend);
+        let old = standin::faulty("no_list");
         let project = project(core, &name, &format!("{old}\n internal_origins = false"));
         project.apply().ok();
         let id = || docker(&["inspect", "-f", "{{.Id}}", &name.container("backend")]);
@@ -357,7 +357,7 @@ on_each_core! {
 }
 
 on_each_core! {
-    fn a_backend_that_does_not_tell_its_origins_can_be_planned_all_the_same(core) {
+    fn a_backend_that_does_not_tell_its_origins_can_be_planned_all_the_same_on_the_standin(core) {
         let name = Name::new();
         let project = project(core, &name, "");
         project.apply().ok();

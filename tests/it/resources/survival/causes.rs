@@ -75,7 +75,7 @@ fn why_a_backend_ended_is_named_with_what_to_do() {
 /// The backend says so in its log alone: to clients a disk that is full looks like
 /// changes of others.
 #[test]
-fn a_full_disk_is_named_and_keeps_nobody_from_destroying() {
+fn a_full_disk_is_named_and_keeps_nobody_from_destroying_on_the_standin() {
     let name = Name::new();
     let variables = |value: &str| {
         let env = format!(

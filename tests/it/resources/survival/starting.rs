@@ -5,16 +5,16 @@ use super::{
     objects,
 };
 use crate::support::{
-    docker::{Name, docker, images},
-    on_each_core,
+    docker::{Name, docker},
+    on_each_core, standin,
     terraform::{Core, Project},
 };
 
 /// A deployment whose backend takes so long to serve, and a variable of it.
 fn blocks(name: &Name, start_ms: u32, value: &str, timeouts: &str) -> String {
     let attributes = format!(
-        "backend = {{ image = {:?}, env = {{ STANDIN_FAULTS = \"start_delay_ms={start_ms}\" }} }}\ninternal_origins = true\n{timeouts}",
-        images().backend
+        "{}\ninternal_origins = true\n{timeouts}",
+        standin::faulty(&format!("start_delay_ms={start_ms}"))
     );
     let deployment = deployment(name, &attributes);
     config(&format!(
@@ -27,7 +27,7 @@ fn restart(name: &Name) {
 }
 
 on_each_core! {
-    fn a_backend_that_was_just_restarted_is_waited_for(core) {
+    fn a_backend_that_was_just_restarted_is_waited_for_on_the_standin(core) {
         let name = Name::new();
         let with_data = |value: &str| {
             let data = "data \"convex_env\" \"app\" {\n  deployment = convex_deployment.app.id\n}\n";
@@ -48,7 +48,7 @@ on_each_core! {
 
 /// What is wrong with it must not keep anybody from mending or destroying it.
 #[test]
-fn one_that_does_not_come_to_serve_is_told_with_a_warning() {
+fn one_that_does_not_come_to_serve_is_told_with_a_warning_on_the_standin() {
     let name = Name::new();
     let slow = blocks(&name, 20_000, "1", "  timeouts = { read = \"6s\" }");
     let project = Project::new(Core::Installed, &slow);
