@@ -11,7 +11,7 @@ pub enum Transition {
 }
 
 impl Transition {
-    /// The variable in which Coder's provisioner tells Terraform and all providers (coder/coder,
+    /// The environment variable in which Coder's provisioner tells it (coder/coder,
     /// `provisioner/terraform/provision.go`).
     pub const VARIABLE: &str = "CODER_WORKSPACE_TRANSITION";
 

@@ -1,6 +1,6 @@
 //! Finding a deployment from what only knows its name.
 
-use super::{model::OriginsModel, read, record::Record, work::object};
+use super::{import, model::OriginsModel, record::Record, work::object};
 use crate::{
     convex::{InstanceName, InstanceSecret, Origins, Reach},
     plugin::{Cx, Diagnostic, Diagnostics, Known, Timeouts, redact},
@@ -26,7 +26,7 @@ pub async fn find(
     cx: &mut Cx<Session>,
     id: &DeploymentId,
 ) -> Result<super::model::Model, Diagnostics> {
-    read::look_all_over(cx, id).await
+    import::look_all_over(cx, id).await
 }
 
 /// Where a deployment is. Taken from what this run knows already, else from

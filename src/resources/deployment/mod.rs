@@ -6,6 +6,7 @@ mod database;
 mod find;
 mod guard;
 mod images;
+mod import;
 mod leftovers;
 mod lifecycle;
 pub(crate) mod model;
@@ -92,6 +93,6 @@ impl Resource<Session> for DeploymentResource {
     }
 
     async fn import(&self, cx: &mut Cx<Session>, id: &str) -> Result<Model, Diagnostics> {
-        read::import(cx, id).await
+        import::import(cx, id).await
     }
 }

@@ -337,8 +337,7 @@ pub fn plan_images(plan: &mut Plan<'_>) {
         Known::Known(network) => Network::of(network.as_ref(), None).is_there(),
         Known::Unknown => true,
     };
-    let runs =
-        has_network && plan.planned::<Option<bool>>("running") != Known::Known(Some(false));
+    let runs = has_network && plan.planned::<Option<bool>>("running") != Known::Known(Some(false));
     if snapshot && runs && (!ran || changes) {
         plan.set_unknown("last_snapshot");
     }
