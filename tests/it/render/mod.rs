@@ -8,4 +8,4 @@
 mod by_hand;
 mod dotenv;
 mod project;
-mod scaffold;
+pub mod scaffold;

@@ -24,7 +24,7 @@ use super::project::{project, run};
 use crate::support::{apps, node, tools};
 
 /// What a new app has in its `package.json`, installed.
-fn packages() -> PathBuf {
+pub fn packages() -> PathBuf {
     node::npm_install(&[
         ("convex", "1.48.0"),
         ("@convex-dev/auth", "0.0.95"),
@@ -143,7 +143,7 @@ async fn a_fresh_vite_app_becomes_one_and_is_type_checked_and_bundled_as_before(
 }
 
 /// The program of Debian's package, else of another one.
-fn chromium() -> &'static str {
+pub fn chromium() -> &'static str {
     static FOUND: OnceLock<&str> = OnceLock::new();
     FOUND.get_or_init(|| {
         ["chromium-headless-shell", "chromium"]

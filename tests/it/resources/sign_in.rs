@@ -1,6 +1,8 @@
 //! Signing in, from the variables of a deployment to a token that a backend accepts: with the real
 //! code of `@convex-dev/auth` in the part of the application, and no part of it in the other.
 
+mod browser;
+
 use super::{config, configure, deployment};
 use crate::support::{
     docker::{Name, port},
