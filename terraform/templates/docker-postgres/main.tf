@@ -487,7 +487,8 @@ resource "docker_container" "postgres" {
   ]
 
   # Two servers on the same data would destroy it. The newest one is written
-  # down, which tells an older one to stop, and then waits for its lock.
+  # down, which tells an older one to stop, and then waits for its lock. Data that
+  # outlived the state of a killed first start gets the new password.
   entrypoint = ["bash", "-c", <<-SCRIPT
     set -eu
     cd /var/lib/postgresql/data
@@ -496,8 +497,11 @@ resource "docker_container" "postgres" {
     flock 9
     docker-entrypoint.sh postgres &
     trap 'kill -INT $!' INT TERM
+    told=
     while kill -0 $! 2>/dev/null; do
       [ "$(cat newest)" = ${local.start} ] || kill -INT $!
+      [ "$told" ] || ! psql -q -U convex -d postgres -v "p=$POSTGRES_PASSWORD" \
+        <<<"ALTER ROLE convex PASSWORD :'p'" 2>/dev/null || told=yes
       sleep 1
     done
     wait $!
@@ -509,7 +513,7 @@ resource "docker_container" "postgres" {
   wait_timeout = 300
 
   healthcheck {
-    test         = ["CMD", "pg_isready", "--host=127.0.0.1", "--port=${local.postgres_port}", "--username=convex"]
+    test         = ["CMD-SHELL", "PGPASSWORD=$POSTGRES_PASSWORD psql -h 127.0.0.1 -U convex -d postgres -c 'SELECT 1'"]
     interval     = "2s"
     timeout      = "5s"
     retries      = 30

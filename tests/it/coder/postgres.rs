@@ -27,7 +27,7 @@ fn each_workspace_has_a_postgresql_server_that_keeps_its_documents_through_a_sto
     let sql = |build: &Build, database: &str, sql: &str| {
         let server = text(&build.resource("docker_container.postgres[0]")["id"]);
         docker(&[
-            "exec", &server, "psql", "-h", "/tmp", "-U", "convex", "-d", database, "-Atc", sql,
+            "exec", &server, "psql", "-U", "convex", "-d", database, "-Atc", sql,
         ])
     };
 
