@@ -33,6 +33,7 @@ mock_provider "convex" {
         CONVEX_SITE_ORIGIN           = "c"
         CONVEX_SITE_URL              = "d"
         JWT_ISSUER                   = "e"
+        VITE_CONVEX_SITE_URL         = "c"
         VITE_CONVEX_URL              = "f"
       }
     }
@@ -115,7 +116,7 @@ run "the_apps_are_ports_of_the_workspace" {
 
 run "the_agent_gets_the_variables_of_the_deployment" {
   assert {
-    condition     = length(coder_env.this) == 8 && alltrue([for name, env in coder_env.this : env.name == name])
+    condition     = length(coder_env.this) == 9 && alltrue([for name, env in coder_env.this : env.name == name])
     error_message = "Each variable must have its own name."
   }
   assert {

@@ -201,6 +201,7 @@ locals {
     "CONVEX_SITE_ORIGIN",
     "CONVEX_SITE_URL",
     "JWT_ISSUER",
+    "VITE_CONVEX_SITE_URL",
     "VITE_CONVEX_URL",
   ])
 }

@@ -321,6 +321,7 @@ resource "coder_env" "convex" {
     "CONVEX_SITE_URL",
     "CONVEX_DEPLOYMENT_URL",
     "VITE_CONVEX_URL",
+    "VITE_CONVEX_SITE_URL",
     "JWT_ISSUER",
   ])
   agent_id = coder_agent.main[0].id

@@ -188,10 +188,7 @@ fn a_workspace_of_the_docker_template_lives_its_life() {
     workspace.template = workspace
         .template
         .edited(r#"slug = "convex-api""#, r#"slug = "api""#)
-        .edited(
-            "image = var.convex_backend_image",
-            "image = var.convex_backend_image\n    memory_mb = 512",
-        );
+        .edited("  backend = {\n", "  backend = {\n    memory_mb = 512\n");
     let openai_key = "sk-hunter2-hunter2";
     let parameter = ("openai_api_key".to_owned(), openai_key.to_owned());
     workspace.parameters.extend([parameter]);
