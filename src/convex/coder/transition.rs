@@ -12,7 +12,7 @@ pub enum Transition {
 
 impl Transition {
     /// The environment variable in which Coder's provisioner tells it (coder/coder,
-    /// `provisioner/terraform/provision.go`).
+    /// `provision.go`).
     pub const VARIABLE: &str = "CODER_WORKSPACE_TRANSITION";
 
     /// Takes the value of [`Transition::VARIABLE`].

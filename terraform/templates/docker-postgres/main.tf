@@ -198,8 +198,7 @@ locals {
   own_server    = nonsensitive(var.database_url == "")
   postgres_port = 54329
   password      = sensitive(one(terraform_data.password[*].output))
-  own_url       = "postgresql://convex:${local.password}@localhost:${local.postgres_port}?sslmode=disable"
-  database_url  = local.own_server ? local.own_url : var.database_url
+  database_url  = local.own_server ? "postgresql://convex:${local.password}@localhost:${local.postgres_port}?sslmode=disable" : var.database_url
 
   # The domain of all apps, which is what Vite wants to know before it serves a
   # page there. On a Coder server on localhost, apps may have no host of their own.

@@ -62,15 +62,16 @@ on_each_core! {
         let env_file = inside.sh("cat ~/app/.env.convex.local");
         assert!(env_file.contains(&api), "{env_file}");
         assert!(!env_file.contains("prebuild"), "{env_file}");
-        let backend = docker(&[
-            "inspect",
-            "-f",
-            "{{.Config.Env}}",
-            &format!("{}-backend", id.deployment()),
-        ]);
+        // The backend runs on its own ports, and is told the new address while it does.
+        assert_eq!(
+            after["container_ids"]["backend"],
+            before["container_ids"]["backend"]
+        );
+        let dashboard = format!("{}-dashboard", id.deployment());
+        let page = docker(&["inspect", "-f", "{{.Config.Env}}", &dashboard]);
         assert!(
-            backend.contains(&api) && !backend.contains("prebuild"),
-            "{backend}"
+            page.contains(&api) && !page.contains("prebuild"),
+            "{page}"
         );
         inside.run_scripts();
         workspace.assert_settled(Transition::Start);

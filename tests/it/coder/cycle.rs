@@ -188,14 +188,17 @@ fn a_workspace_of_the_docker_template_lives_its_life() {
     workspace.template = workspace
         .template
         .edited(r#"slug = "convex-api""#, r#"slug = "api""#)
-        .edited("  backend = {\n", "  backend = {\n    memory_mb = 512\n");
+        .edited(
+            "  backend = {\n",
+            "  backend = {\n    env = { ACTIONS_USER_TIMEOUT_SECS = \"300\" }\n",
+        );
     let openai_key = "sk-hunter2-hunter2";
     let parameter = ("openai_api_key".to_owned(), openai_key.to_owned());
     workspace.parameters.extend([parameter]);
     let updated = workspace.build(Transition::Start);
     assert_eq!(updated.foreign_with_action("delete, create"), [WORKSPACE]);
     assert!(!updated.said.contains(openai_key), "{}", updated.said);
-    let interrupted = "its environment (CONVEX_CLOUD_ORIGIN)";
+    let interrupted = "its environment (ACTIONS_USER_TIMEOUT_SECS)";
     assert!(updated.said.contains(interrupted), "{}", updated.said);
     same(&updated);
     apps_are_where_their_addresses_say(&updated, &workspace.name, "api");
