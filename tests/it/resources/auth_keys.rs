@@ -20,7 +20,7 @@ use crate::{
 const ADDRESS: &str = "convex_auth_keys.app";
 
 /// What the plan says of every replaced pair.
-const REPLACED: &str = "Tokens signed with the old key are refused from then on";
+const REPLACED: &str = "accepts tokens signed with the old key for up to 15 s";
 
 /// One resource with these attributes.
 fn keys(attributes: &str) -> String {
