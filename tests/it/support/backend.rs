@@ -239,10 +239,10 @@ impl Backend {
     pub fn requests(&self) -> Vec<String> {
         // A request has its line in the log when it is answered. So those before are there when
         // this one is.
-        let mark = "GET /instance_name";
+        let mark = "GET /version?mark";
         let marks = |log: &[String]| log.iter().filter(|request| *request == mark).count();
         let before = marks(&self.logged());
-        self.ask("GET", "/instance_name", None);
+        self.ask("GET", "/version?mark", None);
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut log = self.logged();
         while marks(&log) == before {
@@ -254,12 +254,14 @@ impl Backend {
         // The container may be another one since, whose log has begun anew.
         let seen = self.seen.replace(end);
         let new = log.split_off(if seen <= end { seen } else { 0 });
-        new.into_iter()
-            .filter(|request| request != mark && !request.ends_with(" /version"))
+        new.iter()
+            .filter_map(|request| request.split('?').next())
+            .filter(|request| !request.ends_with(" /version"))
+            .map(str::to_owned)
             .collect()
     }
 
-    /// All requests in the log of its container, without what may follow the path.
+    /// All requests in the log of its container.
     fn logged(&self) -> Vec<String> {
         let output = Command::new("docker")
             .args(["logs", &self.container])
@@ -270,8 +272,7 @@ impl Backend {
         let requests = log.lines().filter_map(|line| {
             let (before, _) = line.split_once(" HTTP/1.1\"")?;
             let (_, request) = before.rsplit_once('"')?;
-            let path = request.split('?').next()?;
-            Some(path.to_owned())
+            Some(request.to_owned())
         });
         requests.collect()
     }
