@@ -100,7 +100,7 @@ pub fn send_part(
     config.into()
 }
 
-fn options(options: &[(&str, &str)], config: &mut String) {
+pub(super) fn options(options: &[(&str, &str)], config: &mut String) {
     for (name, value) in options {
         config.push_str(name);
         config.push_str(" = ");
@@ -152,7 +152,7 @@ pub fn reply(stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
 }
 
 /// curl says `curl: (7) Failed to connect …`; the numbers are in its manual.
-fn complaint(said: &str) -> TransportError {
+pub(super) fn complaint(said: &str) -> TransportError {
     let said = said.trim();
     let number = said
         .strip_prefix("curl: (")

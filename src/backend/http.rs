@@ -49,7 +49,7 @@ pub enum UrlError {
     Tls(String),
 }
 
-type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// A way to a backend at a URL. Redirects are not followed: the key must go
 /// nowhere else.
@@ -70,22 +70,9 @@ impl HttpTransport {
             // Never asked, since nothing but plain HTTP is spoken.
             None => RootCertStore::empty(),
         };
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| UrlError::Tls(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut http = HttpConnector::new();
-        http.set_connect_timeout(Some(CONNECT));
-        http.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(http);
         Ok(Self {
             origin: origin.to_owned(),
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: client(roots)?,
         })
     }
 
@@ -159,6 +146,24 @@ impl Transport for HttpTransport {
     }
 }
 
+/// A client that verifies certificates against `roots`.
+pub(super) fn client(roots: RootCertStore) -> Result<Https, UrlError> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| UrlError::Tls(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(CONNECT));
+    http.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
 /// Checks certificates that are to verify servers with.
 pub fn check_authorities(pem: &str) -> Result<(), UrlError> {
     given_roots(pem).map(|_| ())
@@ -179,15 +184,21 @@ fn given_roots(pem: &str) -> Result<RootCertStore, UrlError> {
 }
 
 fn system_roots(origin: &str) -> Result<RootCertStore, UrlError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let roots = found_roots();
     if roots.is_empty() {
         return Err(UrlError::NoRoots(origin.to_owned()));
     }
     Ok(roots)
 }
 
-fn classify(error: &(dyn Error + 'static), connecting: bool) -> TransportError {
+/// The authorities this system trusts, if it has any.
+pub(super) fn found_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+pub(super) fn classify(error: &(dyn Error + 'static), connecting: bool) -> TransportError {
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(tls) = error.downcast_ref::<io::Error>().and_then(tls_error) {
@@ -211,7 +222,7 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 }
 
 /// An error and its causes in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

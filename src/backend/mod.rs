@@ -10,6 +10,7 @@ pub mod curl;
 mod error;
 mod http;
 pub mod log;
+pub mod page;
 mod request;
 
 pub use self::{

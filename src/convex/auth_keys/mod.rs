@@ -18,6 +18,7 @@ use super::secret::Secret;
 
 mod better_auth;
 mod pem;
+mod token;
 mod xchacha;
 
 pub use better_auth::{BetterAuthSecret, BetterAuthSecretError};

@@ -234,15 +234,7 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
             Err(DockerError::Absent { .. }) => return Err(self.why_it_does_not_run().await),
             Err(error) => return Err(of_docker(error, asked.elapsed())),
         };
-        if let Some(reason) = missing_program(&output) {
-            let role = Role::Backend;
-            return Err(TransportError::Failed(
-                DockerError::NoProgram { role, reason }.to_string(),
-            ));
-        }
-        if let Some(reason) = failed_to_start(&output) {
-            return Err(TransportError::Broken(reason));
-        }
+        let output = of_program(output)?;
         curl::reply(&output.stdout, &output.stderr)
     }
 
@@ -257,7 +249,21 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
     }
 }
 
-fn of_docker(error: DockerError, waited: Duration) -> TransportError {
+/// The output of a program, if it was started.
+pub(super) fn of_program(output: Output) -> Result<Output, TransportError> {
+    if let Some(reason) = missing_program(&output) {
+        let role = Role::Backend;
+        return Err(TransportError::Failed(
+            DockerError::NoProgram { role, reason }.to_string(),
+        ));
+    }
+    match failed_to_start(&output) {
+        Some(reason) => Err(TransportError::Broken(reason)),
+        None => Ok(output),
+    }
+}
+
+pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError {
     match error {
         DockerError::TimedOut { .. } => TransportError::TimedOut {
             seconds: waited.as_secs(),

@@ -19,6 +19,7 @@ mod image;
 mod inventory;
 mod look;
 mod observe;
+mod pages;
 mod registry;
 mod snapshot;
 mod transport;
@@ -42,6 +43,7 @@ pub use self::{
     },
     inventory::Found,
     observe::Credentials,
+    pages::FromInside,
     registry::{HelperProblem, Registries, RegistryAuth, Source},
     transport::ApiVersion,
     tunnel::TunnelError,
