@@ -54,6 +54,29 @@ Usage:
                                            to point Terraform at this process
 ";
 
+const VERIFY_HELP: &str = "\
+Checks the app in DIR and the deployment that its env files name, and says what
+to do. Changes nothing.
+
+Usage:
+    terraform-provider-convex verify [DIR] [--json]
+
+Arguments:
+    DIR       directory of the app; default: the current directory
+    --json    print a JSON object in place of a table
+
+Reads DIR and no file outside it. CONVEX_SELF_HOSTED_URL and
+CONVEX_SELF_HOSTED_ADMIN_KEY of the environment come before those of
+.env.convex.local. The admin key is not sent to a URL of the file if it is of the
+environment, nor without TLS to another machine, nor to another instance than
+the one in the key. If the Docker host that DOCKER_HOST or the current context
+names runs the backend, the issuer of tokens is asked from inside its container.
+
+Each check is \"ok\", \"FAIL\" with what to do below it, or \"-\" where it cannot be
+told. The exit status is 0 if no check failed, 1 if one failed, and 2 if DIR
+cannot be read or an argument is not known.
+";
+
 /// Code of these crates is heard in the log.
 const LOGGED: &[&str] = &[env!("CARGO_CRATE_NAME")];
 
@@ -67,6 +90,9 @@ fn main() -> ExitCode {
         ["images"] => say(&mut io::stdout(), &(images().join("\n") + "\n")),
         ["images", "--digests", ref rest @ ..] if rest.iter().all(|it| !it.starts_with('-')) => {
             digests(rest)
+        }
+        ["verify", ref rest @ ..] if rest.iter().any(|it| ["--help", "-h"].contains(it)) => {
+            say(&mut io::stdout(), VERIFY_HELP)
         }
         ["verify", ref rest @ ..] => verify(rest),
         ["sweep", ref rest @ ..] => sweep_host(rest),

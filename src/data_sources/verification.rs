@@ -1,23 +1,24 @@
 //! `convex_verification`: the checklist, for `check` blocks.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    backend::page::FromHere,
     convex::{Access, AdminKey, ApiOrigin, Secret},
     plugin::{
         Config, Cx, DataSource, Diagnostic, Diagnostics, Known,
         schema::{Element, Fields, OnUpdate, Schema, boolean, list_of, map_of_objects, string},
     },
     project::verify::{
-        Addresses, Answer, Check, Facts, Probes, addresses, ask, probe, site_beside, snapshot,
-        unasked, verify,
+        Addresses, Answer, Check, Facts, Given, Keeper, Loopback, Probes, Source, Views, Way, ask,
+        ask_from_here, browser_addresses, probe, site_beside, snapshot, unasked, verify,
     },
     resources::deployment::{Found, locate},
     runtime::{
-        DeploymentId, Names, Role, SITE_PORT,
-        docker::{ExecTransport, Patience},
+        BACKEND_PORT, DeploymentId, Names, ObservedContainer, Role, SITE_PORT,
+        docker::{Docker, ExecTransport, FromInside, Patience},
     },
     session::{Live, Session},
 };
@@ -34,6 +35,7 @@ pub struct Model {
     url: Option<String>,
     site_url: Option<String>,
     admin_key: Option<Secret>,
+    frontend_url: Option<String>,
     passed: Option<bool>,
     failed: Option<Vec<String>>,
     checks: Option<BTreeMap<String, CheckModel>>,
@@ -66,7 +68,7 @@ impl DataSource<Session> for VerificationDataSource {
     fn schema(&self) -> Schema {
         let text = |description| string(description).computed(OnUpdate::Keep);
         Schema::new(
-            "The checklist for a project and its deployment: what was seen, and what to do. Asks the deployment at every plan; where nothing is there to be asked, as when a Coder template is imported, the checks stay open and nothing fails.",
+            "The checklist for a project and its deployment: whether users can sign in, what was seen, and what to do. Asks the deployment at every plan. With `deployment`, the issuer of tokens is asked from inside the container of the backend, as the backend asks it, and the backend is shown a token that its own key has signed. If there is nothing to ask, as when a Coder template is imported, the checks stay open and nothing fails.",
             Fields::new()
                 .with(
                     "directory",
@@ -93,10 +95,15 @@ impl DataSource<Session> for VerificationDataSource {
                 )
                 .with(
                     "admin_key",
-                    string("Its admin key, with `url`.")
+                    string("Its admin key, with `url`. It is only sent if the instance that answers has the name in the key.")
                         .optional()
                         .sensitive()
                         .parsed_with(AdminKey::parse),
+                )
+                .with(
+                    "frontend_url",
+                    string("URL of the frontend, to compare `SITE_URL` with, such as `auth.site_url` of `convex_env`. Without it `site_url` in `checks` says what `SITE_URL` is, and does not judge it.")
+                        .optional(),
                 )
                 .with(
                     "passed",
@@ -155,7 +162,7 @@ impl DataSource<Session> for VerificationDataSource {
     async fn read(&self, cx: &mut Cx<Session>, config: Model) -> Result<Model, Diagnostics> {
         let snapshot = match &config.directory {
             None => None,
-            Some(directory) => Some(snapshot(Path::new(directory)).map_err(|error| {
+            Some(directory) => Some(snapshot(directory.into()).await.map_err(|error| {
                 Diagnostic::error(
                     "The directory cannot be read",
                     format!("{directory}: {error}. Name a directory, or leave it out."),
@@ -163,15 +170,18 @@ impl DataSource<Session> for VerificationDataSource {
                 .at("directory")
             })?),
         };
-        let probes = match (&config.deployment, &config.url) {
-            (Some(deployment), _) => by_deployment(cx, deployment).await,
-            (None, Some(url)) => by_url(url, &config).await?,
-            (None, None) => match addresses(snapshot.as_ref(), |_| None) {
-                Ok(addresses) => probe(&addresses).await,
-                Err(why) => unasked(&why),
-            },
+        let browsers = snapshot.as_ref().map(browser_addresses).unwrap_or_default();
+        let probes = match (&config.deployment, &config.url, &snapshot) {
+            (Some(deployment), _, _) => by_deployment(cx, deployment, &browsers).await,
+            (None, Some(url), _) => by_url(url, &config, browsers).await?,
+            (None, None, Some(snapshot)) => ask_from_here(snapshot).await,
+            (None, None, None) => unasked("no deployment was named"),
         };
-        let report = verify(&Facts { snapshot, probes });
+        let report = verify(&Facts {
+            snapshot,
+            probes,
+            frontend_url: config.frontend_url.clone(),
+        });
         Ok(Model {
             passed: Some(report.passed()),
             failed: Some(report.failed().map(|it| it.name.to_owned()).collect()),
@@ -187,7 +197,10 @@ impl DataSource<Session> for VerificationDataSource {
     }
 }
 
-async fn by_url(url: &str, config: &Model) -> Result<Probes, Diagnostic> {
+/// What a project gives browsers for API and HTTP actions.
+type Browsers = [Vec<String>; 2];
+
+async fn by_url(url: &str, config: &Model, browsers: Browsers) -> Result<Probes, Diagnostic> {
     let wrong = |attribute: &str, error: &dyn std::fmt::Display| {
         Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string()).at(attribute)
     };
@@ -196,17 +209,28 @@ async fn by_url(url: &str, config: &Model) -> Result<Probes, Diagnostic> {
         Some(site) => Some(ApiOrigin::parse(site).map_err(|error| wrong("site_url", &error))?),
         None => site_beside(&api),
     };
-    let key = config
-        .admin_key
-        .as_ref()
-        .map(|key| AdminKey::parse(key.expose()).map_err(|error| wrong("admin_key", &error)))
-        .transpose()?;
-    Ok(probe(&Addresses { api, site, key }).await)
+    let key = match &config.admin_key {
+        Some(key) => {
+            Given::Key(AdminKey::parse(key.expose()).map_err(|error| wrong("admin_key", &error))?)
+        }
+        None => Given::Nothing,
+    };
+    let addresses = Addresses {
+        api,
+        site,
+        key,
+        browsers,
+    };
+    Ok(Probes {
+        sources: [Source::Configuration; 2],
+        ..probe(&addresses, None::<&FromHere>).await
+    })
 }
 
 /// Looks at the containers, and asks from inside.
-async fn by_deployment(cx: &Cx<Session>, deployment: &str) -> Probes {
+async fn by_deployment(cx: &Cx<Session>, deployment: &str, browsers: &Browsers) -> Probes {
     let stopped = |containers| Probes {
+        keeper: Some(Keeper::Terraform),
         containers,
         ..unasked("the containers do not run")
     };
@@ -216,7 +240,7 @@ async fn by_deployment(cx: &Cx<Session>, deployment: &str) -> Probes {
         ));
     }
     match locate(cx, deployment).await {
-        Ok(Found::Running(live)) => ask_inside(cx, deployment, &live)
+        Ok(Found::Running(live)) => ask_inside(cx, deployment, &live, browsers)
             .await
             .unwrap_or_else(|why| stopped(Answer::Failed(why.detail().to_owned()))),
         Ok(Found::Stopped(_)) => stopped(Answer::Known(false)),
@@ -231,7 +255,12 @@ async fn by_deployment(cx: &Cx<Session>, deployment: &str) -> Probes {
     }
 }
 
-async fn ask_inside(cx: &Cx<Session>, deployment: &str, live: &Live) -> Result<Probes, Diagnostic> {
+async fn ask_inside(
+    cx: &Cx<Session>,
+    deployment: &str,
+    live: &Live,
+    browsers: &Browsers,
+) -> Result<Probes, Diagnostic> {
     let failed = |error: &dyn std::fmt::Display| {
         Diagnostic::error("The deployment cannot be asked", error.to_string())
     };
@@ -242,15 +271,44 @@ async fn ask_inside(cx: &Cx<Session>, deployment: &str, live: &Live) -> Result<P
         .ok_or_else(|| failed(&"its instance secret is not known"))?;
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| failed(&error))?;
-    let container = Names::of(&id.name).container(Role::Backend);
+    let names = Names::of(&id.name);
+    let container = names.container(Role::Backend);
     let patience = Patience::new(PATIENCE, cx.cancellation());
     let docker = cx.session.hosts().docker(&id.host)?;
-    let transport = ExecTransport::new(docker, container.clone(), patience);
-    let site = transport.clone().at(SITE_PORT);
-    let site = Ok((format!("{container}:{SITE_PORT}"), site));
-    let probes = ask(&container, transport, site, Some(&key)).await;
+    let backend = docker
+        .container_alone(&patience, &names, Role::Backend)
+        .await
+        .map_err(|error| failed(&error))?;
+    let here = FromHere::new().map_err(|error| failed(&error))?;
+    let inside = FromInside::new(docker.clone(), container.clone(), patience.clone());
+    let own = |port: u16| format!("http://127.0.0.1:{port}");
+    let way = Way {
+        name: &container,
+        api: &own(BACKEND_PORT),
+        site: Some(own(SITE_PORT)),
+        pages: &inside,
+        transport: ExecTransport::new(docker.clone(), container.clone(), patience),
+    };
+    let views = Views {
+        here: &here,
+        inside: Some(&inside),
+        loopback: backend.map_or(Loopback::Nowhere, |it| loopback(&docker, &it)),
+    };
     Ok(Probes {
+        keeper: Some(Keeper::Terraform),
         containers: Answer::Known(true),
-        ..probes
+        ..ask(way, &views, &Given::Key(key), browsers).await
     })
+}
+
+/// Whose machine an address such as `http://localhost:3210` means to browsers.
+fn loopback(docker: &Docker, backend: &ObservedContainer) -> Loopback {
+    if !backend.ports.is_empty() && docker.endpoint().is_here() {
+        Loopback::Here
+    } else if backend.network_mode.starts_with("container:") {
+        // The container it shares a network with is what Coder forwards ports from.
+        Loopback::Inside
+    } else {
+        Loopback::Nowhere
+    }
 }

@@ -1,29 +1,16 @@
 //! Checks of what is in the directory of a project.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
 
 use super::{Facts, Snapshot, Verdict};
 use crate::render::{
-    dotenv,
-    env_local::{ADMIN_KEY, SELF_HOSTED_URL},
-    gitignore,
+    dotenv, gitignore,
     package_json::Additions,
     project::{ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY},
 };
-
-const SETUP: &str = "Apply the configuration again, or run scripts/setup-convex.sh";
-
-/// The variables without which nothing works.
-const NEEDED: [&str; 8] = [
-    "CONVEX_CLOUD_ORIGIN",
-    "CONVEX_SITE_ORIGIN",
-    "CONVEX_SITE_URL",
-    "CONVEX_DEPLOYMENT_URL",
-    "VITE_CONVEX_URL",
-    "JWT_ISSUER",
-    SELF_HOSTED_URL,
-    ADMIN_KEY,
-];
 
 impl Snapshot {
     /// The text of a file.
@@ -37,17 +24,32 @@ impl Snapshot {
         dotenv::decode(self.text(ENV_LOCAL)?).ok()
     }
 
-    /// The directory of the functions: `convex`, unless `convex.json` names another one.
-    pub(super) fn functions(&self) -> String {
-        self.text("convex.json")
+    /// The directory of the functions: `convex`, unless `convex.json` names another one. What it
+    /// names, where that is not in the project.
+    pub(super) fn functions(&self) -> Result<String, String> {
+        let named = self
+            .text("convex.json")
             .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
-            .and_then(|json| Some(json["functions"].as_str()?.trim_matches('/').to_owned()))
-            .unwrap_or_else(|| "convex".to_owned())
+            .and_then(|json| Some(json["functions"].as_str()?.to_owned()));
+        let Some(named) = named else {
+            return Ok("convex".to_owned());
+        };
+        let mut inside = Vec::new();
+        for component in Path::new(&named).components() {
+            match component {
+                Component::Normal(name) => inside.push(name.to_string_lossy()),
+                Component::CurDir => {}
+                _ => return Err(named),
+            }
+        }
+        if inside.is_empty() {
+            return Err(named);
+        }
+        Ok(inside.join("/"))
     }
 
     /// The path and the code, without comments, of a module of the functions.
-    fn module(&self, name: &str) -> Option<(String, String)> {
-        let directory = self.functions();
+    fn module(&self, directory: &str, name: &str) -> Option<(String, String)> {
         ["ts", "tsx", "js", "jsx", "mjs"]
             .into_iter()
             .find_map(|end| {
@@ -97,126 +99,11 @@ pub(super) fn code(text: &str) -> String {
 }
 
 /// Runs a check of a directory, where there is one.
-fn with(facts: &Facts, check: impl FnOnce(&Snapshot) -> Verdict) -> Verdict {
+pub(super) fn with(facts: &Facts, check: impl FnOnce(&Snapshot) -> Verdict) -> Verdict {
     match &facts.snapshot {
         Some(snapshot) => check(snapshot),
         None => Verdict::open("no directory was given"),
     }
-}
-
-/// Runs a check of the variables in `.env.convex.local`, where they can be read.
-fn with_variables(
-    facts: &Facts,
-    check: impl FnOnce(&BTreeMap<String, String>) -> Verdict,
-) -> Verdict {
-    with(facts, |snapshot| match snapshot.variables() {
-        Some(variables) => check(&variables),
-        None => Verdict::open(format!("{ENV_LOCAL} cannot be read: see env_file")),
-    })
-}
-
-pub(super) fn env_file(facts: &Facts) -> Verdict {
-    with(facts, |snapshot| {
-        let Some(text) = snapshot.text(ENV_LOCAL) else {
-            return Verdict::failed(format!("there is no {ENV_LOCAL}"), format!("{SETUP}."));
-        };
-        let variables = match dotenv::decode(text) {
-            Ok(variables) => variables,
-            Err(error) => {
-                return Verdict::failed(format!("{ENV_LOCAL} cannot be read"), error.to_string());
-            }
-        };
-        let missing: Vec<&str> = NEEDED
-            .into_iter()
-            .filter(|name| variables.get(*name).is_none_or(String::is_empty))
-            .collect();
-        if missing.is_empty() {
-            Verdict::passed(format!("{} variables", variables.len()))
-        } else {
-            Verdict::failed(
-                format!("{} not set in {ENV_LOCAL}", missing.join(", ")),
-                format!("{SETUP}: what is missing is added."),
-            )
-        }
-    })
-}
-
-/// Whether all that are set have one value; what was seen.
-fn same(variables: &BTreeMap<String, String>, names: &[&str]) -> Result<String, String> {
-    let set: Vec<(&str, &str)> = names
-        .iter()
-        .filter_map(|name| Some((*name, variables.get(*name)?.as_str())))
-        .collect();
-    match set.split_first() {
-        None => Ok("none is set".to_owned()),
-        Some(((_, first), rest)) if rest.iter().all(|(_, value)| value == first) => {
-            Ok((*first).to_owned())
-        }
-        Some(_) => Err(set
-            .iter()
-            .map(|(name, value)| format!("{name} is {value}"))
-            .collect::<Vec<_>>()
-            .join(", ")),
-    }
-}
-
-pub(super) fn env_urls(facts: &Facts) -> Verdict {
-    with_variables(facts, |variables| {
-        let names = [
-            "CONVEX_CLOUD_ORIGIN",
-            "CONVEX_DEPLOYMENT_URL",
-            "VITE_CONVEX_URL",
-        ];
-        let seen = match same(variables, &names) {
-            Ok(seen) => seen,
-            Err(seen) => {
-                return Verdict::failed(
-                    seen,
-                    format!(
-                        "All three are the origin of the API. Remove those that are wrong from {ENV_LOCAL}; then: {SETUP}."
-                    ),
-                );
-            }
-        };
-        match facts.probes.urls.known() {
-            Some(urls) if urls.convex_cloud_url != seen && variables.contains_key(names[0]) => {
-                Verdict::failed(
-                    format!(
-                        "{ENV_LOCAL} says {seen}, the deployment says {}",
-                        urls.convex_cloud_url
-                    ),
-                    format!(
-                        "Remove {} from {ENV_LOCAL}; then: {SETUP}. If it is the deployment that is wrong, correct its origins.",
-                        names.join(", ")
-                    ),
-                )
-            }
-            _ => Verdict::passed(seen),
-        }
-    })
-}
-
-pub(super) fn env_issuer(facts: &Facts) -> Verdict {
-    with_variables(facts, |variables| {
-        match same(
-            variables,
-            &["CONVEX_SITE_ORIGIN", "CONVEX_SITE_URL", "JWT_ISSUER"],
-        ) {
-            Ok(seen) if variables.get("CONVEX_CLOUD_ORIGIN") == Some(&seen) => Verdict::failed(
-                format!("CONVEX_SITE_ORIGIN is {seen}, which is the origin of the API"),
-                format!(
-                    "Give CONVEX_SITE_ORIGIN, CONVEX_SITE_URL and JWT_ISSUER in {ENV_LOCAL} the origin of HTTP actions (port 3211)."
-                ),
-            ),
-            Ok(seen) => Verdict::passed(seen),
-            Err(seen) => Verdict::failed(
-                seen,
-                format!(
-                    "All three are the site origin, which issues sign-in tokens; authentication fails where they differ. Remove those that are wrong from {ENV_LOCAL}; then: {SETUP}."
-                ),
-            ),
-        }
-    })
 }
 
 pub(super) fn secrets_private(facts: &Facts) -> Verdict {
@@ -252,16 +139,32 @@ pub(super) fn secrets_ignored(facts: &Facts) -> Verdict {
         } else {
             Verdict::failed(
                 format!("no line {} in .gitignore", missing.join(", ")),
-                "Add one line for each to .gitignore, and see with `git log` whether they were committed: then make new keys.",
+                "Add one line for each to .gitignore. If git log shows that one of them was committed, replace the keys: change rotate_trigger of convex_env and the instance secret.",
             )
         }
+    })
+}
+
+/// Runs a check of the functions, which are in the directory of this path.
+fn with_functions(facts: &Facts, check: impl FnOnce(&Snapshot, &str) -> Verdict) -> Verdict {
+    with(facts, |snapshot| match snapshot.functions() {
+        Ok(directory) => check(snapshot, &directory),
+        Err(named) => Verdict::failed(
+            format!(
+                "convex.json names {named:?}, which is not a directory in this project; nothing there was read"
+            ),
+            "Write a path below the directory of convex.json as its \"functions\", such as \"convex/\".",
+        ),
     })
 }
 
 pub(super) fn packages(facts: &Facts) -> Verdict {
     with(facts, |snapshot| {
         let Some(text) = snapshot.text("package.json") else {
-            return Verdict::failed("there is no package.json", format!("{SETUP}."));
+            return Verdict::failed(
+                "there is no package.json",
+                "Run `npm init` if this is a project, or name the directory of one.",
+            );
         };
         let needed = Additions {
             dependencies: ["convex", "@convex-dev/auth"]
@@ -281,8 +184,8 @@ pub(super) fn packages(facts: &Facts) -> Verdict {
 }
 
 pub(super) fn generated_code(facts: &Facts) -> Verdict {
-    with(facts, |snapshot| {
-        let directory = format!("{}/_generated", snapshot.functions());
+    with_functions(facts, |snapshot, functions| {
+        let directory = format!("{functions}/_generated");
         let has = |name: &str| {
             ["d.ts", "ts", "js"].iter().any(|end| {
                 snapshot
@@ -314,13 +217,15 @@ fn module(
     lacks: &str,
     remedy: &str,
 ) -> Verdict {
-    with(facts, |snapshot| match snapshot.module(name) {
-        Some((path, code)) if has(&code) => Verdict::passed(path),
-        Some((path, _)) => Verdict::failed(format!("{path} {lacks}"), remedy),
-        None => Verdict::failed(
-            format!("there is no {}/{name}.ts", snapshot.functions()),
-            format!("Apply the configuration again, which writes it. {remedy}"),
-        ),
+    with_functions(facts, |snapshot, functions| {
+        match snapshot.module(functions, name) {
+            Some((path, code)) if has(&code) => Verdict::passed(path),
+            Some((path, _)) => Verdict::failed(format!("{path} {lacks}"), remedy),
+            None => Verdict::failed(
+                format!("there is no {functions}/{name}.ts"),
+                format!("Apply the configuration again, which writes it for a new app. {remedy}"),
+            ),
+        }
     })
 }
 
@@ -365,8 +270,8 @@ pub(super) fn http_routes(facts: &Facts) -> Verdict {
 }
 
 pub(super) fn frontend_imports(facts: &Facts) -> Verdict {
-    with(facts, |snapshot| {
-        let functions = format!("{}/", snapshot.functions());
+    with_functions(facts, |snapshot, functions| {
+        let functions = format!("{functions}/");
         let mut sources = snapshot
             .files
             .iter()

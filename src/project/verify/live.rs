@@ -1,10 +1,14 @@
 //! Checks of the deployment.
 
-use super::{Answer, Facts, Verdict};
-use crate::convex::AuthKeys;
+use super::{
+    Answer, Facts, Keeper, Source, Verdict,
+    keeper::{APPLY, START},
+    probe::moduli,
+};
+use crate::{convex::AuthKeys, render::env_local::SELF_HOSTED_URL};
 
 /// What was not asked stays open; why it was not is said.
-fn open<T>(answer: &Answer<T>) -> Option<Verdict> {
+pub(super) fn open<T>(answer: &Answer<T>) -> Option<Verdict> {
     match answer {
         Answer::NotAsked(why) => Some(Verdict::open(why.as_str())),
         _ => None,
@@ -16,7 +20,14 @@ pub(super) fn containers(facts: &Facts) -> Verdict {
         Answer::Known(true) => Verdict::passed("they run"),
         Answer::Known(false) => Verdict::failed(
             "they do not all run",
-            "Apply with running = true, or run ./start-convex-backend.sh. If they end by themselves, read docker logs of the backend, see who holds the ports 3210, 3211 and 6791, and make them anew: npm run convex:stop, then ./start-convex-backend.sh.",
+            match facts.keeper() {
+                Keeper::Terraform => format!(
+                    "With running = true, {APPLY}. If they stop again, read docker logs of the backend."
+                ),
+                Keeper::Hand => format!(
+                    "Run ./{START}. If they stop again, read npm run convex:logs, see who holds the ports 3210, 3211 and 6791, and recreate them: npm run convex:stop, then ./{START}."
+                ),
+            },
         ),
         Answer::Failed(why) => Verdict::failed(
             why.as_str(),
@@ -31,9 +42,42 @@ pub(super) fn api_answers(facts: &Facts) -> Verdict {
         Answer::Known(release) => Verdict::passed(release.as_str()),
         Answer::Failed(why) => Verdict::failed(
             why.as_str(),
-            "See that the backend runs (docker ps, docker logs), that CONVEX_SELF_HOSTED_URL in .env.convex.local is its address, and ask it: curl $CONVEX_SELF_HOSTED_URL/version",
+            match facts.probes.sources[0] {
+                Source::Configuration => {
+                    "Check that the backend runs, and that url is its address.".to_owned()
+                }
+                Source::Environment => format!(
+                    "Check that the backend runs, and that {SELF_HOSTED_URL} of the environment is its address: curl ${SELF_HOSTED_URL}/version"
+                ),
+                Source::File => format!(
+                    "Check that the backend runs. If {SELF_HOSTED_URL} is not its address: {}",
+                    facts.remove_lines(SELF_HOSTED_URL)
+                ),
+            },
         ),
         Answer::NotAsked(why) => Verdict::open(why.as_str()),
+    }
+}
+
+pub(super) fn api_instance(facts: &Facts) -> Verdict {
+    let instances = match &facts.probes.instance {
+        Answer::Known(instances) => instances,
+        Answer::Failed(why) | Answer::NotAsked(why) => return Verdict::open(why.as_str()),
+    };
+    let there = &instances.there;
+    match &instances.of_key {
+        Some(of_key) if !instances.agree() => Verdict::failed(
+            format!(
+                "the URL leads to the instance {there:?}, the admin key is for {of_key:?}: one of the two belongs to another deployment"
+            ),
+            facts.replace_access(),
+        ),
+        Some(_) => Verdict::passed(format!(
+            "the URL leads to the instance {there:?}, as the admin key says"
+        )),
+        None => Verdict::open(format!(
+            "the URL leads to the instance {there:?}; no admin key says whether that is right"
+        )),
     }
 }
 
@@ -42,7 +86,7 @@ pub(super) fn site_answers(facts: &Facts) -> Verdict {
         Answer::Known(()) => Verdict::passed("HTTP actions have an address that answers"),
         Answer::Failed(why) => Verdict::failed(
             why.as_str(),
-            "See that port 3211 of the backend is published or its Coder app is there, that CONVEX_SITE_ORIGIN is its address, and ask it: curl -i $CONVEX_SITE_ORIGIN/",
+            "Check that port 3211 of the backend is published or its Coder app is there, and that VITE_CONVEX_SITE_URL is its address.",
         ),
         Answer::NotAsked(why) => Verdict::open(why.as_str()),
     }
@@ -51,26 +95,17 @@ pub(super) fn site_answers(facts: &Facts) -> Verdict {
 pub(super) fn admin_key(facts: &Facts) -> Verdict {
     match &facts.probes.key {
         Answer::Known(()) => Verdict::passed("the backend accepts it"),
-        Answer::Failed(why) => Verdict::failed(
-            why.as_str(),
-            "Remove CONVEX_SELF_HOSTED_ADMIN_KEY from .env.convex.local, and apply again or run ./start-convex-backend.sh, which put the right one there.",
-        ),
+        // Another deployment can have an instance of the same name, so the URL is in doubt, too.
+        Answer::Failed(why) => Verdict::failed(why.as_str(), facts.replace_access()),
         Answer::NotAsked(why) => Verdict::open(why.as_str()),
     }
 }
 
 pub(super) fn variables(facts: &Facts) -> Verdict {
-    if let Some(open) = open(&facts.probes.variables) {
-        return open;
-    }
     let variables = match &facts.probes.variables {
         Answer::Known(variables) => variables,
-        Answer::Failed(why) | Answer::NotAsked(why) => {
-            return Verdict::failed(
-                why.as_str(),
-                "Apply again, or run scripts/init-convex-env.sh.",
-            );
-        }
+        Answer::Failed(why) => return Verdict::failed(why.as_str(), facts.set_variables()),
+        Answer::NotAsked(why) => return Verdict::open(why.as_str()),
     };
     let missing: Vec<&str> = [
         "JWT_PRIVATE_KEY",
@@ -79,87 +114,38 @@ pub(super) fn variables(facts: &Facts) -> Verdict {
         "CONVEX_SITE_ORIGIN",
     ]
     .into_iter()
-    .filter(|name| {
-        variables
-            .get(*name)
-            .is_none_or(crate::convex::Secret::is_empty)
-    })
+    .filter(|name| facts.probes.variable(name).is_none())
     .collect();
-    let remedy = "Set it with convex_env (its `auth`), or run scripts/init-convex-env.sh; then deploy the functions again: npm run deploy:functions";
+    let then_deploy = || {
+        format!(
+            "{} Then deploy the functions: npm run deploy:functions",
+            facts.set_variables()
+        )
+    };
     if !missing.is_empty() {
         return Verdict::failed(
             format!("{} not set in the deployment", missing.join(", ")),
-            remedy,
+            then_deploy(),
         );
     }
-    let text = |name: &str| {
-        variables
-            .get(name)
-            .map_or("", crate::convex::Secret::expose)
+    let text = |name| facts.probes.variable(name).unwrap_or_default();
+    let keys = match AuthKeys::parse(text("JWT_PRIVATE_KEY")) {
+        Ok(keys) => keys,
+        Err(error) => {
+            return Verdict::failed(format!("JWT_PRIVATE_KEY: {error}"), then_deploy());
+        }
     };
-    match AuthKeys::parse(text("JWT_PRIVATE_KEY")) {
-        Err(error) => Verdict::failed(format!("JWT_PRIVATE_KEY: {error}"), remedy),
-        Ok(keys) if !same_key(&keys.jwks(), text("JWKS")) => Verdict::failed(
-            "JWKS is not the public half of JWT_PRIVATE_KEY",
-            "Set both in one step: with convex_env (its `auth`), or with scripts/init-convex-env.sh.",
+    let own = moduli(keys.jwks().as_bytes()).unwrap_or_default();
+    match moduli(text("JWKS").as_bytes()) {
+        // Tokens do not say which key has signed them.
+        Some(set) if set == own => Verdict::passed(format!("{} are set", variables.len())),
+        Some(set) if set.is_superset(&own) => Verdict::failed(
+            "JWKS has several keys, and tokens of @convex-dev/auth do not say which one has signed them, so the backend refuses all of them",
+            facts.set_variables(),
         ),
-        Ok(_) => Verdict::passed(format!("{} are set", variables.len())),
-    }
-}
-
-/// Whether the first key of a set is this one, whatever else it says.
-fn same_key(ours: &str, theirs: &str) -> bool {
-    let modulus = |text: &str| -> Option<String> {
-        let json: serde_json::Value = serde_json::from_str(text).ok()?;
-        Some(json["keys"][0]["n"].as_str()?.to_owned())
-    };
-    modulus(ours).is_some() && modulus(ours) == modulus(theirs)
-}
-
-pub(super) fn issuer(facts: &Facts) -> Verdict {
-    if let Some(open) = open(&facts.probes.variables) {
-        return open;
-    }
-    let Some(variables) = facts.probes.variables.known() else {
-        return Verdict::open("the variables cannot be read: see variables");
-    };
-    let text = |name: &str| variables.get(name).map(crate::convex::Secret::expose);
-    let (Some(issuer), Some(origin)) = (text("JWT_ISSUER"), text("CONVEX_SITE_ORIGIN")) else {
-        return Verdict::open("one of the variables is not set: see variables");
-    };
-    let remedy = "Both must be the site origin, byte for byte: the backend refuses tokens of any other issuer. Set them with convex_env (its `auth`), or correct CONVEX_SITE_ORIGIN in .env.convex.local and run scripts/init-convex-env.sh.";
-    if issuer != origin {
-        return Verdict::failed(
-            format!("JWT_ISSUER is {issuer}, CONVEX_SITE_ORIGIN is {origin}"),
-            remedy,
-        );
-    }
-    match facts.probes.urls.known() {
-        Some(urls) if urls.convex_site_url != issuer => Verdict::failed(
-            format!(
-                "JWT_ISSUER is {issuer}, but the deployment's site origin is {}",
-                urls.convex_site_url
-            ),
-            remedy,
+        _ => Verdict::failed(
+            "JWKS is not the public half of JWT_PRIVATE_KEY, as after a rotation of only one of them",
+            facts.set_variables(),
         ),
-        _ => Verdict::passed(issuer),
-    }
-}
-
-pub(super) fn functions_deployed(facts: &Facts) -> Verdict {
-    let remedy = "Run: npm run deploy:functions. If it fails because a variable is not set, run scripts/init-convex-env.sh first.";
-    match &facts.probes.issuer {
-        Answer::Known(issuer) => match facts.probes.urls.known() {
-            Some(urls) if urls.convex_site_url != *issuer => Verdict::failed(
-                format!(
-                    "the functions name the issuer {issuer}, the deployment's site origin is {}",
-                    urls.convex_site_url
-                ),
-                remedy,
-            ),
-            _ => Verdict::passed(format!("they name the issuer {issuer}")),
-        },
-        Answer::Failed(why) => Verdict::failed(why.as_str(), remedy),
-        Answer::NotAsked(why) => Verdict::open(why.as_str()),
     }
 }

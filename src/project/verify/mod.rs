@@ -5,90 +5,29 @@
 
 mod containers;
 mod directory;
+mod env;
+mod facts;
 mod files;
+mod keeper;
 mod live;
 mod probe;
 mod report;
+mod sign_in;
 mod snapshot;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-pub use directory::{addresses, verify_directory};
-pub use probe::{Addresses, ask, probe, site_beside, unasked};
+pub use directory::{ask_from_here, browser_addresses, verify_directory};
+pub use facts::{
+    Answer, Discovery, Facts, Fault, Instances, Issuer, Keeper, Leads, Place, Probes, SeenFile,
+    Service, Snapshot, Source, Token,
+};
+pub use probe::{Addresses, Given, Loopback, Views, Way, ask, probe, site_beside, unasked};
 pub use report::{Report, Style};
 pub use snapshot::snapshot;
-
-use crate::{backend::api::CanonicalUrls, convex::Secret};
-
-/// A file, as far as it was read.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SeenFile {
-    /// Its text.
-    pub text: Secret,
-    /// Its permission bits.
-    pub bits: u32,
-}
-
-/// What there is in the directory of a project: files by path, those with the source of the
-/// frontend among them.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The files.
-    pub files: BTreeMap<String, SeenFile>,
-}
-
-/// What was found out about one thing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer<T> {
-    /// This.
-    Known(T),
-    /// It went wrong, in these words.
-    Failed(String),
-    /// It could not be asked, for this reason.
-    NotAsked(String),
-}
-
-impl<T> Answer<T> {
-    pub(super) fn known(&self) -> Option<&T> {
-        match self {
-            Self::Known(value) => Some(value),
-            _ => None,
-        }
-    }
-}
-
-/// What was found out about a deployment.
-#[derive(Clone)]
-pub struct Probes {
-    /// Whether its containers run; `false` when one is stopped.
-    pub containers: Answer<bool>,
-    /// The address of its API that was asked, and what it said of its release.
-    pub api: Answer<String>,
-    /// Whether something answers where its HTTP actions should.
-    pub site: Answer<()>,
-    /// Whether the admin key is accepted.
-    pub key: Answer<()>,
-    /// The variables of the deployment.
-    pub variables: Answer<BTreeMap<String, Secret>>,
-    /// What the deployment tells of its own addresses.
-    pub urls: Answer<CanonicalUrls>,
-    /// The issuer that the deployed functions name.
-    pub issuer: Answer<String>,
-}
-
-/// Everything that is known.
-#[derive(Clone)]
-pub struct Facts {
-    /// The directory; `None` when only the deployment is looked at.
-    pub snapshot: Option<Snapshot>,
-    /// The deployment.
-    pub probes: Probes,
-}
 
 /// One entry of the checklist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -130,11 +69,12 @@ impl Verdict {
 /// How a check is made.
 type Make = fn(&Facts) -> Verdict;
 
-/// The name of each check and how it is made, in the recipe's order.
-const CHECKS: [(&str, Make); 19] = [
-    ("env_file", files::env_file),
-    ("env_urls", files::env_urls),
-    ("env_issuer", files::env_issuer),
+/// The name of each check and how it is made, in the order in which their remedies help.
+const CHECKS: [(&str, Make); 26] = [
+    ("env_file", env::env_file),
+    ("env_urls", env::env_urls),
+    ("env_issuer", env::env_issuer),
+    ("env_site", env::env_site),
     ("secrets_private", files::secrets_private),
     ("secrets_ignored", files::secrets_ignored),
     ("packages", files::packages),
@@ -146,11 +86,17 @@ const CHECKS: [(&str, Make); 19] = [
     ("frontend_imports", files::frontend_imports),
     ("containers", live::containers),
     ("api_answers", live::api_answers),
+    ("api_instance", live::api_instance),
     ("site_answers", live::site_answers),
     ("admin_key", live::admin_key),
     ("variables", live::variables),
-    ("issuer", live::issuer),
-    ("functions_deployed", live::functions_deployed),
+    ("issuer", sign_in::issuer),
+    ("functions_deployed", sign_in::functions_deployed),
+    ("issuer_reachable", sign_in::issuer_reachable),
+    ("sign_in", sign_in::sign_in),
+    ("browser_api", sign_in::browser_api),
+    ("browser_site", sign_in::browser_site),
+    ("site_url", sign_in::site_url),
 ];
 
 /// The whole checklist.
@@ -167,10 +113,29 @@ pub fn verify(facts: &Facts) -> Report {
             Check {
                 name,
                 passed,
-                detail,
-                remedy,
+                detail: printable(&detail),
+                remedy: printable(&remedy),
             }
         })
         .collect();
     Report { checks }
+}
+
+/// Most characters of a text that are shown. Coder cuts the lines of a log at 1,024.
+const MAX_TEXT: usize = 900;
+
+/// A text with words of others in it, without what drives a terminal or turns the direction of
+/// writing, and of a length that can be read.
+fn printable(text: &str) -> String {
+    let drives =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown: String = text
+        .chars()
+        .take(MAX_TEXT)
+        .map(|c| if drives(c) { ' ' } else { c })
+        .collect();
+    if shown.len() < text.len() && text.chars().count() > MAX_TEXT {
+        shown.push('…');
+    }
+    shown
 }

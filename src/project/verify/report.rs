@@ -67,11 +67,11 @@ impl Report {
                 None => ("-", "33"),
             };
             let sign = paint(code, &format!("{sign:<4}"));
-            let detail = printable(&check.detail);
-            table.push_str(&format!("{sign}  {:<WIDTH$}  {detail}\n", check.name));
+            let Check { name, detail, .. } = check;
+            table.push_str(&format!("{sign}  {name:<WIDTH$}  {detail}\n"));
             if !check.remedy.is_empty() {
                 let indent = " ".repeat(WIDTH + 8);
-                let remedy = paint("1", &format!("-> {}", printable(&check.remedy)));
+                let remedy = paint("1", &format!("-> {}", check.remedy));
                 table.push_str(&format!("{indent}{remedy}\n"));
             }
         }
@@ -84,11 +84,4 @@ impl Report {
         ));
         table
     }
-}
-
-/// A text of others, without anything that would drive the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

@@ -1,99 +1,7 @@
+mod given;
+
+use self::given::*;
 use super::*;
-use crate::convex::{AuthKeys, auth_keys::KeySize};
-
-const API: &str = "https://api.example";
-const SITE: &str = "https://site.example";
-
-/// A project and a deployment in which all is well.
-fn good() -> Facts {
-    let files = [
-        (
-            ".env.convex.local",
-            format!(
-                "CONVEX_CLOUD_ORIGIN={API}\nCONVEX_SITE_ORIGIN={SITE}\nCONVEX_SITE_URL={SITE}\nCONVEX_DEPLOYMENT_URL={API}\nVITE_CONVEX_URL={API}\nJWT_ISSUER={SITE}\nCONVEX_SELF_HOSTED_URL=http://127.0.0.1:3210\nCONVEX_SELF_HOSTED_ADMIN_KEY='app|hunter2'\n"
-            ),
-        ),
-        (".gitignore", ".env.convex.local\n.env.convex.deployment\njwt_private_key.pem\n".to_owned()),
-        ("package.json", r#"{"dependencies":{"convex":"1","@convex-dev/auth":"0"}}"#.to_owned()),
-        ("convex/_generated/api.d.ts", String::new()),
-        ("convex/_generated/server.js", String::new()),
-        ("convex/_generated/dataModel.d.ts", String::new()),
-        ("convex/schema.ts", "defineSchema({\n  ...authTables,\n})".to_owned()),
-        ("convex/auth.ts", "export const { auth } = convexAuth({ providers: [] });".to_owned()),
-        (
-            "convex/auth.config.ts",
-            "export default { providers: [{ domain: process.env.CONVEX_SITE_URL, applicationID: 'convex' }] }".to_owned(),
-        ),
-        ("convex/http.ts", "auth.addHttpRoutes(http);".to_owned()),
-        ("src/App.tsx", "import { api } from \"../convex/_generated/api\";".to_owned()),
-    ];
-    let files = files
-        .into_iter()
-        .map(|(path, text)| {
-            let seen = SeenFile {
-                text: text.into(),
-                bits: 0o600,
-            };
-            (path.to_owned(), seen)
-        })
-        .collect();
-    let keys = AuthKeys::generate(KeySize::Rsa2048).unwrap();
-    let variables = [
-        ("JWT_PRIVATE_KEY", keys.private_key_single_line()),
-        ("JWKS", keys.jwks().into()),
-        ("JWT_ISSUER", SITE.into()),
-        ("CONVEX_SITE_ORIGIN", SITE.into()),
-    ];
-    Facts {
-        snapshot: Some(Snapshot { files }),
-        probes: Probes {
-            containers: Answer::Known(true),
-            api: Answer::Known("1.0".to_owned()),
-            site: Answer::Known(()),
-            key: Answer::Known(()),
-            variables: Answer::Known(
-                variables
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect(),
-            ),
-            urls: Answer::Known(CanonicalUrls {
-                convex_cloud_url: API.to_owned(),
-                convex_site_url: SITE.to_owned(),
-            }),
-            issuer: Answer::Known(SITE.to_owned()),
-        },
-    }
-}
-
-fn failed(facts: &Facts) -> Vec<&'static str> {
-    verify(facts).failed().map(|it| it.name).collect()
-}
-
-fn edit(facts: &mut Facts, path: &str, change: impl FnOnce(&str) -> String) {
-    let file = facts
-        .snapshot
-        .as_mut()
-        .unwrap()
-        .files
-        .get_mut(path)
-        .unwrap();
-    file.text = change(file.text.expose()).into();
-}
-
-fn remove(facts: &mut Facts, path: &str) {
-    facts.snapshot.as_mut().unwrap().files.remove(path).unwrap();
-}
-
-fn set(facts: &mut Facts, name: &str, value: Option<&str>) {
-    let Answer::Known(variables) = &mut facts.probes.variables else {
-        panic!("variables");
-    };
-    match value {
-        Some(value) => variables.insert(name.to_owned(), value.into()),
-        None => variables.remove(name),
-    };
-}
 
 #[test]
 fn all_is_well_where_all_is_well() {
@@ -107,8 +15,8 @@ fn all_is_well_where_all_is_well() {
 
 #[test]
 fn each_fault_turns_exactly_its_check_red() {
-    type Fault = fn(&mut Facts);
-    let faults: [(&str, Fault); 26] = [
+    type Inject = fn(&mut Facts);
+    let faults: [(&str, Inject); 49] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
         ("env_file", |it| {
             edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
@@ -130,14 +38,16 @@ fn each_fault_turns_exactly_its_check_red() {
         }),
         ("env_issuer", |it| {
             edit(it, ".env.convex.local", |text| {
-                text.replace(
-                    "CONVEX_SITE_URL=https://site",
-                    "CONVEX_SITE_URL=https://api",
-                )
+                text.replace("\nCONVEX_SITE_URL=http:", "\nCONVEX_SITE_URL=https:")
             });
         }),
         ("env_issuer", |it| {
-            edit(it, ".env.convex.local", |text| text.replace(SITE, API));
+            edit(it, ".env.convex.local", |text| text.replace(ISSUER, API));
+        }),
+        ("env_issuer", |it| {
+            edit(it, ".env.convex.local", |text| {
+                text.replace(ISSUER, "http://localhost:3211")
+            });
         }),
         ("secrets_private", |it| {
             it.snapshot
@@ -180,41 +90,166 @@ fn each_fault_turns_exactly_its_check_red() {
             edit(it, "src/App.tsx", |_| "export {}".to_owned());
         }),
         ("containers", |it| {
-            let not_asked = || "they do not run".to_owned();
             it.probes = Probes {
                 containers: Answer::Known(false),
-                api: Answer::NotAsked(not_asked()),
-                site: Answer::NotAsked(not_asked()),
-                key: Answer::NotAsked(not_asked()),
-                variables: Answer::NotAsked(not_asked()),
-                urls: Answer::NotAsked(not_asked()),
-                issuer: Answer::NotAsked(not_asked()),
+                ..unasked("they do not run")
+            };
+        }),
+        ("api_answers", |it| {
+            it.probes = Probes {
+                api: Answer::Failed("refused".to_owned()),
+                ..unasked("no answer")
+            };
+        }),
+        // The URL, or the key, of another deployment.
+        ("api_instance", |it| {
+            it.probes = Probes {
+                api: Answer::Known("1.0".to_owned()),
+                instance: Answer::Known(Instances {
+                    there: "other".to_owned(),
+                    of_key: Some("app".to_owned()),
+                }),
+                ..unasked("the key was not sent")
             };
         }),
         ("site_answers", |it| {
             it.probes.site = Answer::Failed("refused".to_owned());
-            it.probes.issuer = Answer::NotAsked("no".to_owned());
         }),
         ("admin_key", |it| {
-            it.probes.key = Answer::Failed("refused".to_owned());
-            it.probes.variables = Answer::NotAsked("no".to_owned());
+            it.probes = Probes {
+                key: Answer::Failed("refused".to_owned()),
+                ..unasked("the key is not accepted")
+            };
         }),
         ("variables", |it| set(it, "CONVEX_SITE_ORIGIN", None)),
         ("variables", |it| {
             set(it, "JWT_PRIVATE_KEY", Some("nonsense"));
         }),
+        // One half of the key was rotated.
         ("variables", |it| {
             set(it, "JWKS", Some(r#"{"keys":[{"n":"AQAB"}]}"#));
+            it.probes.token = refused("Unauthenticated");
+        }),
+        ("variables", |it| {
+            let two = it
+                .probes
+                .variable("JWKS")
+                .unwrap()
+                .replace("[{", r#"[{"n":"AQAB"},{"#);
+            set(it, "JWKS", Some(&two));
+            it.probes.token = refused("Unauthenticated");
         }),
         ("issuer", |it| {
-            set(it, "JWT_ISSUER", Some("https://site.example/"));
+            set(it, "JWT_ISSUER", Some("http://127.0.0.1:3211/"));
         }),
         ("issuer", |it| {
             set(it, "JWT_ISSUER", Some(API));
             set(it, "CONVEX_SITE_ORIGIN", Some(API));
         }),
         ("functions_deployed", |it| {
-            it.probes.issuer = Answer::Failed("status 404".to_owned());
+            let fault = Fault::Status {
+                url: SITE.to_owned(),
+                status: 404,
+            };
+            it.probes.functions = Answer::Known(Err(fault.clone()));
+            it.probes.issuer.inside = Answer::Known(Err(fault));
+            it.probes.token = refused("NoAuthProvider");
+        }),
+        ("functions_deployed", |it| {
+            let Answer::Known(Ok(found)) = &mut it.probes.functions else {
+                panic!()
+            };
+            found.issuer = "https://old.example".to_owned();
+            it.probes.token = refused("NoAuthProvider");
+        }),
+        // Other published ports, and public origins that fit them.
+        ("issuer_reachable", |it| {
+            *it = issued_by("http://localhost:4211", it.clone());
+            let url = "http://localhost:4211/.well-known/openid-configuration".to_owned();
+            let fault = Fault::Silent {
+                url,
+                why: "refused".to_owned(),
+            };
+            it.probes.issuer.inside = Answer::Known(Err(fault));
+            it.probes.token = refused("AuthProviderDiscoveryFailed");
+        }),
+        ("issuer_reachable", |it| {
+            *it = issued_by("http://localhost:4211", without_docker());
+            it.probes.token = refused("AuthProviderDiscoveryFailed");
+        }),
+        // A proxy that asks for a login.
+        ("issuer_reachable", |it| {
+            *it = issued_by(SITE, it.clone());
+            it.probes.issuer.inside = Answer::Known(Err(Fault::Login {
+                url: SITE.to_owned(),
+                login: "https://coder.example/login".to_owned(),
+            }));
+            it.probes.token = refused("AuthProviderDiscoveryFailed");
+        }),
+        ("issuer_reachable", |it| {
+            *it = issued_by(SITE, without_docker());
+            it.probes.issuer.here = Answer::Known(Err(Fault::Login {
+                url: SITE.to_owned(),
+                login: "https://coder.example/login".to_owned(),
+            }));
+            it.probes.token = refused("AuthProviderDiscoveryFailed");
+        }),
+        // Another deployment answers at the issuer.
+        ("issuer_reachable", |it| {
+            let Answer::Known(Ok(found)) = &mut it.probes.issuer.inside else {
+                panic!()
+            };
+            found.keys = ["AQAB".to_owned()].into();
+            it.probes.token = refused("Unauthenticated");
+        }),
+        ("sign_in", |it| it.probes.token = refused("NoAuthProvider")),
+        ("sign_in", |it| it.probes.token = refused("Unauthenticated")),
+        // Only the backend could tell that it does not reach the issuer.
+        ("sign_in", |it| {
+            *it = issued_by(SITE, without_docker());
+            it.probes.issuer.here = it.probes.functions.clone();
+            it.probes.token = refused("AuthProviderDiscoveryFailed");
+        }),
+        ("browser_api", |it| {
+            it.probes.places[0].leads = Leads::Astray("to another one".to_owned());
+        }),
+        ("browser_site", |it| {
+            it.probes.places[1].leads = Leads::Astray("to another one".to_owned());
+        }),
+        ("env_site", |it| {
+            edit(it, ".env.convex.local", |text| text.replace(SITE, ISSUER));
+        }),
+        ("env_site", |it| {
+            edit(it, ".env.convex.local", |text| {
+                text.replace(SITE, "https://old.example")
+            });
+        }),
+        // What `convex dev` writes counts where the mode's own file says nothing.
+        ("env_site", |it| {
+            edit(it, ".env.convex.local", |text| {
+                text.replace("VITE_CONVEX_SITE_URL", "#")
+            });
+            let text = format!("VITE_CONVEX_SITE_URL={ISSUER}\n").into();
+            let files = &mut it.snapshot.as_mut().unwrap().files;
+            files.insert(".env.local".to_owned(), SeenFile { text, bits: 0o644 });
+        }),
+        ("env_urls", |it| {
+            let environment = &mut it.snapshot.as_mut().unwrap().environment;
+            environment.insert(
+                "VITE_CONVEX_URL".to_owned(),
+                "https://old.example".to_owned(),
+            );
+        }),
+        ("site_url", |it| {
+            set(it, "SITE_URL", Some("https://old.example"));
+        }),
+        ("site_url", |it| set(it, "SITE_URL", Some(SITE))),
+        ("site_url", |it| set(it, "SITE_URL", Some("app.example"))),
+        ("site_url", |it| {
+            set(it, "SITE_URL", None);
+            edit(it, "convex/auth.ts", |text| {
+                format!("import GitHub from \"@auth/core/providers/github\"; {text}")
+            });
         }),
     ];
     for (name, inject) in faults {
@@ -223,11 +258,21 @@ fn each_fault_turns_exactly_its_check_red() {
         assert_eq!(failed(&facts), [name]);
         let report = verify(&facts);
         let check = report.failed().next().unwrap();
-        assert!(check.remedy.len() > 20, "{check:?}");
+        assert!(
+            check.remedy.len() > 20 && check.remedy.len() < 900,
+            "{check:?}"
+        );
+        // Terraform keeps this deployment: nothing else may start it or make its keys.
+        let by_hand = ["start-convex-backend", "scripts/", "convex:start"];
+        assert!(
+            by_hand.iter().all(|it| !check.remedy.contains(it)),
+            "{check:?}"
+        );
         assert!(!report.json().contains("hunter2") && !report.json().contains("MII"));
     }
     let named: std::collections::BTreeSet<&str> = faults.iter().map(|(name, _)| *name).collect();
-    assert!(named.len() >= 12);
+    let all = CHECKS.map(|(name, _)| name);
+    assert_eq!(named, all.into());
 }
 
 #[test]
@@ -259,7 +304,7 @@ fn what_was_not_asked_is_neither_well_nor_wrong() {
         "{table}"
     );
     assert!(
-        table.ends_with("\n6 passed, 0 failed, 13 could not be checked\n"),
+        table.ends_with("\n12 passed, 0 failed, 14 could not be checked\n"),
         "{table}"
     );
     assert!(!table.contains('\u{1b}'));
@@ -277,14 +322,144 @@ fn comments_are_no_code() {
 }
 
 #[test]
-fn the_site_is_one_port_further_only_at_the_usual_port() {
-    let beside = |api: &str| {
-        let api = crate::convex::ApiOrigin::parse(api).unwrap();
-        site_beside(&api).map(|it| it.to_string())
+fn what_the_backend_says_of_a_token_is_proof_without_docker() {
+    for issuer in ["http://localhost:4211", SITE] {
+        let facts = issued_by(issuer, without_docker());
+        assert_eq!(failed(&facts), Vec::<&str>::new(), "{issuer}");
+        let report = verify(&facts);
+        let reached = report
+            .checks
+            .iter()
+            .find(|it| it.name == "issuer_reachable")
+            .unwrap();
+        assert_eq!(reached.passed, Some(true), "{reached:?}");
+    }
+    // And where it says nothing, only what was seen from its container is.
+    let passed = |issuer: &str, here: Option<Fault>| {
+        let mut facts = issued_by(issuer, without_docker());
+        facts.probes.token = Answer::NotAsked("no answer".to_owned());
+        facts.probes.issuer.here = match here {
+            Some(fault) => Answer::Known(Err(fault)),
+            None => facts.probes.functions.clone(),
+        };
+        let report = verify(&facts);
+        report
+            .checks
+            .iter()
+            .find(|it| it.name == "issuer_reachable")
+            .unwrap()
+            .passed
     };
-    assert_eq!(
-        beside("http://convex:3210").as_deref(),
-        Some("http://convex:3211")
-    );
-    assert_eq!(beside("https://api.example"), None);
+    let silent = || Fault::Silent {
+        url: SITE.to_owned(),
+        why: "no such host".to_owned(),
+    };
+    assert_eq!(passed(ISSUER, Some(silent())), Some(true));
+    assert_eq!(passed("http://localhost:4211", None), Some(false));
+    assert_eq!(passed(SITE, None), None);
+    assert_eq!(passed(SITE, Some(silent())), None);
+}
+
+#[test]
+fn a_login_page_is_neither_well_nor_wrong_for_browsers() {
+    let mut facts = good();
+    for place in &mut facts.probes.places {
+        place.leads = Leads::Unclear("leads to a login page".to_owned());
+    }
+    let report = verify(&facts);
+    assert!(report.passed());
+    for name in ["browser_api", "browser_site"] {
+        let check = report.checks.iter().find(|it| it.name == name).unwrap();
+        assert_eq!(
+            (check.passed, check.detail.as_str()),
+            (None, "leads to a login page")
+        );
+    }
+}
+
+#[test]
+fn another_address_of_the_same_deployment_is_as_good() {
+    let mut facts = good();
+    let there = "http://localhost:4210";
+    edit(&mut facts, ".env.convex.local", |text| {
+        text.replace(
+            &format!("VITE_CONVEX_URL={API}"),
+            &format!("VITE_CONVEX_URL={there}"),
+        )
+    });
+    assert_eq!(failed(&facts), ["env_urls"]);
+    facts.probes.places.push(Place {
+        service: Service::Api,
+        url: there.to_owned(),
+        leads: Leads::Home("from here"),
+    });
+    assert_eq!(failed(&facts), Vec::<&str>::new());
+}
+
+#[test]
+fn who_keeps_the_deployment_is_told_by_docker_or_else_by_the_directory() {
+    let remedy = |change: fn(&mut Facts)| {
+        let mut facts = without_docker();
+        remove(&mut facts, ".env.convex.local");
+        change(&mut facts);
+        verify(&facts).failed().next().unwrap().remedy.clone()
+    };
+    let script = |it: &mut Facts| {
+        let seen = SeenFile {
+            text: "".into(),
+            bits: 0o755,
+        };
+        let files = &mut it.snapshot.as_mut().unwrap().files;
+        files.insert("start-convex-backend.sh".to_owned(), seen);
+    };
+    assert!(remedy(|_| {}).contains("terraform apply"));
+    assert!(remedy(script).contains("scripts/setup-convex.sh"));
+    // The scripts of an earlier version may still be there.
+    let of_an_agent: fn(&mut Facts) = |it| {
+        let seen = SeenFile {
+            text: "".into(),
+            bits: 0o755,
+        };
+        let snapshot = it.snapshot.as_mut().unwrap();
+        snapshot
+            .files
+            .insert("start-convex-backend.sh".to_owned(), seen);
+        let name = crate::render::env_local::ADMIN_KEY.to_owned();
+        snapshot.environment.insert(name, "app|01".to_owned());
+    };
+    assert!(remedy(of_an_agent).contains("terraform apply"));
+    assert!(remedy(|it| it.probes.keeper = Some(Keeper::Hand)).contains("scripts/"));
+}
+
+#[test]
+fn functions_outside_the_project_are_named_and_nothing_of_theirs_is_removed() {
+    for functions in ["../..", "/etc", "", "a/../../b"] {
+        let mut facts = good();
+        let text = format!("{{\"functions\":\"{functions}\"}}").into();
+        let files = &mut facts.snapshot.as_mut().unwrap().files;
+        files.insert("convex.json".to_owned(), SeenFile { text, bits: 0o644 });
+        let report = verify(&facts);
+        let check = report
+            .checks
+            .iter()
+            .find(|it| it.name == "generated_code")
+            .unwrap();
+        assert_eq!(check.passed, Some(false));
+        assert!(
+            check.detail.contains(&format!("{functions:?}")),
+            "{check:?}"
+        );
+        assert!(!check.remedy.to_lowercase().contains("remove"), "{check:?}");
+    }
+}
+
+#[test]
+fn words_of_others_drive_no_terminal() {
+    let mut facts = good();
+    let text = format!("a\u{1b}[2J\u{9b}31m\u{202e}b{}", "x".repeat(5000));
+    facts.probes.api = Answer::Failed(text);
+    let report = verify(&facts);
+    let check = report.failed().next().unwrap();
+    assert!(check.detail.starts_with("a [2J 31m b"), "{check:?}");
+    assert!(check.detail.chars().count() <= 901);
 }

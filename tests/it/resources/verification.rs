@@ -2,9 +2,13 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::TcpListener,
     os::unix::fs::{PermissionsExt, symlink},
     path::Path,
     process::Command,
+    sync::{Arc, Mutex},
+    thread,
 };
 
 use serde_json::Value as Json;
@@ -20,10 +24,16 @@ use crate::support::{
 
 /// The names of the checks that fail, and the whole report.
 fn verify(app: &Path) -> (Vec<String>, Json) {
+    verify_in(app, &[])
+}
+
+/// The same, in this environment.
+fn verify_in(app: &Path, environment: &[(&str, &str)]) -> (Vec<String>, Json) {
     let output = Command::new(binaries::provider())
         .args(["verify", "--json"])
         .arg(app)
         .env_clear()
+        .envs(environment.iter().copied())
         .output()
         .expect("the program starts");
     let report: Json = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -39,13 +49,21 @@ fn verify(app: &Path) -> (Vec<String>, Json) {
     (failed, report)
 }
 
-fn remedy(report: &Json, name: &str) -> String {
+fn check<'a>(report: &'a Json, name: &str) -> &'a Json {
     let checks = report["checks"].as_array().expect("checks");
-    let check = checks
+    checks
         .iter()
         .find(|it| it["name"] == name)
-        .expect("the check");
-    check["remedy"].as_str().expect("text").to_owned()
+        .expect("the check")
+}
+
+/// The names of the checks that could not be made.
+fn open(report: &Json) -> Vec<&str> {
+    let checks = report["checks"].as_array().expect("checks").iter();
+    checks
+        .filter(|check| check["passed"].is_null())
+        .map(|check| check["name"].as_str().expect("a name"))
+        .collect()
 }
 
 /// Something done to a project, or to its deployment.
@@ -56,56 +74,103 @@ struct Quickstart {
     app: TempDir,
     ports: [u16; 2],
     name: Name,
+    /// Another deployment of the same machine, whose functions are not deployed.
+    other: Name,
+    other_ports: [u16; 2],
+}
+
+/// What a configuration says that is usually right.
+#[derive(Clone, Copy)]
+struct Said {
+    internal: bool,
+    ports: [u16; 2],
 }
 
 impl Quickstart {
-    fn blocks(name: &Name, app: &Path, [api, site]: [u16; 2]) -> String {
-        format!(
+    fn blocks(&self, said: Said) -> String {
+        let deployment = |label: &str, name: &Name, [api, site]: [u16; 2], more: &str| {
+            format!(
+                r#"
+                resource "convex_deployment" "{label}" {{
+                  name      = {name:?}
+                  backend   = {{ image = {backend:?} }}
+                  dashboard = {{ image = {dashboard:?} }}
+                  volume    = {{ on_destroy = "delete" }}
+                  network   = {{ publish = {{ api = {api}, site = {site} }} }}
+                  {more}
+                }}
+                "#,
+                name = name.as_str(),
+                backend = images().backend,
+                dashboard = images().dashboard,
+            )
+        };
+        let Said { internal, ports } = said;
+        let [api, site] = ports;
+        let own = format!(
             r#"
-            resource "convex_deployment" "app" {{
-              name      = {name:?}
-              backend   = {{ image = {backend:?} }}
-              dashboard = {{ image = {dashboard:?} }}
-              volume    = {{ on_destroy = "delete" }}
-              origins   = {{ api = "http://127.0.0.1:{api}", site = "http://127.0.0.1:{site}" }}
-              network   = {{ publish = {{ api = {api}, site = {site} }} }}
-            }}
+            internal_origins = {internal}
+            origins          = {{ api = "http://127.0.0.1:{api}", site = "http://127.0.0.1:{site}" }}
+            "#
+        );
+        let project = format!(
+            r#"
             resource "convex_env" "app" {{
               deployment = convex_deployment.app.id
               auth       = {{ site_url = "http://localhost:5173" }}
             }}
             resource "convex_project" "app" {{
-              directory   = "{app}"
-              origins     = convex_deployment.app.origins
-              url         = convex_deployment.app.urls.api
-              admin_key   = convex_deployment.app.admin_key
-              private_key = convex_env.app.auth.private_key
+              directory        = "{app}"
+              origins          = convex_deployment.app.origins
+              internal_origins = convex_deployment.app.internal_origins
+              url              = "http://127.0.0.1:{url}"
+              admin_key        = convex_deployment.app.admin_key
+              private_key      = convex_env.app.auth.private_key
             }}
             "#,
-            name = name.as_str(),
-            app = app.display(),
-            backend = images().backend,
-            dashboard = images().dashboard,
-        )
+            app = self.app.path().display(),
+            url = self.ports[0],
+        );
+        deployment("app", &self.name, self.ports, &own)
+            + &deployment("other", &self.other, self.other_ports, "")
+            + &project
+    }
+
+    /// As everything should be.
+    fn right(&self) -> Said {
+        Said {
+            internal: true,
+            ports: self.ports,
+        }
     }
 
     /// Applied, and with nothing installed or deployed yet.
     fn start(core: Core) -> Self {
-        let (name, app, ports) = (
-            Name::new(),
-            TempDir::new().expect("a directory"),
-            [port(), port()],
-        );
-        let blocks = Self::blocks(&name, app.path(), ports);
-        let terraform = Project::new(core, &config(&blocks));
-        terraform.apply().ok();
-        terraform.assert_no_changes();
-        Self {
-            terraform,
-            app,
-            ports,
-            name,
-        }
+        let mut it = Self {
+            terraform: Project::new(core, &config("")),
+            app: TempDir::new().expect("a directory"),
+            ports: [port(), port()],
+            name: Name::new(),
+            other: Name::new(),
+            other_ports: [port(), port()],
+        };
+        it.terraform = Project::new(core, &config(&it.blocks(it.right())));
+        it.apply();
+        it.terraform.assert_no_changes();
+        it
+    }
+
+    /// Applies a configuration that is wrong in something.
+    fn mistake(&self, change: fn(&Self, &mut Said)) {
+        let mut said = self.right();
+        change(self, &mut said);
+        configure(&self.terraform, &self.blocks(said));
+        self.apply();
+    }
+
+    /// Puts the configuration right.
+    fn correct(&self) {
+        self.mistake(|_, _| {});
     }
 
     /// Runs the install script, as a workspace does at its start.
@@ -145,6 +210,13 @@ impl Quickstart {
     fn forget_functions(&self) {
         let url = format!("http://127.0.0.1:{}/standin/functions", self.ports[0]);
         self.run(Command::new("curl").args(["-fsS", "-X", "DELETE", &url]));
+    }
+
+    /// Removes what of the env file may be of another deployment, and applies again.
+    fn replace_access(&self) {
+        let names = ["CONVEX_SELF_HOSTED_URL", "CONVEX_SELF_HOSTED_ADMIN_KEY"];
+        self.remove_lines(".env.convex.local", &names);
+        self.apply();
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -191,26 +263,31 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
     let it = Quickstart::start(Core::Installed);
     it.install();
     // All that package.json declares can be had, and fits together.
-    for program in ["convex", "vite", "tsc", "npm-run-all"] {
+    for program in ["convex", "vite", "tsc"] {
         assert!(
             it.path("node_modules/.bin").join(program).exists(),
             "{program}"
         );
     }
-    let (_, report) = verify(it.app.path());
-    for check in report["checks"].as_array().expect("checks") {
-        assert_eq!(check["passed"], true, "{report:#}");
-    }
+    let (failed, report) = verify(it.app.path());
+    assert_eq!(failed, Vec::<String>::new(), "{report:#}");
+    // Where the frontend is, no file says.
+    assert_eq!(open(&report), ["site_url"], "{report:#}");
+    // Within a workspace there is no Docker. What the backend says of a token is proof there.
+    let nowhere = [("DOCKER_HOST", "unix:///nowhere/docker.sock")];
+    let (failed, report) = verify_in(it.app.path(), &nowhere);
+    assert_eq!(failed, Vec::<String>::new(), "{report:#}");
+    assert_eq!(open(&report), ["containers", "site_url"], "{report:#}");
     // What a person changed stays, and what is there is not installed again.
     it.install();
     it.terraform.assert_no_changes();
 
     // What breaks it; which check says so; words of its remedy; what they say to do.
-    let faults: [(Step, &str, &str, Step); 18] = [
+    let faults: [(Step, &str, &str, Step); 27] = [
         (
             |it| fs::remove_file(it.path(".env.convex.local")).expect("it is there"),
             "env_file",
-            "Apply the configuration again",
+            "run terraform apply",
             Quickstart::apply,
         ),
         (
@@ -222,7 +299,7 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
                 );
             },
             "env_urls",
-            "Remove those that are wrong",
+            "Remove VITE_CONVEX_URL from .env.convex.local",
             |it| {
                 it.remove_lines(".env.convex.local", &["VITE_CONVEX_URL"]);
                 it.apply();
@@ -240,6 +317,23 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             "Remove those that are wrong",
             |it| {
                 it.remove_lines(".env.convex.local", &["JWT_ISSUER"]);
+                it.apply();
+            },
+        ),
+        (
+            |it| {
+                let [_, site] = it.ports;
+                let public = format!("VITE_CONVEX_SITE_URL=http://127.0.0.1:{site}");
+                it.edit(
+                    ".env.convex.local",
+                    &public,
+                    "VITE_CONVEX_SITE_URL=http://127.0.0.1:3211",
+                );
+            },
+            "env_site",
+            "Remove VITE_CONVEX_SITE_URL from .env.convex.local",
+            |it| {
+                it.remove_lines(".env.convex.local", &["VITE_CONVEX_SITE_URL"]);
                 it.apply();
             },
         ),
@@ -326,7 +420,7 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
                 docker(&["stop", &it.name.container("backend")]);
             },
             "containers",
-            "Apply with running = true",
+            "With running = true, run terraform apply",
             Quickstart::apply,
         ),
         (
@@ -338,20 +432,52 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
                 );
             },
             "api_answers",
-            "that CONVEX_SELF_HOSTED_URL in .env.convex.local is its address",
+            "Remove CONVEX_SELF_HOSTED_URL from .env.convex.local",
             |it| {
                 it.remove_lines(".env.convex.local", &["CONVEX_SELF_HOSTED_URL"]);
                 it.apply();
             },
         ),
         (
+            |it| {
+                let url = |port: u16| format!("CONVEX_SELF_HOSTED_URL=http://127.0.0.1:{port}");
+                it.edit(
+                    ".env.convex.local",
+                    &url(it.ports[0]),
+                    &url(it.other_ports[0]),
+                );
+            },
+            "api_instance",
+            "Remove CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY from .env.convex.local",
+            Quickstart::replace_access,
+        ),
+        (
+            |it| {
+                let key = |label: &str| {
+                    let state = it.terraform.state(&format!("convex_deployment.{label}"));
+                    state["admin_key"].as_str().expect("a key").to_owned()
+                };
+                it.edit(".env.convex.local", &key("app"), &key("other"));
+            },
+            "api_instance",
+            "Remove CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY from .env.convex.local",
+            Quickstart::replace_access,
+        ),
+        (
             |it| it.edit(".env.convex.local", "|0", "|1"),
             "admin_key",
-            "Remove CONVEX_SELF_HOSTED_ADMIN_KEY",
+            "Remove CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY from .env.convex.local",
+            Quickstart::replace_access,
+        ),
+        (
             |it| {
-                it.remove_lines(".env.convex.local", &["CONVEX_SELF_HOSTED_ADMIN_KEY"]);
-                it.apply();
+                let key = format!("KEY='{}|", it.name.as_str());
+                let of_cloud = key.replace("KEY='", "KEY='preview:");
+                it.edit(".env.convex.local", &key, &of_cloud);
             },
+            "admin_key",
+            "Remove CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY from .env.convex.local",
+            Quickstart::replace_access,
         ),
         (
             |it| it.set("CONVEX_SITE_ORIGIN", "null"),
@@ -360,9 +486,45 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
             Quickstart::apply,
         ),
         (
+            |it| {
+                let other = r#""{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}""#;
+                it.set("JWKS", other);
+            },
+            "variables",
+            "Set it with convex_env",
+            Quickstart::apply,
+        ),
+        (
             |it| it.set("JWT_ISSUER", "\"https://old.example\""),
             "issuer",
-            "Set them with convex_env",
+            "Set it with convex_env",
+            Quickstart::apply,
+        ),
+        (
+            |it| it.mistake(|_, said| said.internal = false),
+            "issuer_reachable",
+            "Set internal_origins = true on convex_deployment",
+            Quickstart::correct,
+        ),
+        (
+            |it| it.mistake(|it, said| said.ports[0] = it.other_ports[0]),
+            "browser_api",
+            "Correct origins.api of convex_deployment",
+            Quickstart::correct,
+        ),
+        (
+            |it| it.mistake(|it, said| said.ports[1] = it.other_ports[1]),
+            "browser_site",
+            "Correct origins.site of convex_deployment",
+            Quickstart::correct,
+        ),
+        (
+            |it| {
+                let [api, _] = it.ports;
+                it.set("SITE_URL", &format!("\"http://127.0.0.1:{api}\""));
+            },
+            "site_url",
+            "Set auth.site_url of convex_env",
             Quickstart::apply,
         ),
         (
@@ -376,7 +538,7 @@ fn each_fault_turns_its_check_red_and_its_remedy_turns_it_green() {
         inject(&it);
         let (failed, report) = verify(it.app.path());
         assert_eq!(failed, [name], "{report:#}");
-        let remedy = remedy(&report, name);
+        let remedy = check(&report, name)["remedy"].as_str().expect("text");
         assert!(remedy.contains(words), "{name}: {remedy}");
         follow(&it);
         let (failed, report) = verify(it.app.path());
@@ -406,12 +568,13 @@ on_each_core! {
             ("@auth/core", "^0.41.1"),
         ]);
         symlink(packages.join("node_modules"), it.path("node_modules")).expect("a link");
-        let blocks = Quickstart::blocks(&it.name, it.app.path(), it.ports);
+        let blocks = it.blocks(it.right());
         let checked = format!(
             r#"{blocks}
             data "convex_verification" "app" {{
-              directory  = convex_project.app.directory
-              deployment = convex_deployment.app.id
+              directory    = convex_project.app.directory
+              deployment   = convex_deployment.app.id
+              frontend_url = convex_env.app.auth.site_url
             }}
             check "convex" {{
               assert {{
@@ -436,6 +599,9 @@ on_each_core! {
         for (name, check) in seen["checks"].as_object().expect("an object") {
             assert_eq!(check["passed"], true, "{name}");
         }
+        // The issuer is asked from inside the container, which reaches no port of this machine.
+        let asked = &seen["checks"]["issuer_reachable"]["detail"];
+        assert!(asked.as_str().expect("text").contains("from inside the container"), "{asked}");
         docker(&["stop", &it.name.container("backend")]);
         let plan = it.terraform.plan_json();
         assert_eq!(plan["errored"], Json::from(false));
@@ -459,6 +625,57 @@ on_each_core! {
         configure(&project, "data \"convex_verification\" \"it\" {\n  directory = \"/nowhere\"\n}\n");
         project.plan().fails_with(&["The directory cannot be read"]);
     }
+}
+
+/// Serves a backend of this instance that notes what it is asked.
+fn thief(instance: &'static str) -> (u16, Arc<Mutex<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let heard = Arc::new(Mutex::new(String::new()));
+    let noted = Arc::clone(&heard);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = vec![0; 8192];
+            let length = stream.read(&mut request).unwrap_or_default();
+            noted
+                .lock()
+                .expect("no panic")
+                .push_str(&String::from_utf8_lossy(&request[..length]));
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{instance}",
+                instance.len()
+            );
+        }
+    });
+    (port, heard)
+}
+
+#[test]
+fn the_key_of_the_environment_stays_with_the_url_of_the_environment() {
+    let app = TempDir::new().expect("a directory");
+    let (port, heard) = thief("app");
+    let url = format!("http://127.0.0.1:{port}");
+    let file = format!("CONVEX_SELF_HOSTED_URL={url}\n");
+    fs::write(app.path().join(".env.convex.local"), file).expect("written");
+    let key = ("CONVEX_SELF_HOSTED_ADMIN_KEY", "app|01ab");
+    let (_, report) = verify_in(app.path(), &[key]);
+    let why = check(&report, "admin_key")["detail"]
+        .as_str()
+        .expect("text");
+    assert!(why.contains("the key was not sent there"), "{why}");
+    assert!(
+        heard
+            .lock()
+            .expect("no panic")
+            .contains("GET /instance_name")
+    );
+    assert!(
+        !heard.lock().expect("no panic").contains("01ab"),
+        "the key was sent"
+    );
+    verify_in(app.path(), &[key, ("CONVEX_SELF_HOSTED_URL", &url)]);
+    assert!(heard.lock().expect("no panic").contains("Convex app|01ab"));
 }
 
 #[test]
@@ -485,12 +702,23 @@ fn a_person_sees_a_table_and_wrong_arguments_are_refused() {
         text.contains("FAIL  env_file              there is no .env.convex.local\n"),
         "{text}"
     );
-    assert!(text.contains("-> Apply the configuration again"), "{text}");
+    assert!(
+        text.contains("-> To write it, run terraform apply"),
+        "{text}"
+    );
     assert!(
         text.contains("-     api_answers           CONVEX_SELF_HOSTED_URL is not set"),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "colours without a terminal");
+    for help in ["--help", "-h"] {
+        let (code, text) = run(&[help]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(
+            text.starts_with("Checks the app in DIR") && !text.contains("sweep"),
+            "{text}"
+        );
+    }
     for arguments in [&["--yaml"][..], &[".", "."], &["/nowhere"]] {
         let (code, text) = run(arguments);
         assert_eq!(code, Some(2), "{text}");
