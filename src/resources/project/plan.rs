@@ -98,7 +98,10 @@ pub fn finish(plan: &mut Plan<'_>) {
             plan.set_unknown(attribute);
         }
     }
-    if !origins {
+    // Without a key, two of the files are not written.
+    if !known(plan, &["private_key"]) {
+        plan.set_unknown("files");
+    } else if !origins {
         for path in WITH_ORIGINS {
             let file = Path::of("files").key(path);
             if overview.files.contains_key(path) {
