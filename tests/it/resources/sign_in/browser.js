@@ -11,6 +11,7 @@ import { chromium } from "playwright-core";
 const { PAGE, CHROMIUM, WAIT_MS, LOGIN, EMAIL } = process.env;
 const password = "correct horse battery";
 const wait = { timeout: Number(WAIT_MS) };
+const end = Date.now() + wait.timeout;
 
 /** Asks for a login at every host, and leads those who have logged in to what is behind it. */
 function proxy(hosts, port) {
@@ -61,6 +62,7 @@ const report = { signed: [], closed: 0 };
 page.on("websocket", (socket) => socket.url().includes("/sync") && socket.on("close", () => report.closed++));
 if (process.env.DEBUG) {
   page.on("console", (message) => console.error(message.text()));
+  page.on("pageerror", (error) => console.error(error.message));
   page.on("requestfailed", (it) => console.error(it.method(), it.url(), it.failure()?.errorText));
 }
 
@@ -73,7 +75,12 @@ const steps = {
   in: async () => {
     await page.goto(PAGE, wait);
     if (login) await click("Log in");
-    await page.getByPlaceholder("Email").waitFor(wait);
+    // Vite's server may bundle the packages anew while the page loads, and then the page stays empty.
+    const form = page.getByPlaceholder("Email");
+    while (!(await form.waitFor({ timeout: wait.timeout / 4 }).then(() => true, () => false))) {
+      await page.reload(wait);
+      if (Date.now() > end) throw new Error("the page stays empty");
+    }
   },
   up: async () => {
     await click("New here?");
