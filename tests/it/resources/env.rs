@@ -311,7 +311,7 @@ on_each_core! {
         let cli = Cli::of(&project);
         assert_eq!(cli.get("A"), "1");
         // Found out from the backend itself.
-        assert_eq!(cli.get("JWT_ISSUER"), "https://s.example");
+        assert_eq!(cli.get("JWT_ISSUER"), "http://127.0.0.1:3211");
         cli.run(&["env", "set", "A", "2"]);
         project.plan().ok().says(&[r#"~ "A" = "2" -> "1""#]);
         configure(&project, &blocks.replace("convex_deployment.app.admin_key\n              variables", "\"wrong|00\"\n              variables"));

@@ -29,7 +29,12 @@ impl Count {
             reads: count("GET /api/list_environment_variables"),
             changes: count("POST /api/update_environment_variables"),
         };
-        assert_eq!(count.reads + count.changes, requests.len(), "{requests:?}");
+        // The deployment itself looks which origins are published.
+        let others = requests
+            .iter()
+            .filter(|it| *it != "GET /api/v1/get_canonical_urls")
+            .count();
+        assert_eq!(count.reads + count.changes, others, "{requests:?}");
         count
     }
 }
