@@ -119,7 +119,7 @@ const OUTPUTS: &str = r#"
 /// A deployment whose site origin is where the application will listen.
 fn blocks(name: &Name, (api, site): (u16, u16), auth: &str) -> String {
     let attributes = format!(
-        "network = {{ publish = {{ api = {api} }} }}\norigins = {{ site = \"http://127.0.0.1:{site}\" }}"
+        "network = {{ publish = {{ api = {api} }} }}\norigins = {{ site = \"http://127.0.0.1:{site}\" }}\ninternal_origins = false"
     );
     format!(
         "{}{OUTPUTS}\nresource \"convex_env\" \"app\" {{\n  deployment = convex_deployment.app.id\n{auth}\n}}",

@@ -80,7 +80,7 @@ on_each_core! {
         apply(&project, &(stopped + &env.replace("auth = {}", "auth = { site_url = \"http://a\" }")));
         apply(&project, &(lean(&name, origins) + &env));
         let live = backend(&project, &name).variables();
-        assert_eq!(live["JWT_ISSUER"], "https://site.example");
+        assert_eq!(live["JWT_ISSUER"], "http://127.0.0.1:3211");
         assert_eq!(live["KEY"], "1");
         let state = project.state("convex_env.app");
         assert_eq!(state["auth"]["jwks"], live["JWKS"].as_str());

@@ -19,7 +19,8 @@ use crate::support::{
 const STRIDE: usize = 5;
 
 fn blocks(name: &Name, origin: &str) -> Vec<Block> {
-    let arguments = json!({ "origins": { "api": origin } });
+    // On internal origins another one would not be another container.
+    let arguments = json!({ "origins": { "api": origin }, "internal_origins": false });
     let variables = json!({ "deployment": name.as_str(), "variables": { "ORIGIN": origin } });
     vec![
         deployment(name, arguments),

@@ -115,6 +115,8 @@ impl Life {
     fn blocks(&self, version: &str) -> Vec<Block> {
         let mut arguments = json!({
             "origins": { "api": format!("https://{version}.example.com") },
+            // So that another origin is another container.
+            "internal_origins": false,
             "restore_from": { "snapshot": self.snapshot.path() },
         });
         let mut variables = json!({
