@@ -322,7 +322,7 @@ fn somebody_signs_in_through_a_proxy_that_asks_for_a_login() {
     let report = browse(&origin("page"), Some(&hosts));
     drop(served);
     assert_signed_in(&report, &app.name);
-    // These names are known to the browser alone, so that only what asks for none of them is green.
+    // The names are known to the browser alone, so that nothing of the issuer asks for them.
     let failed = verify(app.directory.path());
     assert!(!failed.iter().any(|it| it.contains("issuer")), "{failed:?}");
     app.terraform.destroy().ok();
@@ -331,33 +331,19 @@ fn somebody_signs_in_through_a_proxy_that_asks_for_a_login() {
 #[test]
 fn somebody_signs_in_where_the_deployment_is_in_a_workspace() {
     let app = App::new();
-    let [api, site] = [port(), port()];
     let workspace = app.name.container("workspace");
     let bridge = Bridge::beside(&app.name);
-    let published = [(api, 3210), (site, 3211)]
-        .map(|(outside, inside)| format!("127.0.0.1:{outside}:{inside}"));
-    let [api_flag, site_flag] = &published;
-    docker(&[
-        "run",
-        "-d",
-        "--network",
-        bridge.as_str(),
-        "--name",
-        &workspace,
-        "-p",
-        api_flag,
-        "-p",
-        site_flag,
-        "--entrypoint",
-        "sleep",
-        &images().backend,
-        "900",
-    ]);
+    let network = ["--network", bridge.as_str(), "--name", &workspace];
+    let program = ["--entrypoint", "sleep", &images().backend, "900"];
+    docker(&[&["run", "-d"], &network[..], &program].concat());
     let _workspace = Removed(workspace.clone());
-    let [api, site] = [api, site].map(|port| format!("http://127.0.0.1:{port}"));
-    app.change(&format!(
+    let address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    let address = docker(&["inspect", "-f", address, &workspace]);
+    let [api, site] = [3210, 3211].map(|port| format!("http://{address}:{port}"));
+    let attributes = format!(
         "network = {{ container = {workspace:?} }}\norigins = {{ api = {api:?}, site = {site:?} }}"
-    ));
+    );
+    app.change(&attributes);
     // As in the workspace, but from beside it.
     let state = app.terraform.state("convex_deployment.app");
     let key = state["admin_key"].as_str().expect("a key");
@@ -371,9 +357,7 @@ fn somebody_signs_in_where_the_deployment_is_in_a_workspace() {
     drop(served);
     assert_signed_in(&report, &app.name);
 
-    let blocks = app.blocks(&format!(
-        "network = {{ container = {workspace:?} }}\norigins = {{ api = {api:?}, site = {site:?} }}"
-    ));
+    let blocks = app.blocks(&attributes);
     configure(
         &app.terraform,
         &format!(
