@@ -10,6 +10,7 @@ mod inside;
 mod postgres;
 mod provisioner;
 mod readme;
+pub mod server;
 
 use std::{
     process::Command,
@@ -63,7 +64,7 @@ fn template(name: &str) -> Template {
 
 /// The ID of a workspace, and the promise to leave nothing of it on the Docker
 /// host.
-struct Id(String);
+pub struct Id(String);
 
 impl Id {
     fn new() -> Self {
@@ -71,6 +72,15 @@ impl Id {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         Self(format!("{process:08x}-0000-4000-8000-{count:012x}"))
+    }
+
+    /// One that Coder has chosen.
+    fn given(id: String) -> Self {
+        Self(id)
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// A workspace with this ID, and a name that no other one has.
@@ -86,7 +96,7 @@ impl Id {
 
     /// Waits until one of its objects is there.
     fn wait_for(&self, object: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_mins(2);
         while !self.objects().iter().any(|it| it == object) {
             assert!(Instant::now() < deadline, "{object} comes");
             std::thread::sleep(Duration::from_millis(20));

@@ -555,14 +555,14 @@ thread_local! {
     static CACHE: TempDir = TempDir::with_prefix("coder-cache-").expect("a directory");
 }
 
-fn send(signal: &str, process: u32) {
+pub fn send(signal: &str, process: u32) {
     let _ = Command::new("kill")
         .args(["-s", signal, &process.to_string()])
         .output();
 }
 
 /// The processes that a process has started.
-fn children(process: u32) -> Vec<u32> {
+pub fn children(process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter();
     tasks
         .flatten()

@@ -1,6 +1,6 @@
 //! The module for Coder's registry: its own tests, and the registry's rules.
 
-mod readme;
+pub mod readme;
 
 use std::{
     fs,
