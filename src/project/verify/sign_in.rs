@@ -232,12 +232,6 @@ fn browser(facts: &Facts, service: Service, url: Option<&str>) -> Verdict {
         return open(&facts.probes.variables)
             .unwrap_or_else(|| Verdict::open("the address for browsers is not known"));
     };
-    // Which deployment is meant is then what has to be said first.
-    if let Answer::Known(instances) = &facts.probes.instance
-        && !instances.agree()
-    {
-        return Verdict::open("another instance answers: see api_instance");
-    }
     match &place.leads {
         Leads::Home(whence) => {
             Verdict::passed(format!("{} leads to the deployment, {whence}", place.url))

@@ -198,20 +198,19 @@ pub async fn ask<T: Transport, P: Pages>(
         None => Answer::NotAsked("the backend does not tell the name of its instance".to_owned()),
     };
     if probes.instance.known().is_some_and(|it| !it.agree()) {
-        // Nothing that is found there says anything of the deployment.
-        probes = Probes {
+        // Which of the two is meant is not known, so nothing more can be said of either.
+        return Probes {
             api: probes.api,
             instance: probes.instance,
             site: probes.site,
             ..unasked("another instance answers: see api_instance")
         };
-    } else {
-        let (functions, ()) = tokio::join!(
-            ask_functions(way.pages, way.api, way.site.as_deref()),
-            ask_with_key(&mut probes, way.transport, key),
-        );
-        probes.functions = Answer::Known(functions);
     }
+    let (functions, ()) = tokio::join!(
+        ask_functions(way.pages, way.api, way.site.as_deref()),
+        ask_with_key(&mut probes, way.transport, key),
+    );
+    probes.functions = Answer::Known(functions);
     let marks = Marks {
         instance: key.instance().map(str::to_owned).or(there),
         functions: probes.functions.known().and_then(|it| it.clone().ok()),

@@ -249,7 +249,7 @@ async fn the_key_is_sent_to_no_other_instance_and_never_when_withheld() {
     );
     assert!(matches!(probes.key, Answer::NotAsked(_)));
     // What the other one serves is nobody's fault here.
-    assert!(matches!(probes.functions, Answer::NotAsked(_)));
+    assert!(matches!(probes.functions, Answer::NotAsked(_)) && probes.places.is_empty());
 
     let mut case = self::case();
     case.key = Given::Withheld(AdminKey::parse("app|01").unwrap(), "not there".to_owned());
