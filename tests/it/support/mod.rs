@@ -7,6 +7,7 @@
 pub mod apps;
 pub mod backend;
 pub mod binaries;
+pub mod browser;
 pub mod certificates;
 pub mod compose;
 pub mod daemon;

@@ -9,6 +9,7 @@ mod module;
 mod postgres;
 mod readme;
 pub mod running;
+mod sign_in;
 pub mod user;
 pub mod workspace;
 
@@ -28,10 +29,8 @@ use super::other_images;
 use crate::support::docker::images;
 
 /// Gives a test a running workspace of the Docker template, with the default of each parameter, and
-/// deletes it afterwards. In a browser, [`Running::url`] has the addresses of its apps,
-/// [`user::User::token`] is the value of the cookie [`user::COOKIE`] at [`Server::url`], and hosts
-/// below [`running::DOMAIN`] are at [`Server::loopback`].
-pub fn in_a_workspace(owner: &str, test: impl FnOnce(&Running<'_>)) {
+/// deletes it afterwards.
+fn in_a_workspace(owner: &str, test: impl FnOnce(&Running<'_>)) {
     let server = Server::shared();
     let template = docker_template(&server);
     let owner = server.admin().create(owner);

@@ -3,12 +3,14 @@
 //
 // PAGE, CHROMIUM and WAIT_MS say where, with what, and for how long to wait for
 // each step. With LOGIN, a JSON object of hosts and addresses, these hosts lead
-// to a proxy that asks for a login before anything else.
+// to a proxy that asks for a login before anything else. With COOKIE the person
+// has a cookie already, and hosts below a domain are at an address: HOSTS is
+// "*.domain address", at whatever port.
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import { chromium } from "playwright-core";
 
-const { PAGE, CHROMIUM, WAIT_MS, LOGIN, EMAIL } = process.env;
+const { PAGE, CHROMIUM, WAIT_MS, LOGIN, COOKIE, HOSTS, EMAIL } = process.env;
 const password = "correct horse battery";
 const wait = { timeout: Number(WAIT_MS) };
 const end = Date.now() + wait.timeout;
@@ -53,18 +55,18 @@ function proxy(hosts, port) {
 const login = LOGIN ? JSON.parse(LOGIN) : undefined;
 const server = login && (await proxy(login, Number(new URL(PAGE).port)));
 const rules = Object.keys(login ?? {}).map((host) => `MAP ${host} 127.0.0.1`);
+if (HOSTS) rules.push(`MAP ${HOSTS}`);
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu", ...(rules.length ? [`--host-resolver-rules=${rules.join(",")}`] : [])],
 });
-const page = await browser.newPage();
+const context = await browser.newContext();
+if (COOKIE) await context.addCookies([JSON.parse(COOKIE)]);
+const page = await context.newPage();
 const report = { signed: [], closed: 0 };
 page.on("websocket", (socket) => socket.url().includes("/sync") && socket.on("close", () => report.closed++));
-if (process.env.DEBUG) {
-  page.on("console", (message) => console.error(message.text()));
-  page.on("pageerror", (error) => console.error(error.message));
-  page.on("requestfailed", (it) => console.error(it.method(), it.url(), it.failure()?.errorText));
-}
+const failed = [];
+page.on("requestfailed", (it) => failed.push(`${it.method()} ${it.url()}: ${it.failure()?.errorText}`));
 
 const click = (name) => page.getByRole("button", { name, exact: true }).click(wait);
 const fill = async (email) => {
@@ -128,6 +130,7 @@ try {
   }
 } catch (error) {
   report.stuck = error.message.split("\n")[0];
+  report.failed = failed.slice(-5);
   report.page = await page.locator("body").innerText().catch(() => "");
 }
 console.log(JSON.stringify(report));
