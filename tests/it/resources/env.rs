@@ -259,7 +259,7 @@ on_each_core! {
     fn variables_follow_the_origins_of_the_deployment(core) {
         let (name, port) = (Name::new(), port());
         let env = |site: &str| blocks(
-            &name, port, &format!("origins = {{ site = {site:?} }}"), "auth = {}",
+            &name, port, &format!("origins = {{ site = {site:?} }}\ninternal_origins = false"), "auth = {}",
         );
         let project = Project::new(core, &config(&env("https://one.example")));
         project.apply().ok();
