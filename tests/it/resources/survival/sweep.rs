@@ -5,7 +5,7 @@
 //! put everything right. Calls of the backend go through Docker, so they are
 //! among the calls.
 //!
-//! By default every third call is disturbed, each time beginning at another
+//! By default every fifth call is disturbed, each time beginning at another
 //! one; with `CONVEX_TEST_SWEEP=all` every call.
 
 use std::{
@@ -35,7 +35,7 @@ use crate::support::{
 const LANES: usize = 6;
 
 /// Every which call is disturbed by default.
-const STRIDE: usize = 3;
+const STRIDE: usize = 5;
 
 /// How long an operation may take where a call is never answered.
 const HANG_LIMIT: &str = "20s";
