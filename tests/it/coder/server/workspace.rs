@@ -28,15 +28,7 @@ impl Workspace {
     /// Creates one of a template, with the defaults of its parameters, and waits until it is built.
     #[track_caller]
     pub fn create(owner: &User, name: &str, template: &str) -> Self {
-        let template = format!("--template={template}");
-        owner.coder(&[
-            "create",
-            name,
-            &template,
-            "--use-parameter-defaults",
-            "--yes",
-        ]);
-        let workspace = Self::of(owner, name);
+        let workspace = Self::ask(owner, name, template, &[]);
         log::assert_worth_reading(&workspace.build_lines());
         workspace
     }
@@ -44,20 +36,20 @@ impl Workspace {
     /// Begins to create one, and does not wait for it.
     #[track_caller]
     pub fn begun(owner: &User, name: &str, template: &str) -> Self {
+        Self::ask(owner, name, template, &["--no-wait"])
+    }
+
+    #[track_caller]
+    fn ask(owner: &User, name: &str, template: &str, more: &[&str]) -> Self {
         let template = format!("--template={template}");
-        owner.coder(&[
+        let create = [
             "create",
             name,
             &template,
             "--use-parameter-defaults",
             "--yes",
-            "--no-wait",
-        ]);
-        Self::of(owner, name)
-    }
-
-    #[track_caller]
-    fn of(owner: &User, name: &str) -> Self {
+        ];
+        owner.coder(&[&create[..], more].concat());
         let found = owner.get(&format!("users/me/workspace/{name}"));
         Self {
             owner: owner.clone(),
