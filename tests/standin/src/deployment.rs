@@ -311,12 +311,6 @@ impl Deployment {
         Ok(after)
     }
 
-    /// Forgets all pushed functions.
-    pub async fn forget_push(&self) -> Result<(), ApiError> {
-        let version = self.pushed.read().0;
-        self.commit(&self.pushed, version, Pushed::default()).await
-    }
-
     fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, (u64, Pushed)>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }

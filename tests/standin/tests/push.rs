@@ -4,7 +4,6 @@ use convex_standin::admin_key::{AdminKey, NONCE_LENGTH, Principal};
 use serde_json::{Value, json};
 
 use crate::support::backend::{Backend, Start};
-use crate::support::http::send;
 use crate::support::push::{
     AUTH_CONFIG, DISCOVERY, KEYS, app, finish_push, key, push, request, site, start_push,
 };
@@ -93,12 +92,6 @@ fn the_documents_of_an_issuer_come_with_the_functions_and_stay() {
         json!({ "added": [], "removed": ["auth.config.js", "http.js", "tasks.js"] })
     );
     assert_eq!(site(&backend, "GET", DISCOVERY).status, 404);
-
-    push(&backend, &app(AUTH_CONFIG));
-    let forgotten = send(backend.api, "DELETE", "/standin/functions", &[], None).unwrap();
-    assert_eq!(forgotten.status, 204);
-    assert_eq!(site(&backend, "GET", DISCOVERY).status, 404);
-    assert_eq!(backend.variables(), json!({ "JWKS": "{\"keys\": [ ]}" }));
 }
 
 #[test]

@@ -5,15 +5,13 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
 use super::queue::OneShot;
-use crate::deployment::Deployment;
-use crate::error::ApiError;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -31,20 +29,6 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/standin/requests", get(requests).delete(forget_requests))
         .route("/standin/process", get(process))
         .with_state(control)
-}
-
-/// `DELETE /standin/functions` forgets what was pushed, as if the volume were new but for its variables.
-pub fn functions(deployment: Arc<Deployment>) -> Router {
-    Router::new()
-        .route("/standin/functions", delete(forget_functions))
-        .with_state(deployment)
-}
-
-async fn forget_functions(
-    State(deployment): State<Arc<Deployment>>,
-) -> Result<StatusCode, ApiError> {
-    deployment.forget_push().await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn queue(State(control): State<Arc<Control>>, Json(faults): Json<OneOrMore>) -> StatusCode {

@@ -62,13 +62,12 @@ pub fn router(deployment: Arc<Deployment>, control: Arc<Control>, timeout: Durat
         .route("/metrics", get(metrics::answer))
         .route("/http/", any(actions::answer))
         .route("/http/{*rest}", any(actions::answer))
-        .with_state(deployment.clone())
+        .with_state(deployment)
         .layer(from_fn(layers::client_version))
         .layer(from_fn_with_state(timeout, layers::time_limit))
         .layer(from_fn_with_state(control.clone(), faults::intervene))
         .layer(from_fn(layers::log))
         .merge(faults::routes::router(control))
-        .merge(faults::routes::functions(deployment))
 }
 
 /// The push of functions. Their schema is not evaluated, which the command line does without.
