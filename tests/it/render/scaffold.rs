@@ -5,9 +5,8 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     os::unix::{fs::symlink, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::OnceLock,
 };
 
 use tempfile::TempDir;
@@ -21,25 +20,7 @@ use terraform_provider_convex::{
 };
 
 use super::project::{project, run};
-use crate::support::{apps, node, tools};
-
-/// What a new app has in its `package.json`, installed.
-pub fn packages() -> PathBuf {
-    node::npm_install(&[
-        ("convex", "1.48.0"),
-        ("@convex-dev/auth", "0.0.95"),
-        ("@auth/core", "^0.41.1"),
-        ("react", "^19.2.0"),
-        ("react-dom", "^19.2.0"),
-        ("@types/node", "^24.0.0"),
-        ("@types/react", "^19.2.0"),
-        ("@types/react-dom", "^19.2.0"),
-        ("@vitejs/plugin-react", "^6.0.0"),
-        ("npm-run-all2", "^9.0.0"),
-        ("typescript", "^7.0.2"),
-        ("vite", "^8.0.0"),
-    ])
-}
+use crate::support::{apps, browser, node, tools};
 
 /// Runs a program of the installed packages.
 #[track_caller]
@@ -66,7 +47,11 @@ async fn lay_out(app: &Path, pattern: Pattern, replaced: &[&str]) {
     )
     .await
     .unwrap();
-    symlink(packages().join("node_modules"), app.join("node_modules")).unwrap();
+    symlink(
+        node::app_packages().join("node_modules"),
+        app.join("node_modules"),
+    )
+    .unwrap();
     // The one way to generate code that asks no deployment.
     tool(
         app,
@@ -142,17 +127,6 @@ async fn a_fresh_vite_app_becomes_one_and_is_type_checked_and_bundled_as_before(
     assert!(built(app.path()).contains("https://convex-api--dev--ann.apps.coder.example"));
 }
 
-/// The program of Debian's package, else of another one.
-pub fn chromium() -> &'static str {
-    static FOUND: OnceLock<&str> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        ["chromium-headless-shell", "chromium"]
-            .into_iter()
-            .find(|name| Command::new(name).arg("--version").output().is_ok())
-            .expect("Chromium is installed: see tests/run")
-    })
-}
-
 /// Vite, for as long as this is there.
 struct Vite {
     process: Child,
@@ -200,7 +174,7 @@ impl Vite {
     /// What a browser shows that comes by this host.
     fn shown(&self, host: &str) -> String {
         let profile = TempDir::new().unwrap();
-        run(Command::new(chromium())
+        run(Command::new(browser::chromium())
             .args([
                 "--headless",
                 "--no-sandbox",
@@ -279,7 +253,7 @@ async fn by_hand_dev_runs_page_and_deployment_side_by_side() {
         .await
         .unwrap();
     symlink(
-        packages().join("node_modules"),
+        node::app_packages().join("node_modules"),
         app.path().join("node_modules"),
     )
     .unwrap();

@@ -1,14 +1,17 @@
 //! A person in front of the scaffold's page, in Chromium.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::{Value as Json, json};
 
 use super::{node, tools};
-use crate::render::scaffold;
 
 const SCRIPT: &str = include_str!("browser.js");
 
@@ -40,7 +43,7 @@ pub fn browse(page: &str, login: &Login) -> Json {
         Login::Asked(hosts) => (hosts.to_string(), String::new(), ""),
         Login::Done { cookie, hosts } => (String::new(), cookie.to_string(), hosts.as_str()),
     };
-    let chromium = tools::on_path(scaffold::chromium()).display().to_string();
+    let chromium = tools::on_path(chromium()).display().to_string();
     let said = node::run_node(
         &node::npm_install(&[("playwright-core", "1.65.1")]),
         SCRIPT,
@@ -64,4 +67,15 @@ pub fn assert_signed_in(report: &Json, log: impl FnOnce() -> String) {
     let all = ["up", "with a task", "in after a reload", "out", "in again"];
     let expected = json!({ "signed": all, "closed": 0 });
     assert!(*report == expected, "{report:#}\n{}", log());
+}
+
+/// The program of Debian's package, else of another one.
+pub fn chromium() -> &'static str {
+    static FOUND: OnceLock<&str> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        ["chromium-headless-shell", "chromium"]
+            .into_iter()
+            .find(|name| Command::new(name).arg("--version").output().is_ok())
+            .expect("Chromium is installed: see tests/run")
+    })
 }

@@ -7,12 +7,10 @@ use super::{
     running::DOMAIN,
     user::{COOKIE, open_as_stranger},
 };
-use crate::{
-    render::scaffold,
-    support::{
-        browser::{Login, assert_signed_in, browse},
-        docker::docker,
-    },
+use crate::support::{
+    browser::{Login, assert_signed_in, browse},
+    docker::docker,
+    node,
 };
 
 #[test]
@@ -23,7 +21,7 @@ fn somebody_signs_in_behind_coder() {
         let network = "label=io.github.coder-convex.network-for";
         let container = docker(&["ps", "-q", "--filter", &id, "--filter", network]);
         // What the script of the start installs, where there is a registry.
-        let packages = scaffold::packages().join("node_modules");
+        let packages = node::app_packages().join("node_modules");
         let to = format!("{container}:/home/coder/app/");
         docker(&["cp", "-q", &packages.display().to_string(), &to]);
         let owned = ["chown", "-R", "coder:", "/home/coder/app/node_modules"];

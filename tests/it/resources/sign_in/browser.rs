@@ -14,14 +14,12 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 use super::super::{config, configure, deployment};
-use crate::{
-    render::scaffold,
-    support::{
-        binaries,
-        browser::{self, Login, PATIENCE, browse},
-        docker::{Bridge, Name, docker, images, port},
-        terraform::{Core, Project},
-    },
+use crate::support::{
+    binaries,
+    browser::{self, Login, PATIENCE, browse},
+    docker::{Bridge, Name, docker, images, port},
+    node,
+    terraform::{Core, Project},
 };
 
 /// An app beside a deployment.
@@ -63,7 +61,7 @@ impl App {
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         // A copy: Vite keeps things in it that are of one app.
-        let packages = scaffold::packages().join("node_modules");
+        let packages = node::app_packages().join("node_modules");
         done(
             Command::new("cp")
                 .arg("-al")
