@@ -24,7 +24,7 @@ use crate::{
         project::ProjectResource,
     },
     runtime::docker::{Registries, Surroundings},
-    session::{Hosts, Session},
+    session::{Hosts, Session, place},
 };
 
 /// What the process's environment says to the provider.
@@ -32,6 +32,7 @@ use crate::{
 pub struct Environment {
     docker: Surroundings,
     transition: Transition,
+    place: String,
 }
 
 impl Environment {
@@ -40,6 +41,7 @@ impl Environment {
         let transition = var(Transition::VARIABLE);
         Self {
             transition: Transition::read(transition.as_deref().and_then(OsStr::to_str)),
+            place: place(&var),
             docker: Surroundings::read(var),
         }
     }
@@ -85,7 +87,7 @@ impl Provider for Convex {
             around.config_directory.clone(),
         );
         let hosts = Hosts::new(docker::read(config), around, registries);
-        Ok(Session::new(hosts))
+        Ok(Session::new(hosts, self.environment.place.clone()))
     }
 
     fn members(&self) -> Members<Session> {

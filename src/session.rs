@@ -1,13 +1,17 @@
 //! What the operations of one run share.
 
 mod hosts;
+mod place;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub use self::hosts::{DockerConfig, Hosts, exposed};
+pub use self::{
+    hosts::{DockerConfig, Hosts, exposed},
+    place::place,
+};
 use crate::{
     convex::{InstanceName, InstanceSecret, Reach, Secret},
     plugin::Known,
@@ -18,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     hosts: Hosts,
+    place: String,
     deployments: Mutex<HashMap<String, Deployment>>,
     backends: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     listings: Mutex<HashMap<String, Option<Listing>>>,
@@ -65,6 +70,10 @@ pub struct Deployment {
     pub live: Option<Live>,
     /// Whether this run has carried out what it planned.
     pub applied: bool,
+    /// Where a state has it: what becomes of its data should it be destroyed.
+    pub standing: Option<Standing>,
+    /// How many resources have planned it as theirs.
+    pub claims: u32,
 }
 
 impl Deployment {
@@ -80,6 +89,17 @@ impl Deployment {
     pub fn awaits_keys(&self) -> bool {
         self.gets_keys() && !self.applied
     }
+}
+
+/// A deployment that a state has.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Its name.
+    pub name: String,
+    /// Whether its data goes with it.
+    pub deletes_data: bool,
+    /// What of its data lies elsewhere and stays, in words.
+    pub left_behind: String,
 }
 
 /// What a deployment will be.
@@ -114,14 +134,21 @@ pub struct Live {
 }
 
 impl Session {
-    pub(crate) fn new(hosts: Hosts) -> Self {
+    pub(crate) fn new(hosts: Hosts, place: String) -> Self {
         Self {
             hosts,
+            place,
             deployments: Mutex::default(),
             backends: Mutex::default(),
             listings: Mutex::default(),
             claims: Mutex::default(),
         }
+    }
+
+    /// Where the configuration is applied; see [`place`].
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// The Docker hosts.
@@ -211,11 +238,14 @@ mod tests {
     use crate::runtime::docker::{Registries, Surroundings};
 
     fn session() -> Session {
-        Session::new(Hosts::new(
-            DockerConfig::default(),
-            Surroundings::default(),
-            Registries::default(),
-        ))
+        Session::new(
+            Hosts::new(
+                DockerConfig::default(),
+                Surroundings::default(),
+                Registries::default(),
+            ),
+            String::new(),
+        )
     }
 
     fn claim(owner: Option<&str>, names: &[&str], exclusive: bool) -> Claim {

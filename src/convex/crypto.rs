@@ -20,6 +20,15 @@ impl CryptoError {
     }
 }
 
+/// A text that nobody else has: 128 random bits in hexadecimal.
+///
+/// # Errors
+///
+/// The system gives no random bytes.
+pub fn unique() -> Result<String, CryptoError> {
+    Ok(to_hex(&random::<16>()?))
+}
+
 /// Bytes from the operating system's random generator.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];

@@ -94,6 +94,16 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             )
             .at("name")
         }
+        DockerError::Claimed { volume, owner } => {
+            let place = owner.split_once(' ').map_or(owner.as_str(), |(_, place)| place);
+            Diagnostic::error(
+                "The deployment is being made twice",
+                format!(
+                    "The configuration in {place} made the volume {volume} at the same time, so {object} is made from there. Nothing was changed. Give one of the two another name."
+                ),
+            )
+            .at("name")
+        }
         DockerError::NoNetwork { network } => Diagnostic::error(
             "No such network",
             format!("The Docker host has no network {network:?}, which {object} is to join. Correct its name, or make it first: refer to the resource that makes it rather than to its name, and Terraform knows the order."),

@@ -32,6 +32,8 @@ pub mod labels {
     /// What the backend is started by, where that is not the image's own start
     /// script.
     pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
+    /// On a volume: the resource that made it, and where it is configured.
+    pub const OWNER: &str = "io.github.coder-convex.owner";
     /// On a container that is not ours: the deployment that shares its network.
     pub const NETWORK_FOR: &str = "io.github.coder-convex.network-for";
 }
@@ -296,6 +298,8 @@ pub struct Desired {
     pub confinement: Confinement,
     /// The user's own labels.
     pub labels: BTreeMap<String, String>,
+    /// Whose volume it is, for one that is yet to be made.
+    pub owner: Option<String>,
 }
 
 /// A container as it should be.

@@ -24,6 +24,8 @@ pub struct Observed {
 pub struct Existing {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// When it was made, where the host tells.
+    pub created: Option<String>,
 }
 
 impl Existing {

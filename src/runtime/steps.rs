@@ -43,7 +43,10 @@ impl Step {
     /// that what fails in them takes nothing down.
     #[must_use]
     pub fn disturbs_nothing(&self) -> bool {
-        matches!(self, Self::FetchImage(_) | Self::CreateNetwork)
+        matches!(
+            self,
+            Self::FetchImage(_) | Self::CreateVolume | Self::CreateNetwork
+        )
     }
 }
 
@@ -237,6 +240,10 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
         .filter(|container| container.kept().is_none())
         .map(|container| Step::FetchImage(container.spec.role))
         .collect();
+    // First of all that is made: it decides which of two runs makes a deployment.
+    if observed.volume.is_none() {
+        steps.push(Step::CreateVolume);
+    }
     if observed.network.is_none() && !shared {
         steps.push(Step::CreateNetwork);
     }
@@ -257,9 +264,6 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     let network = observed.network.as_ref().and_then(Existing::deployment);
     if shared && network == Some(desired.name.as_str()) {
         steps.push(Step::RemoveNetwork);
-    }
-    if observed.volume.is_none() {
-        steps.push(Step::CreateVolume);
     }
     steps.extend(backend.steps());
     // The dashboard comes after a backend that answers.

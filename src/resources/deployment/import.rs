@@ -217,6 +217,7 @@ fn describe(
         database,
         storage,
         allow_data_loss: Some(false),
+        on_conflict: Some(Model::FAIL.to_owned()),
         upgrade: Some(UpgradeModel::unsaid()),
         restore_from: None,
         network,
@@ -233,6 +234,7 @@ fn describe(
         database_kind: None,
         storage_kind: None,
         urls: None,
+        owner_id: Record::owner(stored).map(|owner| owner.id().to_owned()),
         container_ids: Some(PerContainer {
             backend: backend.map(|it| it.id.clone()),
             dashboard: dashboard.map(|it| it.id.clone()),

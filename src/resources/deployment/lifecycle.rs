@@ -8,6 +8,7 @@
 use super::{
     guard, leftovers,
     model::{Model, VolumeModel},
+    ownership::{self, Owner},
     record::Record,
     restore::{self, Source},
     secrets::Secrets,
@@ -23,7 +24,10 @@ use crate::{
         backend_error, docker_error,
         imported::{is_fresh, settle},
     },
-    runtime::{Renew, Role, docker::Patience},
+    runtime::{
+        Renew, Role,
+        docker::{Credentials, Patience},
+    },
     session::{Live, Session},
 };
 
@@ -34,11 +38,21 @@ fn timeouts(model: &Model) -> Timeouts {
 /// Makes a deployment, or finishes one that was begun.
 pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<Model, Diagnostics> {
     let patience = Patience::new(timeouts(&planned).create(), cx.cancellation());
-    let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
+    let owner = Owner::new(cx.session.place())?;
+    let settings = Settings {
+        owner: Some(owner.clone()),
+        ..Settings::of(&planned)?
+    };
+    let mut work = Work::new(cx, settings, patience)?;
     let mut observed = work.observe(&[]).await?;
     whereabouts::note(&mut cx.private, &work.docker);
-    let mut desired = work.desired(&observed).await?;
-    let adopted = observed.volume.is_some();
+    let stored = work.stored_credentials(&observed).await?;
+    let has_data = stored.secret.is_some() || stored.name.is_some();
+    let holder = ownership::holder(Record::owner(&stored), observed.volume.as_ref());
+    if planned.on_conflict.as_deref() != Some(Model::ADOPT) {
+        ownership::claim(&planned.name, &owner, holder.as_ref(), &observed, has_data)?;
+    }
+    let adopted = observed.volume.is_some() && has_data;
     if adopted {
         cx.warn(Diagnostic::warning(
             "Existing data taken over",
@@ -49,9 +63,9 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
             ),
         ));
     }
-    let stored = work.stored_credentials(&observed).await?;
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
     guard::check_release(cx, &work, &planned, &stored).await?;
+    let mut desired = work.desired(&observed).await?;
     let source = restore::due(cx, &work, &planned, adopted, &stored)?;
     match &source {
         Some(Source::Volume(volume)) => work.check_volume(volume).await?,
@@ -66,6 +80,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     }
 
     // From here on something exists, which must not be forgotten.
+    planned.owner_id = Some(owner.id().to_owned());
     work.settings.fill(&mut planned);
     fill_keys(&work.settings, secrets.instance.as_ref(), &mut planned)?;
     planned.container_ids.get_or_insert_default();
@@ -119,11 +134,22 @@ pub(super) async fn update(
     mut planned: Model,
 ) -> Result<Model, Diagnostics> {
     let patience = Patience::new(timeouts(&planned).update(), cx.cancellation());
-    let mut work = Work::new(cx, Settings::of(&planned)?, patience)?;
+    let owner = Owner::of(&prior, cx.session.place());
+    let settings = Settings {
+        owner: owner.clone(),
+        ..Settings::of(&planned)?
+    };
+    let mut work = Work::new(cx, settings, patience)?;
     let known = prior.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = known.backend.into_iter().chain(known.dashboard).collect();
     let observed = work.observe(&known).await?;
     whereabouts::check(&cx.private, &work, &observed)?;
+    if let Some(owner) = &owner
+        && observed.backend.is_some()
+    {
+        let holder = Record::owner(&work.stored_credentials(&observed).await?);
+        ownership::check(&work.object, owner, holder.as_ref())?;
+    }
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     guard::before_update(cx, &mut work, &prior, &planned, &observed).await?;
@@ -188,6 +214,20 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     whereabouts::check(&cx.private, &work, &observed)?;
     let ours = |deployment: Option<&str>| deployment == Some(prior.name.as_str());
     let names = work.settings.names();
+    let delete_data = prior.deletes_data();
+    if let Some(owner) = Owner::of(&prior, cx.session.place()) {
+        let asks = observed.backend.is_some() || delete_data;
+        let stored = if asks {
+            work.stored_credentials(&observed).await?
+        } else {
+            Credentials::default()
+        };
+        let holder = ownership::holder(Record::owner(&stored), observed.volume.as_ref());
+        if let Some(holder) = holder.filter(|it| !it.is(&owner)) {
+            cx.warn(ownership::left_alone(&work.object, &holder));
+            return Ok(());
+        }
+    }
     let failed = |error| docker_error(&work.object, error);
     for (role, owner) in [
         (
@@ -217,11 +257,6 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
             .await
             .map_err(failed)?;
     }
-    let delete_data = prior
-        .volume
-        .as_ref()
-        .and_then(|volume| volume.on_destroy.as_deref())
-        == Some(VolumeModel::DELETE);
     if delete_data && observed.volume.is_some_and(|it| ours(it.deployment())) {
         work.docker
             .remove_volume(&work.patience, &names.volume())

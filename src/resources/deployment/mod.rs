@@ -11,6 +11,7 @@ mod leftovers;
 mod lifecycle;
 pub(crate) mod model;
 mod network;
+mod ownership;
 mod plan;
 mod predecessor;
 mod prepare;

@@ -39,6 +39,7 @@ pub struct Model {
     pub database: Option<DatabaseModel>,
     pub storage: Option<StorageModel>,
     pub allow_data_loss: Option<bool>,
+    pub on_conflict: Option<String>,
     pub upgrade: Option<UpgradeModel>,
     pub restore_from: Option<RestoreModel>,
     pub network: Option<NetworkModel>,
@@ -53,6 +54,7 @@ pub struct Model {
     pub database_kind: Option<String>,
     pub storage_kind: Option<String>,
     pub urls: Option<UrlsModel>,
+    pub owner_id: Option<String>,
     pub container_ids: Option<PerContainer>,
     pub image_digests: Option<PerContainer>,
     pub version: Option<String>,
@@ -152,6 +154,17 @@ impl DashboardModel {
 }
 
 impl Model {
+    /// Refuses a deployment that another configuration has.
+    pub const FAIL: &str = "fail";
+    /// Takes it over.
+    pub const ADOPT: &str = "adopt";
+
+    /// Whether its data goes with it.
+    pub fn deletes_data(&self) -> bool {
+        let fate = self.volume.as_ref().and_then(|it| it.on_destroy.as_deref());
+        fate == Some(VolumeModel::DELETE)
+    }
+
     /// The images that its containers are made from: those that running ones
     /// keep, else those asked for.
     pub fn images(&self) -> PerContainer {

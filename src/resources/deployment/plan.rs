@@ -29,6 +29,7 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
         return;
     }
     defaults(plan);
+    existing(cx, plan);
     whereabouts::plan(cx, plan);
     origins(plan);
     release::plan_images(plan);
@@ -43,6 +44,41 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     }
     containers(plan, outlook.as_ref());
     note(cx, plan, outlook.as_ref().map(|outlook| &outlook.settings));
+}
+
+/// Says what becomes of a deployment that this run has seen and that is planned as new, and refuses
+/// two resources with one name.
+///
+/// Where a replacement is asked for, Terraform plans twice, and shows nothing of the second plan but
+/// its errors (hashicorp/terraform `node_resource_abstract_instance.go`). So what cannot be said
+/// as a warning has to be allowed.
+fn existing(cx: &Cx<Session>, plan: &mut Plan<'_>) {
+    let Some(id) = whereabouts::planned_id(plan).map(|id| id.to_string()) else {
+        return;
+    };
+    // Terraform plans a resource once more, as new, where it replaces it. It then gives the private
+    // data along, which a new resource and a tainted one have none of.
+    let again = plan.creates() && whereabouts::was_seen(&cx.private);
+    if !again && (plan.creates() || !is_another(plan)) {
+        cx.session.note(&id, |it| it.claims += 1);
+    }
+    let seen = cx.session.deployment(&id);
+    if seen.claims > 1 {
+        plan.report(
+            Diagnostic::error(
+                "Two deployments with one name",
+                format!(
+                    "Two resources of this configuration are deployment {id:?}. Each would undo what the other one does. Give each a name of its own; with count or for_each, make each.key or count.index part of it."
+                ),
+            )
+            .at("name"),
+        );
+    } else if plan.creates()
+        && let Some(standing) = seen.standing
+    {
+        let allowed = plan.planned("allow_data_loss") == Known::Known(Some(true));
+        plan.report(review::replacement(&standing, again && !allowed));
+    }
 }
 
 /// Fills in what an absent attribute means for a new deployment.

@@ -6,6 +6,9 @@ use super::{
     confinement::LimitsModel,
     model::{Model, PerContainer},
     network::{Container, Network},
+    ownership::{self, Owner},
+    record::Record,
+    review,
     secrets::stored_secret,
     settings::Settings,
     whereabouts,
@@ -72,6 +75,15 @@ pub(super) async fn refresh(
     }
 
     whereabouts::note(&mut cx.private, &docker);
+    if let (Some(backend), Some(owner)) = (&backend, Owner::of(&model, cx.session.place()))
+        && !known.contains(&backend.id)
+    {
+        let stored = docker.credentials(&patience, &backend.id).await;
+        let holder = Record::owner(&stored.map_err(failed)?);
+        if let Some(holder) = holder.filter(|it| !it.is(&owner)) {
+            cx.warn(ownership::lost(&object, &holder));
+        }
+    }
     let mut desired = settings.desired();
     let mut host_is_away = false;
     let mut host_started = String::new();
@@ -356,6 +368,8 @@ fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running
         keeps_secrets: settings.keeps_secrets,
         running,
     };
-    cx.session
-        .note(&id, |deployment| deployment.live = Some(live));
+    cx.session.note(&id, |deployment| {
+        deployment.live = Some(live);
+        deployment.standing = Some(review::standing(model));
+    });
 }

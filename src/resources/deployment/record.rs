@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{bonds::Bonds, model::OriginsModel, settings::Settings};
+use super::{bonds::Bonds, model::OriginsModel, ownership::Owner, settings::Settings};
 use crate::{
     convex::{Reach, Secret, database::DatabaseKind, process_env::StorageKind},
     runtime::docker::Credentials,
@@ -21,6 +21,9 @@ pub struct Record {
     database_kind: Option<String>,
     #[serde(default)]
     storage_kind: Option<String>,
+    /// Who has the deployment; see [`ownership`](super::ownership).
+    #[serde(default)]
+    owner: Option<Owner>,
 }
 
 impl Record {
@@ -34,6 +37,7 @@ impl Record {
             secrets_in_state: settings.keeps_secrets,
             database_kind: bonds.database.map(|it| it.as_str().to_owned()),
             storage_kind: bonds.storage.map(|it| it.as_str().to_owned()),
+            owner: settings.owner.clone(),
         }
     }
 
@@ -69,6 +73,11 @@ impl Record {
                 .and_then(|it| it.storage_kind.as_deref())
                 .and_then(StorageKind::of_word),
         }
+    }
+
+    /// Who has the deployment, by its volume.
+    pub fn owner(stored: &Credentials) -> Option<Owner> {
+        Self::read(stored)?.owner
     }
 
     /// Whether its secrets may be kept in the state.

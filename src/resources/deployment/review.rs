@@ -20,6 +20,7 @@ use crate::{
     },
     plugin::{Diagnostic, Known, Plan, value::Path},
     runtime::{ContainerSpec, Role, labels},
+    session::Standing,
 };
 
 /// Looks at a plan that makes or changes a deployment.
@@ -134,18 +135,72 @@ pub fn deletion(plan: &mut Plan<'_>) {
     let Some(prior) = plan.prior::<Model>(Path::root()) else {
         return;
     };
-    if on_destroy(plan).as_deref() != Some(VolumeModel::DELETE) {
+    if !prior.deletes_data() {
         return;
     }
     let name = &prior.name;
+    let left = left_behind(&prior);
+    plan.report(Diagnostic::warning(
+        "The data is deleted",
+        format!(
+            "Destroying deployment {name:?} removes the volume {name}-data and all data in it, because volume.on_destroy is \"delete\".{left}"
+        ),
+    ));
+}
+
+/// What would become of a deployment's data.
+pub fn standing(model: &Model) -> Standing {
+    Standing {
+        name: model.name.clone(),
+        deletes_data: model.deletes_data(),
+        left_behind: left_behind(model),
+    }
+}
+
+/// What a plan says that makes anew what a state has: by `-replace`, `replace_triggered_by` or a
+/// taint. `refused` says whether that may not delete data.
+pub fn replacement(standing: &Standing, refused: bool) -> Diagnostic {
+    let Standing {
+        name,
+        deletes_data,
+        left_behind,
+    } = standing;
+    if !deletes_data {
+        return Diagnostic::warning(
+            format!("Deployment {name:?} is made anew"),
+            format!(
+                "Deployment {name:?} exists, and is planned as new. Terraform destroys it first, and clients are disconnected until the new one is ready. The data stays in the volume {name}-data, and the new one goes on with it."
+            ),
+        );
+    }
+    let fate = format!(
+        "Terraform destroys it first, and with it the volume {name}-data and all data in it, because volume.on_destroy is \"delete\".{left_behind} To keep the data, set volume.on_destroy to \"retain\" and apply that before."
+    );
+    if refused {
+        return Diagnostic::error(
+            format!("Replacing deployment {name:?} deletes its data"),
+            format!(
+                "Deployment {name:?} exists, and this plan replaces it, because of -replace or replace_triggered_by. {fate} To delete the data on purpose, set allow_data_loss to true."
+            ),
+        )
+        .at("volume.on_destroy");
+    }
+    Diagnostic::warning(
+        format!("The data of deployment {name:?} is deleted"),
+        format!("Deployment {name:?} exists, and is planned as new. {fate}"),
+    )
+}
+
+/// What a destruction leaves outside the volume.
+fn left_behind(prior: &Model) -> String {
     let mut left = String::new();
     if prior
         .bonds()
         .database
         .is_some_and(|it| it != DatabaseKind::Sqlite)
     {
-        let database = prior.database_name.unwrap_or_default();
-        let server = prior.database_server.map(|it| format!(" at {it}"));
+        let database = prior.database_name.as_deref().unwrap_or_default();
+        let server = prior.database_server.as_ref().map(|it| format!(" at {it}"));
         left += &format!(
             " Documents, variables and functions stay in the database {database:?}{}.",
             server.unwrap_or_default()
@@ -154,12 +209,7 @@ pub fn deletion(plan: &mut Plan<'_>) {
     if prior.storage_kind.as_deref() == Some(StorageKind::S3.as_str()) {
         left += " Files stay in the buckets.";
     }
-    plan.report(Diagnostic::warning(
-        "The data is deleted",
-        format!(
-            "Destroying deployment {name:?} removes the volume {name}-data and all data in it, because volume.on_destroy is \"delete\".{left}"
-        ),
-    ));
+    left
 }
 
 /// What happens to the data, by the state: that is what a deletion goes by.

@@ -4,7 +4,7 @@ use super::{
     confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
     images::ImageName,
-    model::{NetworkModel, VolumeModel},
+    model::{Model, NetworkModel, VolumeModel},
     release::UpgradeModel,
     restore::RestoreModel,
     storage::StorageModel,
@@ -228,9 +228,16 @@ pub fn schema() -> Schema {
             .with("restore_from", RestoreModel::attribute())
             .with(
                 "allow_data_loss",
-                boolean("Whether a change that leaves data behind is made: another instance name, kind of database or kind of storage, or an older backend. Such a change is refused otherwise; with `true` the plan warns of what exactly is left behind, and where. Nothing is deleted. Set it back afterwards. Default `false`.")
+                boolean("Whether a change that loses data is made: another instance name, kind of database or kind of storage, an older backend, or a replacement by `-replace` or `replace_triggered_by` where `volume.on_destroy` is `delete`. Such a change is refused otherwise. With `true` the plan warns of what exactly is left behind, and where; only a replacement deletes anything. Set it back afterwards. Default `false`.")
                     .optional()
                     .default(false),
+            )
+            .with(
+                "on_conflict",
+                string("What to do where another configuration has a deployment of this name: `fail` (default) changes nothing and says who has it, `adopt` takes it over, with its data. What an interrupted apply of the same configuration has left, and data without containers, is taken over in any case. For names that nobody else has, such as one with the ID of a Coder workspace: Coder can lose a state.")
+                    .optional()
+                    .one_of(&[Model::FAIL, Model::ADOPT])
+                    .default(Model::FAIL),
             )
             .with("network", NetworkModel::attribute())
             .with("hardening", HardeningModel::attribute())
@@ -284,6 +291,11 @@ pub fn schema() -> Schema {
                     "Where it is reached from beside the containers: on the host where ports are published, else from other containers of its network.",
                 )
                 .computed(OnUpdate::Keep),
+            )
+            .with(
+                "owner_id",
+                string("Identity of this resource. It is also noted in the deployment's volume, so that a resource of another configuration with the same name does not change or delete the deployment; see `on_conflict`.")
+                    .computed(OnUpdate::Keep),
             )
             .with(
                 "container_ids",

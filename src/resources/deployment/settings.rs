@@ -9,6 +9,7 @@ use super::{
     images::{default_backend_image, default_dashboard_image},
     model::{Model, OriginsModel, PublishModel, UrlsModel},
     network::Network,
+    ownership::Owner,
     storage::{self, StorageModel, Store},
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct Settings {
     pub hidden_version: Option<String>,
     pub network: Network,
     pub labels: BTreeMap<String, String>,
+    /// The resource that this is of, where it makes or changes something.
+    pub owner: Option<Owner>,
 }
 
 /// The origins that are given, or known from an earlier apply. The others follow
@@ -173,6 +176,7 @@ impl Settings {
                 .then(|| images.dashboard.unwrap_or_else(default_dashboard_image)),
             network,
             labels: model.labels.clone().unwrap_or_default(),
+            owner: None,
             name,
         })
     }
@@ -264,6 +268,7 @@ impl Settings {
             attachment: self.network.attachment(),
             confinement: self.confinement.clone(),
             labels: self.labels.clone(),
+            owner: self.owner.as_ref().map(Owner::label),
         }
     }
 

@@ -88,6 +88,11 @@ pub fn plan(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     );
 }
 
+/// Whether a deployment has been made with this private data.
+pub fn was_seen(private: &Private) -> bool {
+    private.get::<String>(HOST).is_some()
+}
+
 /// Notes the host on which the deployment is.
 pub fn note(private: &mut Private, docker: &Docker) {
     private.set(HOST, &docker.endpoint().to_string());

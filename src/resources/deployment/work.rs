@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    network::Network, predecessor, record::Record, release, secrets::Secrets, settings::Settings,
-    snapshot::Export,
+    network::Network, ownership, predecessor, record::Record, release, secrets::Secrets,
+    settings::Settings, snapshot::Export,
 };
 use crate::{
     backend::{BackendError, Client, api},
@@ -281,7 +281,7 @@ impl Work {
     }
 
     /// Notes in the volume which release runs on it now.
-    async fn remember_release(&self) -> Result<(), DockerError> {
+    async fn remember_release(&self) -> Result<(), Failed> {
         let names = self.settings.names();
         let backend = names.container(Role::Backend);
         let runs = self
@@ -289,6 +289,10 @@ impl Work {
             .container_alone(&self.patience, &names, Role::Backend);
         let id = runs.await?.map(|it| it.image_id);
         let stored = self.docker.credentials(&self.patience, &backend).await?;
+        // Another run may have made the same meanwhile, and then has the last word.
+        if let Some(owner) = &self.settings.owner {
+            ownership::check(&self.object, owner, Record::owner(&stored).as_ref())?;
+        }
         let before = release::read(&stored);
         let image = &self.settings.backend_image;
         let after = release::remember(before.clone(), image, id.as_deref());
@@ -299,9 +303,10 @@ impl Work {
             releases: Some(serde_json::json!(after).to_string().into()),
             ..Credentials::default()
         };
-        self.docker
-            .store_credentials(&self.patience, &backend, &noted)
-            .await
+        let noted = self
+            .docker
+            .store_credentials(&self.patience, &backend, &noted);
+        Ok(noted.await?)
     }
 
     pub fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {

@@ -84,6 +84,14 @@ pub enum DockerError {
         /// The registry's words.
         reason: String,
     },
+    /// Another resource has made the volume just now.
+    #[error("the volume {volume} was made by another resource just now: {owner}")]
+    Claimed {
+        /// The volume.
+        volume: String,
+        /// Its label.
+        owner: String,
+    },
     /// The daemon has no range of addresses left for another network.
     #[error("the daemon has no addresses left for another network")]
     NoAddresses,

@@ -16,7 +16,7 @@ use super::{
     found,
 };
 use crate::runtime::{
-    Conflict, ContainerSpec, Desired, Existing, File, Kind, Readiness, Role, Step,
+    Conflict, ContainerSpec, Desired, Existing, File, Kind, Readiness, Role, Step, labels,
 };
 
 /// Pause between two questions whether a program answers, in seconds.
@@ -62,7 +62,17 @@ impl Docker {
                 None => Ok(()),
             },
             Step::CreateNetwork => self.create_network(patience, job.desired).await,
-            Step::CreateVolume => self.create_volume(patience, job.desired).await,
+            Step::CreateVolume => {
+                let made = self.create_volume(patience, job.desired).await?;
+                // There was none just now.
+                match (&job.desired.owner, made.labels.get(labels::OWNER)) {
+                    (Some(own), Some(other)) if own != other => Err(DockerError::Claimed {
+                        volume: names.volume(),
+                        owner: other.clone(),
+                    }),
+                    _ => Ok(()),
+                }
+            }
             Step::RemoveContainer(role) => {
                 self.remove_container(patience, &names.container(*role))
                     .await
@@ -136,16 +146,19 @@ impl Docker {
         }
     }
 
-    /// Makes the volume, should there be none.
+    /// Makes the volume, should there be none, and returns what there is then.
     pub async fn create_volume(
         &self,
         patience: &Patience,
         desired: &Desired,
-    ) -> Result<(), DockerError> {
+    ) -> Result<Existing, DockerError> {
         let name = desired.names().volume();
+        let mut volume_labels = desired.object_labels("data");
+        let owner = desired.owner.clone();
+        volume_labels.extend(owner.map(|owner| (labels::OWNER.to_owned(), owner)));
         let request = self.client.create_volume(VolumeCreateRequest {
             name: Some(name.clone()),
-            labels: Some(desired.object_labels("data").into_iter().collect()),
+            labels: Some(volume_labels.into_iter().collect()),
             ..Default::default()
         });
         let doing = format!("create volume {name}");
@@ -153,8 +166,10 @@ impl Docker {
         let volume = self.call(patience, &doing, request).await?;
         let existing = Existing {
             labels: volume.labels.into_iter().collect(),
+            created: volume.created_at,
         };
-        ours(Kind::Volume, &name, desired, Some(&existing))
+        ours(Kind::Volume, &name, desired, Some(&existing))?;
+        Ok(existing)
     }
 
     /// Ends a container in its own time and removes it. It having gone already

@@ -75,6 +75,7 @@ impl Docker {
                 .await?
                 .map(|container| Existing {
                     labels: container.labels,
+                    created: None,
                 }),
         })
     }
@@ -91,6 +92,7 @@ impl Docker {
         let network = found(self.call(patience, "look at the network", request).await)?;
         Ok(network.map(|network| Existing {
             labels: network.labels.unwrap_or_default().into_iter().collect(),
+            created: None,
         }))
     }
 
@@ -104,6 +106,7 @@ impl Docker {
         let volume = found(self.call(patience, "look at the volume", request).await)?;
         Ok(volume.map(|volume| Existing {
             labels: volume.labels.into_iter().collect(),
+            created: volume.created_at,
         }))
     }
 

@@ -35,6 +35,7 @@ fn desired() -> Desired {
         },
         confinement: Confinement::default(),
         labels: BTreeMap::new(),
+        owner: None,
     }
 }
 
@@ -74,6 +75,7 @@ fn running(spec: &ContainerSpec) -> ObservedContainer {
 
 fn all_there(desired: &Desired) -> Observed {
     let labelled = |role| Existing {
+        created: None,
         labels: desired.object_labels(role),
     };
     Observed {
@@ -93,8 +95,8 @@ fn from_nothing_everything_is_made_in_order() {
         [
             Step::FetchImage(Backend),
             Step::FetchImage(Dashboard),
-            Step::CreateNetwork,
             Step::CreateVolume,
+            Step::CreateNetwork,
             Step::CreateContainer(Backend),
             Step::StoreSecrets,
             Step::Start(Backend),
@@ -361,6 +363,7 @@ fn what_belongs_to_others_is_a_conflict() {
     let desired = desired();
     let mut foreign = all_there(&desired);
     foreign.volume = Some(Existing {
+        created: None,
         labels: [(labels::DEPLOYMENT.to_owned(), "other".to_owned())].into(),
     });
     assert_eq!(

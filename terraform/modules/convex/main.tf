@@ -238,6 +238,9 @@ resource "convex_deployment" "this" {
     on_destroy = var.on_destroy
   }
 
+  # Nobody else has a name with this ID, and Coder can lose a state.
+  on_conflict = "adopt"
+
   labels = merge(var.labels, {
     "coder.workspace_id" = data.coder_workspace.me.id
   })

@@ -223,6 +223,9 @@ resource "convex_deployment" "app" {
     on_destroy = "delete"
   }
 
+  # Nobody else has a name with this ID, and Coder can lose a state.
+  on_conflict = "adopt"
+
   # The first start may pull the images.
   timeouts = {
     create = "15m"

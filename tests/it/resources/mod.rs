@@ -13,6 +13,7 @@ mod hardening;
 mod interrupted;
 mod modes;
 mod network;
+mod ownership;
 mod project;
 mod project_in_container;
 mod refusals;

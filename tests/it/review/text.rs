@@ -62,7 +62,7 @@ fn apart<'a>(lines: &[&'a str]) -> (Vec<&'a str>, Vec<String>) {
     (plan, joined.collect())
 }
 
-/// IDs of containers, digests of images and public keys, each as a word.
+/// IDs of containers, digests of images, identities and public keys, each as a word.
 fn without_digests(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();
@@ -71,10 +71,11 @@ fn without_digests(text: &str) -> String {
             word.push(c);
             continue;
         }
-        let is_digest = word.len() == 64 && word.chars().all(|c| c.is_ascii_hexdigit());
+        let is_hex = word.chars().all(|c| c.is_ascii_hexdigit());
         out.push_str(match word.len() {
             200.. => "<public key>",
-            _ if is_digest => "<digest>",
+            64 if is_hex => "<digest>",
+            32 if is_hex => "<identity>",
             _ => &word,
         });
         word.clear();
