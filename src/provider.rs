@@ -90,6 +90,10 @@ impl Provider for Convex {
         Ok(Session::new(hosts, self.environment.place.clone()))
     }
 
+    fn only_destroys(&self) -> bool {
+        self.environment.transition == Transition::Delete
+    }
+
     fn members(&self) -> Members<Session> {
         Members::new()
             .resource("convex_admin_key_file", AdminKeyFileResource)

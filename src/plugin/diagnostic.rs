@@ -175,6 +175,19 @@ impl Diagnostics {
         self.0.iter()
     }
 
+    /// The same, with each error as one of `severity` that ends with `last`.
+    #[must_use]
+    pub(crate) fn errors_as(mut self, severity: Severity, last: &str) -> Self {
+        for diagnostic in &mut self.0 {
+            if diagnostic.severity == Severity::Error {
+                diagnostic.severity = severity;
+                diagnostic.detail.push_str("\n\n");
+                diagnostic.detail.push_str(last);
+            }
+        }
+        self
+    }
+
     pub(crate) fn to_proto(&self) -> Vec<proto::Diagnostic> {
         self.0.iter().map(Diagnostic::to_proto).collect()
     }

@@ -267,11 +267,14 @@ where
                     .replace
                     .extend(changed_replacing(&self.schema, prior, &parts.planned));
             }
-            let breaches = conformance::of_plan(&self.schema, prior, config, &parts.planned);
-            if !breaches.is_empty() {
-                parts
-                    .diagnostics
-                    .push(conformance::bug("PlanResourceChange", &breaches));
+            // Terraform does not look at the values of a plan that is refused.
+            if !parts.diagnostics.has_errors() {
+                let breaches = conformance::of_plan(&self.schema, prior, config, &parts.planned);
+                if !breaches.is_empty() {
+                    parts
+                        .diagnostics
+                        .push(conformance::bug("PlanResourceChange", &breaches));
+                }
             }
             parts
         }

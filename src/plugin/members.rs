@@ -38,6 +38,12 @@ pub trait Provider: Send + Sync + 'static {
     /// Must not do I/O: what it describes may not exist yet.
     fn configure(&self, config: Config<'_>) -> Result<Self::Session, Diagnostics>;
 
+    /// Whether this run of Terraform only destroys. What is refused of a configuration, of a plan
+    /// or of a look at what exists is then a warning, since Terraform plans before it destroys.
+    fn only_destroys(&self) -> bool {
+        false
+    }
+
     /// Everything it offers.
     fn members(&self) -> super::Members<Self::Session>;
 }

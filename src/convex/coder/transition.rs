@@ -6,8 +6,10 @@ pub enum Transition {
     /// It runs, and people open its apps. Assumed wherever Coder does not say otherwise.
     #[default]
     Start,
-    /// It is stopped or deleted.
-    End,
+    /// It is stopped.
+    Stop,
+    /// It is deleted: everything that it has is destroyed.
+    Delete,
 }
 
 impl Transition {
@@ -19,7 +21,9 @@ impl Transition {
     #[must_use]
     pub fn read(value: Option<&str>) -> Self {
         match value {
-            Some("stop" | "destroy") => Self::End,
+            Some("stop") => Self::Stop,
+            // The provisioner says the first, Coder's API the second.
+            Some("destroy" | "delete") => Self::Delete,
             _ => Self::Start,
         }
     }
@@ -30,9 +34,10 @@ mod tests {
     use super::Transition;
 
     #[test]
-    fn only_stop_and_destroy_end_a_workspace() {
-        for value in ["stop", "destroy"] {
-            assert_eq!(Transition::read(Some(value)), Transition::End);
+    fn only_coders_own_words_end_a_workspace() {
+        assert_eq!(Transition::read(Some("stop")), Transition::Stop);
+        for value in ["destroy", "delete"] {
+            assert_eq!(Transition::read(Some(value)), Transition::Delete);
         }
         for value in [None, Some(""), Some("start"), Some("STOP")] {
             assert_eq!(Transition::read(value), Transition::Start, "{value:?}");

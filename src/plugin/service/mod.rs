@@ -7,6 +7,7 @@
 mod codec;
 mod function;
 mod lookup;
+mod refusal;
 mod tasks;
 
 use std::{
@@ -78,6 +79,15 @@ impl<P: Provider> Service<P> {
             Private::from_bytes(private),
             cancel.clone(),
         ))
+    }
+
+    /// What is refused: in a run that only destroys, nothing.
+    fn waive(&self, refusals: Diagnostics) -> Diagnostics {
+        if self.provider.only_destroys() {
+            refusal::waived(refusals)
+        } else {
+            refusals
+        }
     }
 
     /// Stops what is under way, at the request of Terraform or at the end.
@@ -225,7 +235,8 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             problems.extend(this.provider.validate(Config::new(&config)));
             Ok(problems)
         });
-        let diagnostics = outcome.await.unwrap_or_else(|errors| errors).to_proto();
+        let refusals = outcome.await.unwrap_or_else(|errors| errors);
+        let diagnostics = self.waive(refusals).to_proto();
         Ok(Response::new(proto::validate_provider_config::Response {
             diagnostics,
         }))
@@ -279,7 +290,8 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             ));
             Ok(problems)
         });
-        let diagnostics = outcome.await.unwrap_or_else(|errors| errors).to_proto();
+        let refusals = outcome.await.unwrap_or_else(|errors| errors);
+        let diagnostics = self.waive(refusals).to_proto();
         Ok(Response::new(proto::validate_resource_config::Response {
             diagnostics,
         }))
@@ -296,7 +308,8 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             let config = decode(request.config.as_ref(), source.schema())?;
             Ok(source.validate(&config))
         });
-        let diagnostics = outcome.await.unwrap_or_else(|errors| errors).to_proto();
+        let refusals = outcome.await.unwrap_or_else(|errors| errors);
+        let diagnostics = self.waive(refusals).to_proto();
         Ok(Response::new(
             proto::validate_data_resource_config::Response { diagnostics },
         ))
@@ -313,7 +326,8 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             let config = decode(request.config.as_ref(), ephemeral.schema())?;
             Ok(ephemeral.validate(&config))
         });
-        let diagnostics = outcome.await.unwrap_or_else(|errors| errors).to_proto();
+        let refusals = outcome.await.unwrap_or_else(|errors| errors);
+        let diagnostics = self.waive(refusals).to_proto();
         Ok(Response::new(
             proto::validate_ephemeral_resource_config::Response { diagnostics },
         ))
@@ -365,7 +379,7 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
         let (state, (private, diagnostics)) = match outcome.await {
             Ok((state, leftovers)) => (Some(state), leftovers),
             // A failed look says nothing about the object: it stays as it was.
-            Err(errors) => (current, (private, errors)),
+            Err(errors) => (current, (private, self.waive(errors))),
         };
         Ok(Response::new(proto::read_resource::Response {
             new_state: state,
@@ -388,7 +402,10 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             let mut cx = this.cx(&request.prior_private)?;
             let mut parts = resource.plan(&mut cx, &prior, &config).await;
             parts.diagnostics.extend(cx.warnings);
-            let planned = encode(&parts.planned, resource.schema())?;
+            let schema = resource.schema();
+            let only_destroys = this.provider.only_destroys();
+            let parts = refusal::of_plan(parts, schema, &prior, &config, only_destroys);
+            let planned = encode(&parts.planned, schema)?;
             Ok(proto::plan_resource_change::Response {
                 planned_state: Some(planned),
                 requires_replace: parts.replace.iter().map(Path::to_proto).collect(),
@@ -579,8 +596,17 @@ impl<P: Provider> Service<P> {
     ) -> Outcome<(DynamicValue, Diagnostics)> {
         let config = decode(config, reader.schema())?;
         let mut cx = self.cx(&[])?;
-        let result = reader.read(&mut cx, &config).await?;
-        Ok((encode(&result, reader.schema())?, cx.warnings))
+        let mut warnings = Diagnostics::default();
+        let result = match reader.read(&mut cx, &config).await {
+            // Everything that would use the result is destroyed.
+            Err(errors) if self.provider.only_destroys() => {
+                warnings = refusal::waived(errors);
+                config
+            }
+            outcome => outcome?,
+        };
+        warnings.extend(cx.warnings);
+        Ok((encode(&result, reader.schema())?, warnings))
     }
 
     /// The state that a panicking operation noted last.

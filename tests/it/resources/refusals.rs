@@ -100,12 +100,17 @@ on_each_core! {
 on_each_core! {
     fn an_instance_name_is_for_ever(core) {
         let name = Name::new();
-        let project = project(core, &name, "");
+        let mut project = project(core, &name, "");
         project.apply().ok();
         configure(&project, &deployment(&name, "instance_name = \"another\""));
-        project.plan().fails_with(&["The instance name cannot be changed", "npx convex export"]);
-        configure(&project, &deployment(&name, ""));
-        project.destroy().ok();
+        let refusal = "The instance name cannot be changed";
+        project.plan().fails_with(&[refusal, "npx convex export"]);
+        // What is refused does not keep anybody from destroying.
+        project.destroy().fails_with(&[refusal, "`terraform destroy -refresh=false`"]);
+        project.set_env("CODER_WORKSPACE_TRANSITION", "destroy");
+        project.run(&["plan", "-destroy", "-no-color", "-input=false"]).ok().says(&["Warning: ", refusal, "1 to destroy"]);
+        project.set_env("CODER_WORKSPACE_TRANSITION", "start");
+        project.run(&["destroy", "-refresh=false", "-no-color", "-auto-approve"]).ok();
     }
 }
 
