@@ -30,7 +30,10 @@ pub struct GivenPlace {
 
 /// A port as a number, or as text with an `s` behind it.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "This is not a port. Give a number such as 5173, or \"5173s\" for HTTPS."
+)]
 enum GivenPort {
     Number(u32),
     Text(String),

@@ -447,7 +447,7 @@ impl<F: Function> AnyFunction for ErasedFunction<F> {
         }
         let arguments = model::from_value(&Value::List(arguments)).map_err(|error| {
             let path = error.path(&Path::root());
-            FunctionError::at_place(&path, fixed, error.problem())
+            FunctionError::at_place(&path, &self.signature, error.problem())
         })?;
         let output = self.function.call(arguments)?;
         let value = model::to_value(&output).map_err(|error| FunctionError {

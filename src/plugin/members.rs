@@ -329,16 +329,24 @@ pub trait Function: Send + Sync + 'static {
 impl FunctionError {
     /// The error of a value at `path`, whose first step is the position among
     /// the arguments; a variadic argument has its own position as second step.
-    pub(crate) fn at_place(path: &Path, fixed: usize, problem: &str) -> Self {
+    pub(crate) fn at_place(path: &Path, signature: &Signature, problem: &str) -> Self {
         use crate::plugin::value::Step;
         let (argument, rest) = match path.steps() {
-            [Step::Index(index), Step::Index(more), rest @ ..] if *index == fixed => {
+            [Step::Index(index), Step::Index(more), rest @ ..]
+                if *index == signature.parameters.len() =>
+            {
                 (Some(index + more), rest)
             }
             [Step::Index(index), rest @ ..] => (Some(*index), rest),
             rest => (None, rest),
         };
-        let place = rest.iter().fold(Path::root(), |path, step| match step {
+        // The element of a map or list is written behind the name of the argument.
+        let parameter = argument.and_then(|at| signature.parameters.get(at));
+        let base = match (rest, parameter) {
+            ([Step::Key(_) | Step::Index(_), ..], Some(parameter)) => Path::of(parameter.name),
+            _ => Path::root(),
+        };
+        let place = rest.iter().fold(base, |path, step| match step {
             Step::Attribute(name) => path.attribute(name),
             Step::Key(key) => path.key(key),
             Step::Index(index) => path.index(*index),

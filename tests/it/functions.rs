@@ -105,6 +105,9 @@ on_each_core! {
         let long = "w".repeat(60);
         let cases = [
             ("provider::convex::coder_origins({ access_url = \"https://c.example\" })".to_owned(), vec!["missing field `workspace`"]),
+            ("provider::convex::coder_origins(\"https://c.example\")".to_owned(), vec!["The value is a string. Give an object"]),
+            ("provider::convex::dotenv_encode({ A = null })".to_owned(), vec!["variables[\"A\"]: The value is null. Give a string"]),
+            (format!("provider::convex::coder_origins({})", place("slugs = { api = \"a\", site = \"a\" }")), vec!["slugs.site", "that of `api` as well"]),
             (format!("provider::convex::coder_origins({})", place("agnet = \"x\"")), vec!["unknown field `agnet`"]),
             (format!("provider::convex::coder_origins({})", place("slugs = { api = \"12345\" }")), vec!["slugs.api", "12345"]),
             (format!("provider::convex::coder_app_url({})", place("agent = \"a\"")), vec!["slug is missing"]),

@@ -16,6 +16,30 @@ impl de::Error for ModelError {
             problem: problem.to_string(),
         }
     }
+
+    /// Speaks of Terraform's types, not of Rust's, and never shows the value: it may be a secret.
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let found = match found {
+            Unexpected::Unit => "null",
+            Unexpected::Bool(_) => "a bool",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Str(_) => "a string",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "an object",
+            Unexpected::Other(kind) => kind,
+            _ => "of another type",
+        };
+        let expected = expected.to_string();
+        let expected = match expected.as_str() {
+            "i64" | "u64" | "u32" | "u16" => "a whole number",
+            "f64" => "a number",
+            "a boolean" => "a bool",
+            "a sequence" => "a list",
+            rust if rust.starts_with("struct ") => "an object",
+            other => other,
+        };
+        Self::custom(format_args!("The value is {found}. Give {expected}."))
+    }
 }
 
 pub(super) struct Deserializer<'a> {
@@ -36,7 +60,7 @@ impl<'a> Deserializer<'a> {
             Value::Bool(truth) => Unexpected::Bool(*truth),
             Value::Number(_) => Unexpected::Other("a number"),
             // Not the text itself: it may be a secret.
-            Value::String(_) => Unexpected::Other("text"),
+            Value::String(_) => Unexpected::Other("a string"),
             Value::List(_) => Unexpected::Seq,
             Value::Map(_) => Unexpected::Map,
         }

@@ -248,10 +248,14 @@ pub(crate) fn object_type(attributes: &Attributes) -> Type {
 fn check_object(attributes: &Attributes, value: &Value, path: &Path, problems: &mut Diagnostics) {
     let Value::Map(object) = value else { return };
     for (name, attribute) in attributes {
+        let path = path.attribute(name);
         let Some(value) = object.get(name).filter(|value| !value.is_null()) else {
+            if matches!(attribute.presence, Presence::Required) {
+                let detail = format!("{path} is required, and its value is null. Give it a value.");
+                problems.push(Diagnostic::error("Required attribute is null", detail).at(path));
+            }
             continue;
         };
-        let path = path.attribute(name);
         if !attribute.presence.is_configurable() {
             problems.push(
                 Diagnostic::error(
@@ -267,11 +271,39 @@ fn check_object(attributes: &Attributes, value: &Value, path: &Path, problems: &
                 (check.0)(value, &path, problems);
             }
         }
+        check_elements(&attribute.ty(), value, &path, problems);
         if let Shape::Nested(_, attributes) = &attribute.shape {
             for (element, path) in attribute.nested(value, &path) {
                 check_object(attributes, element, &path, problems);
             }
         }
+    }
+}
+
+/// Refuses null in a list, set or map: Terraform checks the type of an element, of which null is
+/// a value.
+fn check_elements(ty: &Type, value: &Value, path: &Path, problems: &mut Diagnostics) {
+    let elements: Vec<(&Value, Path)> = match (ty, value) {
+        (Type::List(_), Value::List(elements)) => {
+            let elements = elements.iter().enumerate();
+            elements.map(|(at, it)| (it, path.index(at))).collect()
+        }
+        // Terraform takes no path into a set.
+        (Type::Set(_), Value::List(elements)) => {
+            elements.iter().map(|it| (it, path.clone())).collect()
+        }
+        (Type::Map(_), Value::Map(elements)) => {
+            let elements = elements.iter();
+            elements.map(|(key, it)| (it, path.key(key))).collect()
+        }
+        _ => return,
+    };
+    for (_, path) in elements.into_iter().filter(|(it, _)| it.is_null()) {
+        let detail = match ty {
+            Type::Set(_) => format!("{path} has an element that is null. Remove it."),
+            _ => format!("{path} is null. Give it a value, or leave it out."),
+        };
+        problems.push(Diagnostic::error("Null in a collection", detail).at(path));
     }
 }
 

@@ -37,6 +37,12 @@ on_each_core! {
             ("name = \"a\"\n volume = { on_destroy = \"keep\" }".into(), vec!["Invalid value for volume.on_destroy", "\"retain\" or \"delete\""]),
             ("name = \"a\"\n timeouts = { create = \"5\" }".into(), vec!["Invalid value for timeouts.create", "90s"]),
             ("name = \"a\"\n labels = { \"io.github.coder-convex.role\" = \"x\" }".into(), vec!["Invalid value for labels", "provider's own"]),
+            ("name = null".into(), vec!["Required attribute is null", "name is required"]),
+            ("name = \"a\"\n log = { max_size_mb = null, max_files = 3 }".into(), vec!["log.max_size_mb is required"]),
+            ("name = \"a\"\n network = { networks = [\"a\", null] }".into(), vec!["network.networks[1] is null"]),
+            ("name = \"a\"\n network = { container = \"\" }".into(), vec!["Invalid value for network.container", "empty"]),
+            ("name = \"a\"\n origins = { api = \"http://a\", site = \"http://a\" }".into(), vec!["Invalid value for origins.site", "`/http`"]),
+            ("name = \"a\"\n database = { url = \"mysql://u:p@h\", create = true }".into(), vec!["Invalid value for database.create", "MySQL"]),
             ("name = \"a\"\n runing = true".into(), vec!["Unsupported argument"]),
             ("name = \"a\"\n running = \"maybe\"".into(), vec!["a bool is required"]),
         ];
