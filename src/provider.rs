@@ -118,3 +118,6 @@ impl Provider for Convex {
             .function("postgres_url", PostgresUrlFunction)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ pub mod env_var;
 pub mod instance;
 pub mod mysql;
 pub mod origins;
+pub mod page_url;
 pub mod postgres;
 pub mod process_env;
 pub mod reach;
@@ -24,7 +25,10 @@ pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;
 pub use database::Database;
 pub use instance::{DeploymentName, InstanceName, InstanceSecret, NameError};
-pub use origins::{ApiOrigin, DashboardOrigin, OriginError, Origins, SiteOrigin};
+pub use origins::{
+    ApiOrigin, DashboardOrigin, OriginConflict, OriginError, OriginWarning, Origins, SiteOrigin,
+};
+pub use page_url::PageUrl;
 pub use postgres::PostgresUrl;
 pub use reach::Reach;
 pub use secret::Secret;

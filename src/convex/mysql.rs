@@ -89,6 +89,7 @@ pub struct MysqlUrl {
     base: Secret,
     host: String,
     port: u16,
+    database: Option<String>,
     password: Option<Secret>,
     kept: Vec<(&'static str, String)>,
     left_out: Vec<String>,
@@ -116,10 +117,12 @@ impl MysqlUrl {
         let decode = |text: &str| decode_percent(text).ok_or(MysqlUrlError::NotUrl);
         decode(url.username())?;
         let password = url.password().map(decode).transpose()?.map(Secret::from);
+        let database = decode(url.path().trim_start_matches('/'))?;
         let mut found = Self {
             base: Secret::default(),
             host,
             port: url.port().unwrap_or(DEFAULT_PORT),
+            database: (!database.is_empty()).then_some(database),
             password,
             kept: Vec::new(),
             left_out: Vec::new(),
@@ -205,6 +208,12 @@ impl MysqlUrl {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The database name that the pasted URL had in its path, decoded.
+    #[must_use]
+    pub fn database_in_path(&self) -> Option<&str> {
+        self.database.as_deref()
     }
 
     /// The password, decoded.

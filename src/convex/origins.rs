@@ -245,7 +245,115 @@ pub struct Origins {
     pub dashboard: DashboardOrigin,
 }
 
+/// Why three origins cannot be those of one deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OriginConflict {
+    /// API and HTTP actions at one address.
+    #[error(
+        "The site origin is the API origin, but HTTP actions answer on a port of their own. Give the \
+         site a host or port of its own, or the path `/http`, at which the API serves HTTP actions."
+    )]
+    SiteIsApi,
+    /// API and dashboard at one address.
+    #[error(
+        "The dashboard origin is the API origin, but the dashboard is a program of its own. Give it \
+         a host or port of its own."
+    )]
+    DashboardIsApi,
+    /// HTTP actions and dashboard at one address.
+    #[error(
+        "The dashboard origin is the site origin, but the dashboard is a program of its own. Give it \
+         a host or port of its own."
+    )]
+    DashboardIsSite,
+}
+
+impl OriginConflict {
+    /// The origin to change: `site` or `dashboard`.
+    #[must_use]
+    pub fn part(self) -> &'static str {
+        match self {
+            Self::SiteIsApi => "site",
+            Self::DashboardIsApi | Self::DashboardIsSite => "dashboard",
+        }
+    }
+
+    /// The first of the conflicts between those that are given.
+    #[must_use]
+    pub fn among(
+        api: Option<&ApiOrigin>,
+        site: Option<&SiteOrigin>,
+        dashboard: Option<&DashboardOrigin>,
+    ) -> Option<Self> {
+        let api = api.map(ApiOrigin::as_str);
+        let site = site.map(SiteOrigin::as_str);
+        let dashboard = dashboard.map(DashboardOrigin::as_str);
+        let same = |one: Option<&str>, other| one.is_some() && one == other;
+        if same(site, api) {
+            Some(Self::SiteIsApi)
+        } else if same(dashboard, api) {
+            Some(Self::DashboardIsApi)
+        } else {
+            same(dashboard, site).then_some(Self::DashboardIsSite)
+        }
+    }
+}
+
+/// What a user should know of origins that are taken all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OriginWarning {
+    /// A page with TLS that calls an API without.
+    #[error(
+        "The dashboard is served over HTTPS and calls the API over HTTP, which browsers block as \
+         mixed content. Give the API an https origin."
+    )]
+    MixedContent,
+    /// HTTP actions that only this very host reaches, of an API that others reach.
+    #[error(
+        "The API has a public origin, and HTTP actions have one on localhost, so webhooks and sign-in \
+         callbacks from elsewhere do not arrive. Give the site a public origin, too."
+    )]
+    SiteIsLocal,
+}
+
+impl OriginWarning {
+    /// The origin to change.
+    #[must_use]
+    pub fn part(self) -> &'static str {
+        match self {
+            Self::MixedContent => "api",
+            Self::SiteIsLocal => "site",
+        }
+    }
+}
+
+/// Whether a browser finds its own machine there.
+fn is_local(origin: &str) -> bool {
+    let url = Url::parse(origin);
+    url.is_ok_and(|url| url.host_str().is_some_and(super::postgres::is_loopback))
+}
+
 impl Origins {
+    /// Why these cannot be those of one deployment.
+    #[must_use]
+    pub fn conflict(&self) -> Option<OriginConflict> {
+        OriginConflict::among(Some(&self.api), Some(&self.site), Some(&self.dashboard))
+    }
+
+    /// What a user should know.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<OriginWarning> {
+        let is_mixed = self.dashboard.as_str().starts_with("https:") && self.api.is_in_the_open();
+        let only_site = !is_local(self.api.as_str()) && is_local(self.site.as_str());
+        [
+            is_mixed.then_some(OriginWarning::MixedContent),
+            only_site.then_some(OriginWarning::SiteIsLocal),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     /// The ports the backend listens on, as it reaches them itself.
     #[must_use]
     pub fn internal(dashboard: DashboardOrigin) -> Self {
@@ -294,6 +402,69 @@ mod tests {
         for (port, text) in [(80, "http://localhost"), (4210, "http://localhost:4210")] {
             assert_eq!(ApiOrigin::local(port).as_str(), text);
             assert_eq!(ApiOrigin::parse(text), Ok(ApiOrigin::local(port)));
+        }
+    }
+
+    fn origins(api: &str, site: &str, dashboard: &str) -> Origins {
+        Origins {
+            api: ApiOrigin::parse(api).unwrap(),
+            site: SiteOrigin::parse(site).unwrap(),
+            dashboard: DashboardOrigin::parse(dashboard).unwrap(),
+        }
+    }
+
+    #[test]
+    fn each_service_has_an_origin_of_its_own() {
+        let (a, b, c) = (
+            "https://a.example",
+            "https://b.example",
+            "https://c.example",
+        );
+        for (origins, conflict) in [
+            (origins(a, b, c), None),
+            (origins(a, "https://a.example/http", c), None),
+            (origins(a, "https://c.example/http", c), None),
+            (origins(a, a, c), Some(OriginConflict::SiteIsApi)),
+            (origins(a, b, a), Some(OriginConflict::DashboardIsApi)),
+            (origins(a, b, b), Some(OriginConflict::DashboardIsSite)),
+        ] {
+            assert_eq!(origins.conflict(), conflict, "{origins:?}");
+        }
+        assert_eq!(OriginConflict::among(None, None, None), None);
+        assert_eq!(Origins::default().conflict(), None);
+    }
+
+    #[test]
+    fn origins_that_cannot_work_together_are_warned_of() {
+        let (public, local) = ("https://a.example", "http://localhost:3211");
+        let plain = "http://a.example";
+        for (origins, warnings) in [
+            (
+                origins(public, "https://b.example", "https://c.example"),
+                vec![],
+            ),
+            (
+                origins("http://localhost:3210", local, "https://c.example"),
+                vec![],
+            ),
+            (
+                origins(plain, "http://b.example", "https://c.example"),
+                vec![OriginWarning::MixedContent],
+            ),
+            (
+                origins(plain, "http://b.example", "http://c.example"),
+                vec![],
+            ),
+            (
+                origins(public, local, "https://c.example"),
+                vec![OriginWarning::SiteIsLocal],
+            ),
+            (
+                origins("http://127.0.0.1:1", local, "http://localhost:3"),
+                vec![],
+            ),
+        ] {
+            assert_eq!(origins.warnings(), warnings, "{origins:?}");
         }
     }
 

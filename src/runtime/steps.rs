@@ -1,6 +1,6 @@
 //! From what there is to what there should be.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use super::{
     contract::DATA_DIRECTORY,
@@ -200,7 +200,7 @@ fn label_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<
     let wrong = spec
         .labels
         .iter()
-        .filter(|(name, value)| observed.labels.get(*name) != Some(value))
+        .filter(|(name, value)| !same_label(name, observed.labels.get(*name), value))
         .map(|(name, _)| name);
     // Of all other labels nobody can tell who wants them.
     let too_many = observed
@@ -212,6 +212,14 @@ fn label_differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<
         .cloned()
         .map(Difference::Label)
         .collect()
+}
+
+/// Whether a label says the same. That of the networks is a list whose order means nothing.
+fn same_label(name: &str, there: Option<&String>, wanted: &str) -> bool {
+    let listed = |text: &str| text.split(',').map(str::to_owned).collect::<BTreeSet<_>>();
+    there.is_some_and(|there| {
+        there == wanted || name == labels::NETWORKS && listed(there) == listed(wanted)
+    })
 }
 
 /// What to do, in order. Nothing when all is as it should be.

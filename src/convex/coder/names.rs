@@ -48,6 +48,14 @@ pub enum SlugError {
          characters. Choose another slug."
     )]
     Encoded,
+    /// The slug of another of the three apps.
+    #[error("The slug {slug:?} is that of `{other}` as well. Give each app its own.")]
+    Taken {
+        /// The refused slug.
+        slug: String,
+        /// The app that has it.
+        other: &'static str,
+    },
     /// Digits, or digits and an `s`.
     #[error("Coder takes the slug {slug:?} for a port number. Add a letter in front.")]
     Port {

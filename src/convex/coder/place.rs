@@ -67,6 +67,7 @@ impl Slugs {
         dashboard: Option<&str>,
     ) -> Result<Self, (&'static str, SlugError)> {
         let mut slugs = Self::default();
+        let mut taken: Vec<(Slug, &'static str)> = Vec::new();
         for (part, given, slug) in [
             ("api", api, &mut slugs.api),
             ("site", site, &mut slugs.site),
@@ -75,6 +76,11 @@ impl Slugs {
             if let Some(given) = given {
                 *slug = Slug::parse(given).map_err(|error| (part, error))?;
             }
+            if let Some((_, other)) = taken.iter().find(|(it, _)| it == slug) {
+                let slug = slug.to_string();
+                return Err((part, SlugError::Taken { slug, other }));
+            }
+            taken.push((slug.clone(), part));
         }
         Ok(slugs)
     }
@@ -143,5 +149,13 @@ mod tests {
         }
         let (part, _) = Slugs::given(None, Some("12345"), None).unwrap_err();
         assert_eq!(part, "site");
+        for (api, site, dashboard, culprit) in [
+            (Some("a"), Some("a"), None, "site"),
+            (None, None, Some("convex-api"), "dashboard"),
+            (Some("convex"), None, None, "dashboard"),
+        ] {
+            let (part, error) = Slugs::given(api, site, dashboard).unwrap_err();
+            assert_eq!(part, culprit, "{error}");
+        }
     }
 }

@@ -134,6 +134,9 @@ impl Database {
         if let (Some(server), Some(mode)) = (&server, mode) {
             errors.extend(conflict(server, mode));
         }
+        if settings.create == Some(true) && matches!(server, Some(Server::Mysql { .. })) {
+            errors.push(DatabaseValueError::MysqlCreate);
+        }
         if ca.is_some() && tls == Some(Tls::Off) {
             errors.push(DatabaseValueError::CaWithoutTls);
         }
@@ -260,16 +263,18 @@ impl Database {
             .collect()
     }
 
-    /// What the user should know.
+    /// What the user should know, where this is the instance.
     #[must_use]
-    pub fn warnings(&self) -> Vec<DatabaseWarning> {
-        let (left_out, hosts): (_, Vec<&str>) = match &self.server {
+    pub fn warnings(&self, instance: &InstanceName) -> Vec<DatabaseWarning> {
+        let (left_out, hosts, given): (_, Vec<&str>, _) = match &self.server {
             Server::Postgres(url) => (
                 url.left_out(),
                 url.hosts().iter().map(HostPort::host).collect(),
+                url.database_in_path(),
             ),
-            Server::Mysql { url, .. } => (url.left_out(), vec![url.host()]),
+            Server::Mysql { url, .. } => (url.left_out(), vec![url.host()], url.database_in_path()),
         };
+        let used = instance.database_name();
         let mut warnings: Vec<_> = left_out
             .iter()
             .filter(|name| self.ca.is_none() || *name != "sslrootcert")
@@ -278,6 +283,12 @@ impl Database {
                 _ => DatabaseWarning::LeftOut { name: name.clone() },
             })
             .collect();
+        warnings.extend(given.filter(|given| *given != used).map(|given| {
+            DatabaseWarning::OtherName {
+                given: given.to_owned(),
+                used: used.clone(),
+            }
+        }));
         let (own, far): (Vec<_>, Vec<_>) = hosts.into_iter().partition(|host| is_loopback(host));
         warnings.extend(own.into_iter().map(|host| DatabaseWarning::Loopback {
             host: host.to_owned(),

@@ -30,6 +30,12 @@ pub enum DatabaseValueError {
         "The backend cannot leave it to a MySQL server whether to speak TLS. Write disable or require."
     )]
     MysqlPrefer,
+    /// A database to be created on a server of which nothing is asked.
+    #[error(
+        "The provider creates databases on PostgreSQL servers only. Remove `create`, and create the \
+         database on the MySQL server yourself: it is named after the instance, with `-` as `_`."
+    )]
+    MysqlCreate,
     /// The URL says one thing of TLS and the mode another.
     #[error("The database URL says `{url}`, and `ssl_mode` says `{mode}`. Remove one of them.")]
     SslConflict {
@@ -84,6 +90,8 @@ pub enum DatabaseValueError {
 pub enum Setting {
     /// The URL.
     Url,
+    /// Whether the database may be created.
+    Create,
     /// The mode of TLS.
     SslMode,
     /// The authority.
@@ -102,6 +110,7 @@ impl DatabaseValueError {
     pub fn setting(&self) -> Setting {
         match self {
             Self::Scheme | Self::Postgres(_) | Self::Mysql(_) => Setting::Url,
+            Self::MysqlCreate => Setting::Create,
             Self::SslMode | Self::MysqlPrefer | Self::SslConflict { .. } => Setting::SslMode,
             Self::Ca(_) | Self::CaWithoutTls => Setting::Ca,
             Self::Connections { .. } => Setting::MaxConnections,
@@ -129,6 +138,18 @@ pub enum DatabaseWarning {
          that file. Give the content of the file as `ca_pem`."
     )]
     RootCertificate,
+    /// A database in the URL that is not the one of the instance.
+    #[error(
+        "The database URL names the database {given:?}, which the backend does not use. Its database \
+         is {used:?}, named after the instance. To use an existing database, give its name as \
+         instance_name, with `-` for `_`; to silence this warning, remove the name from the URL."
+    )]
+    OtherName {
+        /// The name in the URL.
+        given: String,
+        /// The name that is used.
+        used: String,
+    },
     /// A name by which a container means itself.
     #[error(
         "The database URL says {host}, which inside a container is the container itself. Name a host \

@@ -249,8 +249,33 @@ fn the_servers_own_databases_are_refused() {
 }
 
 #[test]
+fn a_database_is_not_created_on_mysql() {
+    let create = |url, create| {
+        Database::parse(&DatabaseSettings {
+            create: Some(create),
+            ..settings(url)
+        })
+    };
+    let errors = create("mysql://u@h", true).unwrap_err();
+    assert_eq!(errors, [DatabaseValueError::MysqlCreate]);
+    assert!(create("mysql://u@h", false).is_ok());
+    assert!(create("postgres://u@h", true).is_ok());
+}
+
+#[test]
 fn what_is_taken_with_a_warning() {
-    let warnings = |url: &str| parse(&settings(url)).warnings();
+    let app = InstanceName::parse("my-app").unwrap();
+    let warnings = |url: &str| parse(&settings(url)).warnings(&app);
+    for scheme in ["postgres", "mysql"] {
+        assert_eq!(warnings(&format!("{scheme}://u@db/my_app")), []);
+        assert_eq!(
+            warnings(&format!("{scheme}://u@db/shop%2Ddb")),
+            [DatabaseWarning::OtherName {
+                given: "shop-db".to_owned(),
+                used: "my_app".to_owned(),
+            }]
+        );
+    }
     assert_eq!(warnings("postgres://u@db"), []);
     assert_eq!(
         warnings("postgres://u@db?schema=x&sslrootcert=y"),
@@ -283,7 +308,7 @@ fn what_is_taken_with_a_warning() {
         ca_pem: Some(&pem),
         ..settings("postgres://u@db?sslrootcert=y")
     });
-    assert_eq!(with_ca.warnings(), []);
+    assert_eq!(with_ca.warnings(&app), []);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     convex::{
-        ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret, Origins, Reach, Secret,
-        SiteOrigin,
+        ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret, OriginConflict,
+        Origins, Reach, Secret, SiteOrigin,
         database::{DatabaseSettings, DatabaseValueError, Setting},
         process_env::{BackendEnv, ExtraEnv, S3Error, S3Settings, S3Storage, dashboard_env},
     },
@@ -216,21 +216,19 @@ fn image(given: Option<String>, default: fn() -> String) -> Result<String, Funct
 
 impl GivenOrigins {
     fn origins(&self) -> Result<Origins, FunctionError> {
+        let api = origin("api", self.api.as_deref(), ApiOrigin::parse)?;
+        let site = origin("site", self.site.as_deref(), SiteOrigin::parse)?;
+        let dashboard = self.dashboard.as_deref();
+        let dashboard = origin("dashboard", dashboard, DashboardOrigin::parse)?;
+        let conflict = OriginConflict::among(api.as_ref(), site.as_ref(), dashboard.as_ref());
+        if let Some(conflict) = conflict {
+            return Err(wrong(&format!("origins.{}", conflict.part()), &conflict));
+        }
         let default = Origins::default();
         Ok(Origins {
-            api: origin("api", self.api.as_deref(), default.api, ApiOrigin::parse)?,
-            site: origin(
-                "site",
-                self.site.as_deref(),
-                default.site,
-                SiteOrigin::parse,
-            )?,
-            dashboard: origin(
-                "dashboard",
-                self.dashboard.as_deref(),
-                default.dashboard,
-                DashboardOrigin::parse,
-            )?,
+            api: api.unwrap_or(default.api),
+            site: site.unwrap_or(default.site),
+            dashboard: dashboard.unwrap_or(default.dashboard),
         })
     }
 }
@@ -238,12 +236,10 @@ impl GivenOrigins {
 fn origin<T, E: fmt::Display>(
     name: &str,
     given: Option<&str>,
-    default: T,
     parse: fn(&str) -> Result<T, E>,
-) -> Result<T, FunctionError> {
-    given.map_or(Ok(default), |text| {
-        parse(text).map_err(|error| wrong(&format!("origins.{name}"), &error))
-    })
+) -> Result<Option<T>, FunctionError> {
+    let parsed = given.map(parse).transpose();
+    parsed.map_err(|error| wrong(&format!("origins.{name}"), &error))
 }
 
 impl GivenDatabase {
@@ -268,6 +264,7 @@ fn attribute(error: &DatabaseValueError) -> String {
     let of_database = |name: &str| format!("database.{name}");
     match error.setting() {
         Setting::Url => of_database("url"),
+        Setting::Create => of_database("create"),
         Setting::SslMode => of_database("ssl_mode"),
         Setting::Ca => of_database("ca_pem"),
         Setting::MaxConnections => of_database("max_connections"),

@@ -210,6 +210,7 @@ fn path(setting: Setting, hidden: bool) -> Path {
     match setting {
         Setting::Url if hidden => database.attribute("url_wo"),
         Setting::Url => database.attribute("url"),
+        Setting::Create => database.attribute("create"),
         Setting::SslMode => database.attribute("ssl_mode"),
         Setting::Ca => database.attribute("ca_pem"),
         Setting::MaxConnections => database.attribute("max_connections"),

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 
 use super::model::{NetworkModel, PublishModel, UrlsModel};
 use crate::{
-    convex::{ApiOrigin, DashboardOrigin, Origins, SiteOrigin},
+    convex::{ApiOrigin, DashboardOrigin, OriginConflict, Origins, SiteOrigin},
     plugin::{
         Config, Diagnostic, Diagnostics, Known,
-        schema::{Attr, Element, Fields, Group, Optional, list_of, number, object, string},
+        schema::{
+            Attr, Element, Fields, Group, Optional, invalid, list_of, number, object, string,
+        },
+        value::Path,
     },
     runtime::{Attachment, BACKEND_PORT, DASHBOARD_PORT, Names, Publish, Role, SITE_PORT},
 };
@@ -24,8 +27,8 @@ const CHOICE: std::ops::Range<u16> = 20_000..32_000;
 pub enum Network {
     /// One of its own.
     Own {
-        /// Other ones it is in as well.
-        further: Vec<String>,
+        /// Other ones it is in as well. Their order means nothing.
+        further: BTreeSet<String>,
         /// What is published, each port resolved as far as it is.
         publish: PublishModel,
     },
@@ -53,12 +56,14 @@ impl NetworkModel {
                 .with(
                     "container",
                     string("ID or name of a container whose network is shared, such as `one(docker_container.workspace[*].id)`: the deployment is then at ports 3210, 3211 and 6791 of that container's own localhost. Followed in place when that container is replaced or restarted. Null means that there is none for now, and the deployment is stopped.")
-                        .optional(),
+                        .optional()
+                        .parsed_with(object_name),
                 )
                 .with(
                     "networks",
                     list_of(Element::String, "Names of further Docker networks that the containers are in, beside their own. There the backend is found by the name of its container.")
-                        .optional(),
+                        .optional()
+                        .parsed_with(object_name),
                 )
                 .with(
                     "publish",
@@ -77,9 +82,60 @@ impl NetworkModel {
     }
 }
 
+/// Takes what can name an object of Docker. Docker itself says what else it refuses.
+fn object_name(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("The name is empty. Give a name, or null where there is none.");
+    }
+    // A label lists the networks of a container with commas between.
+    if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',') {
+        return Err(
+            "The name contains a blank, a comma or a control character. Give the name that docker shows.",
+        );
+    }
+    Ok(())
+}
+
+/// Checks that each service has an address of its own.
+fn check_origins(config: Config<'_>, found: &mut Diagnostics) {
+    let given = |part: &str| {
+        let path = format!("origins.{part}");
+        config
+            .get::<Option<String>>(path.as_str())
+            .known()
+            .flatten()
+    };
+    let [api, site, dashboard] = ["api", "site", "dashboard"].map(given);
+    let conflict = OriginConflict::among(
+        api.and_then(|it| ApiOrigin::parse(&it).ok()).as_ref(),
+        site.and_then(|it| SiteOrigin::parse(&it).ok()).as_ref(),
+        dashboard
+            .and_then(|it| DashboardOrigin::parse(&it).ok())
+            .as_ref(),
+    );
+    if let Some(conflict) = conflict {
+        found.push(invalid(
+            &Path::of("origins").attribute(conflict.part()),
+            conflict,
+        ));
+    }
+}
+
 /// Checks what a configuration says of the network.
 pub fn check(config: Config<'_>) -> Diagnostics {
     let mut found = Diagnostics::default();
+    check_origins(config, &mut found);
+    let path = "network.publish.dashboard";
+    let has_none = config.get::<Option<bool>>("dashboard.enabled") == Known::Known(Some(false));
+    if has_none && config.given(path) == Known::YES {
+        found.push(
+            Diagnostic::error(
+                "No dashboard to publish",
+                format!("{path} is given, and dashboard.enabled is false, so no program would answer at that port. Remove one of the two."),
+            )
+            .at(path),
+        );
+    }
     if config.given("network.container") == Known::YES {
         for other in ["network.networks", "network.publish"] {
             if config.given(other) == Known::YES {
@@ -119,7 +175,7 @@ impl Network {
     pub fn of(network: Option<&NetworkModel>, ports: Option<PublishModel>) -> Self {
         let Some(network) = network else {
             return Self::Own {
-                further: Vec::new(),
+                further: BTreeSet::new(),
                 publish: PublishModel::default(),
             };
         };
@@ -136,7 +192,7 @@ impl Network {
             NetworkModel {
                 networks, publish, ..
             } => Self::Own {
-                further: networks.clone().unwrap_or_default(),
+                further: networks.iter().flatten().cloned().collect(),
                 publish: publish.unwrap_or_default().resolved(ports),
             },
         }
@@ -176,7 +232,7 @@ impl Network {
             Self::Own { further, publish } => {
                 let port = |port: Option<u16>| port.filter(|port| *port != AUTOMATIC);
                 Attachment::Own {
-                    further: further.clone(),
+                    further: further.iter().cloned().collect(),
                     publish: Publish {
                         api: port(publish.api),
                         site: port(publish.site),
@@ -299,6 +355,30 @@ mod tests {
         assert_ne!(other.api, Some(api));
         assert_eq!(publish(3210, 0).chosen("app", &none).api, Some(3210));
         assert!(publish(0, 1).is_open() && !first.is_open());
+    }
+
+    #[test]
+    fn another_order_of_networks_is_no_change() {
+        let attachment = |names: &[&str]| {
+            let model = NetworkModel {
+                container: None,
+                networks: Some(names.iter().map(|&it| it.to_owned()).collect()),
+                publish: None,
+            };
+            Network::of(Some(&model), None).attachment()
+        };
+        assert_eq!(attachment(&["b", "a"]), attachment(&["a", "b", "a"]));
+        assert_ne!(attachment(&["a"]), attachment(&["a", "b"]));
+    }
+
+    #[test]
+    fn an_object_has_a_name() {
+        for good in ["proxy", "app_default", "0f3c", "a.b-c"] {
+            assert!(super::object_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", "a b", "a,b", "a\n"] {
+            assert!(super::object_name(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

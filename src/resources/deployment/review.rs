@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     convex::{
+        OriginWarning,
         database::{DatabaseKind, DatabaseWarning},
         process_env::{RELEASE, StorageKind},
     },
@@ -29,6 +30,7 @@ pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>) {
     fate(plan);
     image(plan);
     if let Some(settings) = settings {
+        origins(plan, settings);
         issuer(plan, settings);
         variables(plan, settings);
         database(plan, settings);
@@ -55,6 +57,24 @@ fn new_volume(plan: &mut Plan<'_>) {
         )
         .at("name"),
     );
+}
+
+/// Says which origins do not work together, when they are new.
+fn origins(plan: &mut Plan<'_>, settings: &Settings) {
+    if (!plan.creates() && !plan.changes("origins")) || settings.awaits_origin() {
+        return;
+    }
+    for warning in settings.reach().public.warnings() {
+        if warning == OriginWarning::MixedContent && settings.dashboard_image.is_none() {
+            continue;
+        }
+        let summary = match warning {
+            OriginWarning::MixedContent => "Browsers block the dashboard's requests",
+            OriginWarning::SiteIsLocal => "HTTP actions are on localhost",
+        };
+        let path = Path::of("origins").attribute(warning.part());
+        plan.report(Diagnostic::warning(summary, warning.to_string()).at(path));
+    }
 }
 
 /// Says what a move between internal and public origins means for those who are
@@ -108,7 +128,7 @@ fn database(plan: &mut Plan<'_>, settings: &Settings) {
         return;
     };
     let shares = matches!(settings.network, Network::Of(_));
-    for warning in database.warnings() {
+    for warning in database.warnings(&settings.instance_name) {
         // There it is another container that is meant.
         if shares && matches!(warning, DatabaseWarning::Loopback { .. }) {
             continue;
@@ -116,6 +136,9 @@ fn database(plan: &mut Plan<'_>, settings: &Settings) {
         let summary = match &warning {
             DatabaseWarning::LeftOut { name } => {
                 format!("The database URL's {name} is left out")
+            }
+            DatabaseWarning::OtherName { .. } => {
+                "The database URL's database is not used".to_owned()
             }
             DatabaseWarning::RootCertificate => "The database's authority is left out".to_owned(),
             DatabaseWarning::Loopback { .. } => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     backend,
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, Secret, SiteOrigin,
+        AdminKey, ApiOrigin, AuthKeys, PageUrl, Secret, SiteOrigin,
         env_var::{VarName, VarValue},
     },
     plugin::{
@@ -175,19 +175,7 @@ pub mod auth_names {
 /// Each value must be one that a backend takes.
 fn check_values(value: &Value, path: &Path, found: &mut Diagnostics) {
     for (name, value) in value.as_map().into_iter().flatten() {
-        let path = path.key(name);
-        match value {
-            Value::String(text) => {
-                if let Err(error) = VarValue::parse(text.as_str()) {
-                    found.push(invalid(&path, error));
-                }
-            }
-            Value::Null => found.push(invalid(
-                &path,
-                "A variable has a value. Leave the name out where there is none.",
-            )),
-            _ => {}
-        }
+        check_value(value, &path.key(name), found);
     }
 }
 
@@ -214,6 +202,7 @@ fn auth() -> Attr<Optional, Secretive> {
                 "site_url",
                 string("Where the app itself is, for redirects after signing in: `SITE_URL`.")
                     .optional()
+                    .parsed::<PageUrl>()
                     .check(check_value),
             )
             .with(

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     convex::{
-        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Reach,
-        Secret, SiteOrigin,
+        AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PageUrl,
+        PostgresUrl, Reach, Secret, SiteOrigin,
         coder::{Slug, Slugs},
     },
     plugin::{
@@ -91,13 +91,17 @@ impl Inputs {
                 .ok_or_else(|| wrong("origins", &"One of them is no origin."))?,
             None => Origins::default(),
         };
+        if let Some(problem) = origins.conflict() {
+            return Err(wrong(&format!("origins.{}", problem.part()), &problem));
+        }
         let url = self.url.as_deref().unwrap_or(DEFAULT_URL);
-        let slug = |given: Option<&String>, default: Slug, path| match given {
-            Some(given) => Slug::parse(given).map_err(|error| wrong(path, &error)),
-            None => Ok(default),
-        };
         let given = self.slugs.clone().unwrap_or_default();
-        let default = Slugs::default();
+        let slugs = Slugs::given(
+            given.api.as_deref(),
+            given.site.as_deref(),
+            given.dashboard.as_deref(),
+        )
+        .map_err(|(part, error)| wrong(&format!("slugs.{part}"), &error))?;
         let images = self.images.clone().unwrap_or_default();
         Ok(Project {
             name: self.project_name(),
@@ -118,15 +122,7 @@ impl Inputs {
                 backend: images.backend.unwrap_or_else(default_backend_image),
                 dashboard: images.dashboard.unwrap_or_else(default_dashboard_image),
             },
-            slugs: Slugs {
-                api: slug(given.api.as_ref(), default.api, "slugs.api")?,
-                site: slug(given.site.as_ref(), default.site, "slugs.site")?,
-                dashboard: slug(
-                    given.dashboard.as_ref(),
-                    default.dashboard,
-                    "slugs.dashboard",
-                )?,
-            },
+            slugs,
             site_url: self.site_url.clone(),
             auth_keys: parsed(self.private_key.as_ref(), "private_key", AuthKeys::parse)?,
             pattern: self
@@ -342,7 +338,8 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
         .with(
             "site_url",
             string("URL of the app itself, such as that of a Coder app. Vite serves it on this host. With `compose`, it is set as `SITE_URL`, for redirects after signing in.")
-                .optional(),
+                .optional()
+                .parsed::<PageUrl>(),
         )
         .with(
             "private_key",

@@ -375,15 +375,16 @@ on_each_core! {
         let s3 = |files: &str| backend(&format!(
             "storage = {{ s3 = {{ region = \"auto\", exports_bucket = \"exports\", {files}, modules_bucket = \"modules\", search_bucket = \"search\", snapshot_imports_bucket = \"imports\" }} }}"
         ));
-        let cases: [(String, &[&str]); 21] = [
+        let cases: [(String, &[&str]); 22] = [
             ("provider::convex::backend_container({})".to_owned(), &["missing field `instance_name`"]),
             (backend("instance_secrets = \"x\""), &["unknown field `instance_secrets`", "instance_secret"]),
             (backend("instance_secret = \"hunter2-hunter2\""), &["instance_secret: The instance secret has 15 characters"]),
             ("provider::convex::backend_container({ instance_name = \"My_App\" })".to_owned(), &["instance_name: ", "my-app"]),
             (backend("image = \"https://ghcr.io/a\""), &["image: ", "it has a scheme"]),
-            (backend("image = 5"), &["image: invalid type", "expected a string"]),
+            (backend("image = 5"), &["image: The value is a number. Give a string"]),
             (backend("origins = { api = \"https://a.example/\" }"), &["origins.api: The origin ends with a slash"]),
             (backend("origins = { site = \"a.example\" }"), &["origins.site: The origin has no scheme"]),
+            (backend("origins = { api = \"https://a.example\", site = \"https://a.example\" }"), &["origins.site: The site origin is the API origin"]),
             (backend("origins = { apis = \"x\" }"), &["origins.apis: unknown field `apis`"]),
             (backend("database = { url = \"redis://u:hunter22@h\" }"), &["database.url: ", "postgresql://"]),
             (backend("database = { url = \"postgres://u:hunter22@h\", ssl_mode = \"maybe\" }"), &["database.ssl_mode: There is no such mode"]),
@@ -393,7 +394,7 @@ on_each_core! {
             (s3("files_bucket = \"No\""), &["storage.s3.files_bucket: ", "cannot be the name of a bucket"]),
             (s3("files_bucket = \"files\", secret_access_key = \"hunter22\""), &["storage.s3.secret_access_key: ", "one of them is missing"]),
             (backend("env = { DO_NOT_REQUIRE_SSL = false, DISABLE_BEACON = \"\" }"), &["env[\"DO_NOT_REQUIRE_SSL\"]: Any text, also \"false\"", "env[\"DISABLE_BEACON\"]: "]),
-            (backend("env = { A = [\"x\"] }"), &["env[\"A\"]: invalid type", "expected text, a number or a bool"]),
+            (backend("env = { A = [\"x\"] }"), &["env[\"A\"]: The value is a list. Give text, a number or a bool"]),
             (backend("env = { A = 1 }, secret_env = { A = 2 }"), &["secret_env[\"A\"]: It is in env too"]),
             (backend("secret_env = { INSTANCE_SECRET = \"hunter22\" }"), &["secret_env[\"INSTANCE_SECRET\"]: INSTANCE_SECRET follows from the instance secret"]),
             (dashboard("env = { NEXT_PUBLIC_ADMIN_KEY = \"hunter22\" }"), &["env[\"NEXT_PUBLIC_ADMIN_KEY\"]: The dashboard would show"]),

@@ -72,6 +72,7 @@ on_each_core! {
             ("deployment = \"a\"\n variables = { JWKS = \"x\" }\n auth = {}".into(), vec!["Variable JWKS is declared twice", "variables[\"JWKS\"]"]),
             ("deployment = \"a\"\n auth = { private_key = \"-----BEGIN RSA PRIVATE KEY-----\" }".into(), vec!["Invalid value for auth.private_key"]),
             ("deployment = \"a\"\n auth = { issuer = \"http://a/\" }".into(), vec!["Invalid value for auth.issuer"]),
+            ("deployment = \"a\"\n auth = { site_url = \"a.example.com\" }".into(), vec!["Invalid value for auth.site_url", "no scheme"]),
             ("variables = {}".into(), vec!["Which deployment?"]),
             ("deployment = \"a\"\n url = \"http://a\"".into(), vec!["Which deployment?"]),
             ("url = \"http://a\"".into(), vec!["Key missing"]),

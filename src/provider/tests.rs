@@ -1,0 +1,210 @@
+//! What every member refuses and plans, without Docker.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{Convex, Environment};
+use crate::plugin::{
+    Config, Cx, Diagnostic, Diagnostics, Private, Provider, Severity,
+    value::{Path, Value},
+};
+
+fn convex() -> Convex {
+    Convex::new(Environment::default())
+}
+
+/// The configuration of a deployment that gives these values, each by its path.
+fn deployment(values: &[(&str, Value)]) -> Value {
+    let members = convex().members();
+    let mut config = members.resources["convex_deployment"].schema().empty();
+    for (path, value) in [("name", Value::from("my-app"))].iter().chain(values) {
+        let steps: Vec<_> = path.split('.').collect();
+        set(&mut config, &steps, value.clone());
+    }
+    config
+}
+
+/// Puts a value where `steps` lead, through objects of which nothing else is given.
+fn set(value: &mut Value, steps: &[&str], new: Value) {
+    let [first, rest @ ..] = steps else {
+        *value = new;
+        return;
+    };
+    if value.is_null() {
+        *value = Value::from([]);
+    }
+    let Value::Map(attributes) = value else {
+        panic!("{first} is in no object");
+    };
+    set(
+        attributes.entry((*first).to_owned()).or_insert(Value::Null),
+        rest,
+        new,
+    );
+}
+
+/// What a plan to create it says.
+fn plan(config: &Value) -> Diagnostics {
+    let (provider, members) = (convex(), convex().members());
+    let empty = provider.schema().empty();
+    let session = provider.configure(Config::new(&empty)).unwrap();
+    let mut cx = Cx::new(
+        Arc::new(session),
+        Private::default(),
+        CancellationToken::new(),
+    );
+    let resource = &members.resources["convex_deployment"];
+    let parts = resource.plan(&mut cx, &Value::Null, config).now_or_never();
+    parts.unwrap().diagnostics
+}
+
+fn validate(config: &Value) -> Diagnostics {
+    convex().members().resources["convex_deployment"].validate(config)
+}
+
+fn places(found: &Diagnostics, severity: Severity) -> Vec<String> {
+    let found = found.iter().filter(|it| it.severity() == severity);
+    let place = |it: &Diagnostic| it.path().cloned().unwrap_or_default().to_string();
+    found.map(place).collect()
+}
+
+#[test]
+fn a_required_attribute_of_any_member_is_not_null() {
+    let members = convex().members();
+    let mut culprits = Vec::new();
+    for (name, resource) in &members.resources {
+        let found = resource.validate(&resource.schema().empty());
+        let found = found
+            .iter()
+            .filter(|it| it.summary() == "Required attribute is null");
+        culprits.extend(found.map(|it| format!("{name}.{}", it.path().unwrap())));
+    }
+    for (name, source) in &members.data_sources {
+        let found = source.validate(&source.schema().empty());
+        let found = found
+            .iter()
+            .filter(|it| it.summary() == "Required attribute is null");
+        culprits.extend(found.map(|it| format!("data.{name}.{}", it.path().unwrap())));
+    }
+    assert_eq!(
+        culprits,
+        [
+            "convex_admin_key_file.deployment",
+            "convex_admin_key_file.path",
+            "convex_credentials.instance_name",
+            "convex_deployment.name",
+            "convex_project.directory",
+            "data.convex_deployment.name",
+        ]
+    );
+}
+
+#[test]
+fn what_is_nested_is_not_null_either() {
+    let null = || Value::List(vec![Value::Null]);
+    for (path, value, culprit) in [
+        ("log.max_size_mb", Value::Null, "log.max_size_mb"),
+        ("storage.s3.region", Value::Null, "storage.s3.region"),
+        ("network.networks", null(), "network.networks[0]"),
+        ("hardening.cap_drop", null(), "hardening.cap_drop"),
+        ("labels.A", Value::Null, "labels[\"A\"]"),
+        ("backend.env.A", Value::Null, "backend.env[\"A\"]"),
+    ] {
+        let found = validate(&deployment(&[(path, value)]));
+        let culprits = places(&found, Severity::Error);
+        assert!(
+            culprits.iter().any(|it| it == culprit),
+            "{path}: {culprits:?}"
+        );
+    }
+    let unknown = deployment(&[("name", Value::Unknown), ("labels.A", Value::Unknown)]);
+    assert!(validate(&unknown).is_empty());
+}
+
+#[test]
+fn nonsense_is_refused_at_its_path() {
+    let text = |text: &str| Value::from(text);
+    let (a, b) = ("https://a.example", "https://b.example");
+    let cases: Vec<(Vec<(&str, Value)>, &str)> = vec![
+        (
+            vec![("origins.api", text(a)), ("origins.site", text(a))],
+            "origins.site",
+        ),
+        (
+            vec![("origins.api", text(a)), ("origins.dashboard", text(a))],
+            "origins.dashboard",
+        ),
+        (
+            vec![("origins.site", text(b)), ("origins.dashboard", text(b))],
+            "origins.dashboard",
+        ),
+        (
+            vec![
+                ("dashboard.enabled", Value::from(false)),
+                ("network.publish.dashboard", Value::from(0)),
+            ],
+            "network.publish.dashboard",
+        ),
+        (vec![("network.container", text(""))], "network.container"),
+        (
+            vec![("network.networks", Value::from(vec!["a", ""]))],
+            "network.networks[1]",
+        ),
+        (
+            vec![
+                ("database.url", text("mysql://u:p@db")),
+                ("database.create", Value::from(true)),
+            ],
+            "database.create",
+        ),
+    ];
+    for (values, culprit) in cases {
+        let found = validate(&deployment(&values));
+        assert_eq!(places(&found, Severity::Error), [culprit], "{values:?}");
+    }
+    let good = [
+        ("origins.api", text(a)),
+        ("origins.site", text("https://a.example/http")),
+        ("network.publish.dashboard", Value::from(0)),
+    ];
+    assert!(validate(&deployment(&good)).is_empty());
+}
+
+#[test]
+fn what_may_be_a_mistake_is_warned_of_in_the_plan() {
+    let text = |text: &str| Value::from(text);
+    let only_api = [("origins.api", text("https://a.example"))];
+    let mixed = [
+        ("origins.api", text("http://a.example")),
+        ("origins.site", text("http://b.example")),
+        ("origins.dashboard", text("https://c.example")),
+    ];
+    let other_name = [("database.url", text("postgres://u:p@db/shop"))];
+    for (values, culprit) in [
+        (&only_api[..], "origins.site"),
+        (&mixed[..], "origins.api"),
+        (&other_name[..], "database"),
+    ] {
+        let found = plan(&deployment(values));
+        assert_eq!(places(&found, Severity::Warning), [culprit], "{found:?}");
+    }
+    let own_name = [("database.url", text("postgres://u:p@db/my_app"))];
+    assert!(plan(&deployment(&own_name)).is_empty());
+}
+
+#[test]
+fn a_refused_plan_is_not_called_a_bug() {
+    let secret = Value::from("0".repeat(63) + "1");
+    let config = deployment(&[
+        ("secrets_in_state", Value::from(false)),
+        ("instance_secret", secret),
+    ]);
+    let found = plan(&config);
+    assert_eq!(places(&found, Severity::Error), ["instance_secret"]);
+    assert_eq!(
+        Path::of("instance_secret"),
+        *found.iter().next().unwrap().path().unwrap()
+    );
+}
