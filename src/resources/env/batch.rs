@@ -83,6 +83,13 @@ impl Before {
         self.adopted.iter().filter(alike).cloned().collect()
     }
 
+    /// Counts what was adopted as declared anew where it may be overwritten now, so that it is set.
+    pub fn allow(&mut self, on_conflict: OnConflict) {
+        if on_conflict == OnConflict::Overwrite {
+            self.stamps.retain(|name, _| !self.adopted.contains(name));
+        }
+    }
+
     /// Leaves names alone that are somebody else's now.
     pub fn spare(&mut self, names: &BTreeSet<String>) {
         self.managed.retain(|name| !names.contains(name.as_str()));
@@ -317,6 +324,29 @@ mod tests {
         };
         assert_eq!(work(None), (String::new(), vec!["A".into()], NONE));
         assert_eq!(work(Some(1)), ("+A".into(), NONE, NONE));
+    }
+
+    #[test]
+    fn what_was_adopted_is_set_once_it_may_be_overwritten() {
+        let (now, ours) = ([("A", "theirs")], [("A", "ours", Some(1))]);
+        for (on_conflict, sent) in [
+            (OnConflict::Fail, ""),
+            (OnConflict::Adopt, ""),
+            (OnConflict::Overwrite, "+A"),
+        ] {
+            let mut adopted = before(&[], &["A"], &[("A", Some(1))]);
+            adopted.allow(on_conflict);
+            let (changes, still, _) = body(&now, &ours, &adopted, on_conflict, false);
+            assert_eq!(changes, sent, "{on_conflict:?}");
+            assert_eq!(still.is_empty(), !sent.is_empty());
+            // The same for a backend that does not run yet.
+            let declared = declared(&ours);
+            assert_eq!(adopted.still_adopted(&declared), still);
+            assert_eq!(
+                adopted.last_set(&declared).contains_key("A"),
+                !sent.is_empty()
+            );
+        }
     }
 
     #[test]

@@ -63,10 +63,11 @@ pub async fn look(
     };
     let model = planned_model(plan);
     let prior = plan.prior::<Model>(Path::root());
-    let before = prior
+    let mut before = prior
         .as_ref()
         .map(|prior| Before::of(prior, plan.private()))
         .unwrap_or_default();
+    before.allow(OnConflict::of(&model));
     let compared = compared_secrets(plan, prior.as_ref(), &model);
     if seen.running == Known::Known(false) || (seen.made_anew && prior.is_some()) {
         return comparison;

@@ -78,7 +78,8 @@ async fn apply(
     }
     let session = Arc::clone(&cx.session);
     let alone = session.exclusively(&id).await;
-    let before = before(cx, &id, prior);
+    let mut before = before(cx, &id, prior);
+    before.allow(OnConflict::of(&planned));
     let live = match &backend {
         Backend::Running { client, .. } => match look(client).await {
             Err(BackendError::Transport(TransportError::NotRunning)) => Look::Silent,
