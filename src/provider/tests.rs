@@ -47,6 +47,11 @@ fn set(value: &mut Value, steps: &[&str], new: Value) {
 
 /// What a plan to create it says.
 fn plan(config: &Value) -> Diagnostics {
+    planned(&Value::Null, config).1
+}
+
+/// A plan, and what it says.
+fn planned(prior: &Value, config: &Value) -> (Value, Diagnostics) {
     let (provider, members) = (convex(), convex().members());
     let empty = provider.schema().empty();
     let session = provider.configure(Config::new(&empty)).unwrap();
@@ -56,8 +61,9 @@ fn plan(config: &Value) -> Diagnostics {
         CancellationToken::new(),
     );
     let resource = &members.resources["convex_deployment"];
-    let parts = resource.plan(&mut cx, &Value::Null, config).now_or_never();
-    parts.unwrap().diagnostics
+    let parts = resource.plan(&mut cx, prior, config).now_or_never();
+    let parts = parts.unwrap();
+    (parts.planned, parts.diagnostics)
 }
 
 fn validate(config: &Value) -> Diagnostics {
@@ -207,4 +213,74 @@ fn a_refused_plan_is_not_called_a_bug() {
         Path::of("instance_secret"),
         *found.iter().next().unwrap().path().unwrap()
     );
+}
+
+/// A deployment whose secret is given, so that its key is known at once.
+fn with_secret(more: &[(&str, Value)]) -> Value {
+    let secret = ("instance_secret", Value::from("0".repeat(63) + "1"));
+    let values: Vec<_> = [secret].into_iter().chain(more.iter().cloned()).collect();
+    deployment(&values)
+}
+
+#[test]
+fn an_unknown_value_hides_only_what_depends_on_it() {
+    let outputs = [
+        "urls",
+        "admin_key",
+        "env_local",
+        "agent_env",
+        "database_name",
+    ];
+    for path in [
+        "backend.env",
+        "backend.env.A",
+        "backend.image",
+        "labels.a",
+        "log.max_files",
+    ] {
+        let config = with_secret(&[("log.max_size_mb", Value::from(1)), (path, Value::Unknown)]);
+        let (planned, found) = planned(&Value::Null, &config);
+        assert!(!found.has_errors(), "{path}: {found:?}");
+        for output in outputs {
+            assert!(
+                planned.at(&Path::of(output)).is_wholly_known(),
+                "{path}: {output}"
+            );
+        }
+    }
+    for (path, output) in [("origins.api", "env_local"), ("instance_name", "admin_key")] {
+        let (planned, _) = planned(&Value::Null, &with_secret(&[(path, Value::Unknown)]));
+        assert!(
+            !planned.at(&Path::of(output)).is_wholly_known(),
+            "{path}: {output}"
+        );
+    }
+}
+
+#[test]
+fn containers_stay_only_where_all_that_they_depend_on_is_known() {
+    let ids = ["container_ids.backend", "container_ids.dashboard"];
+    // The state after an apply: what the plan left open is there.
+    let (mut prior, _) = planned(&Value::Null, &with_secret(&[]));
+    for path in ids.into_iter().chain([
+        "image_digests.backend",
+        "image_digests.dashboard",
+        "version",
+    ]) {
+        *prior.at_mut(&Path::of(path)).unwrap() = Value::from("id");
+    }
+    let (same, _) = planned(&prior, &with_secret(&[]));
+    for id in ids {
+        assert_eq!(same.at(&Path::of(id)).as_str(), Some("id"));
+    }
+    for path in [
+        "hardening",
+        "hardening.no_new_privileges",
+        "log",
+        "labels",
+        "backend.env.A",
+    ] {
+        let (planned, _) = planned(&prior, &with_secret(&[(path, Value::Unknown)]));
+        assert!(planned.at(&Path::of(ids[0])).is_unknown(), "{path}");
+    }
 }

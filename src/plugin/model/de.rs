@@ -66,16 +66,12 @@ impl<'a> Deserializer<'a> {
         }
     }
 
-    fn map<V: Visitor<'a>>(
-        &self,
-        visitor: V,
-        step: fn(String) -> Step,
-    ) -> Result<V::Value, ModelError> {
+    fn map<V: Visitor<'a>>(&self, visitor: V, is_object: bool) -> Result<V::Value, ModelError> {
         match self.value {
             Value::Map(elements) => visitor.visit_map(Elements {
                 rest: elements.iter(),
                 current: None,
-                step,
+                is_object,
             }),
             _ => Err(de::Error::invalid_type(self.unexpected(), &visitor)),
         }
@@ -102,7 +98,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
             Value::List(elements) => visitor.visit_seq(Sequence {
                 rest: elements.iter().enumerate(),
             }),
-            Value::Map(_) => self.map(visitor, Step::Attribute),
+            Value::Map(_) => self.map(visitor, true),
             Value::Dynamic(_, inner) => Self::new(inner).deserialize_any(visitor),
         }
     }
@@ -135,7 +131,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ModelError> {
-        self.map(visitor, Step::Key)
+        self.map(visitor, false)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -144,7 +140,7 @@ impl<'de> de::Deserializer<'de> for Deserializer<'de> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ModelError> {
-        self.map(visitor, Step::Attribute)
+        self.map(visitor, true)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -188,7 +184,7 @@ impl<'de> SeqAccess<'de> for Sequence<'de> {
         seed: T,
     ) -> Result<Option<T::Value>, ModelError> {
         self.rest
-            .next()
+            .find(|(_, element)| !element.is_unknown())
             .map(|(index, element)| {
                 seed.deserialize(Deserializer::new(element))
                     .map_err(|error| error.within(Step::Index(index)))
@@ -197,14 +193,24 @@ impl<'de> SeqAccess<'de> for Sequence<'de> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.rest.len())
+        self.rest.size_hint().1
     }
 }
 
 struct Elements<'a> {
     rest: btree_map::Iter<'a, String, Value>,
     current: Option<(&'a String, &'a Value)>,
-    step: fn(String) -> Step,
+    is_object: bool,
+}
+
+impl Elements<'_> {
+    fn step(&self, name: &str) -> Step {
+        if self.is_object {
+            Step::Attribute(name.to_owned())
+        } else {
+            Step::Key(name.to_owned())
+        }
+    }
 }
 
 impl<'de> MapAccess<'de> for Elements<'de> {
@@ -214,13 +220,16 @@ impl<'de> MapAccess<'de> for Elements<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, ModelError> {
-        self.current = self.rest.next();
+        // An element that is not known yet reads as absent, as an attribute does.
+        self.current = self
+            .rest
+            .find(|(_, value)| !value.is_unknown() || self.is_object);
         self.current
             .map(|(key, _)| {
                 let key_reader: de::value::StrDeserializer<'_, ModelError> =
                     key.as_str().into_deserializer();
                 seed.deserialize(key_reader)
-                    .map_err(|error| error.within((self.step)(key.clone())))
+                    .map_err(|error| error.within(self.step(key)))
             })
             .transpose()
     }
@@ -234,7 +243,7 @@ impl<'de> MapAccess<'de> for Elements<'de> {
             .take()
             .ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
         seed.deserialize(Deserializer::new(value))
-            .map_err(|error| error.within((self.step)(key.clone())))
+            .map_err(|error| error.within(self.step(key)))
     }
 }
 

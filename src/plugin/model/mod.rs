@@ -196,6 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_element_reads_as_absent() {
+        let mut part = value();
+        *part.at_mut(&Path::of("names").key("k")).unwrap() = Value::Unknown;
+        *part.at_mut(&Path::of("list").index(0)).unwrap() = Value::Unknown;
+        let model: Model = from_value(&part).unwrap();
+        assert!(model.names.is_empty());
+        assert_eq!(model.list, Some(vec![2]));
+    }
+
+    #[test]
     fn a_refusal_tells_where_and_why() {
         let mut bad = value();
         *bad.at_mut(&Path::of("names").key("k")).unwrap() = Value::from("abc");

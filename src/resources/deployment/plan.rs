@@ -134,6 +134,9 @@ struct Outlook {
     database_is_open: bool,
 }
 
+/// What nothing but the containers depends on.
+const OF_CONTAINERS: [&str; 5] = ["backend", "dashboard", "labels", "hardening", "log"];
+
 /// What can be told, where every attribute that more than the containers
 /// depend on is known.
 fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
@@ -145,11 +148,9 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         "internal_origins",
         "secrets_in_state",
         "instance_name",
-        "backend",
-        "dashboard",
+        "dashboard.enabled",
         "network.networks",
         "network.publish",
-        "labels",
     ];
     let given = |path: &str| !plan.config().get::<IgnoredAny>(path).is_unknown();
     if !parts.into_iter().all(known) || !given("origins") {
@@ -173,7 +174,8 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         settings.running = runs;
     }
     Some(Outlook {
-        is_open: to_be_made
+        is_open: !OF_CONTAINERS.into_iter().all(known)
+            || to_be_made
             || database_is_open
             || storage_is_open
             || settings.network.publish().is_open(),
@@ -446,9 +448,14 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
         let differs = |part: fn(&Program) -> Option<&String>| {
             program_before.as_ref().and_then(part) != program_now.as_ref().and_then(part)
         };
-        let other_image = differs(|program| Some(&program.image));
-        let other_version = role == Role::Backend
-            && (other_image || differs(|program| program.env.get(process_env::RELEASE)));
+        let is_open_at = |part: &str| {
+            let path = Path::of(base).attribute(part);
+            plan.planned::<IgnoredAny>(path).is_unknown()
+        };
+        let other_image = is_open_at("image") || differs(|program| Some(&program.image));
+        let other_release = differs(|program| program.env.get(process_env::RELEASE));
+        let other_version =
+            role == Role::Backend && (other_image || other_release || is_open_at("env"));
         let version = Path::of("version");
         let Some(wanted) = wanted else {
             plan.set(id_path, &None::<String>);
