@@ -265,6 +265,7 @@ fn containers_stay_only_where_all_that_they_depend_on_is_known() {
     for path in ids.into_iter().chain([
         "image_digests.backend",
         "image_digests.dashboard",
+        "owner_id",
         "version",
     ]) {
         *prior.at_mut(&Path::of(path)).unwrap() = Value::from("id");

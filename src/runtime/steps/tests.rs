@@ -429,6 +429,21 @@ fn a_further_network_that_is_missing_makes_the_containers_anew() {
 }
 
 #[test]
+fn containers_made_with_networks_in_another_order_stay() {
+    let mut desired = desired();
+    let further = |names: [&str; 2]| Attachment::Own {
+        further: names.map(str::to_owned).into(),
+        publish: Publish::default(),
+    };
+    desired.attachment = further(["b", "a"]);
+    let there = all_there(&desired);
+    desired.attachment = further(["a", "b"]);
+    assert_eq!(steps(&desired, &there).unwrap(), []);
+    desired.attachment = further(["a", "c"]);
+    assert!(!steps(&desired, &there).unwrap().is_empty());
+}
+
+#[test]
 fn what_is_not_at_hand_counts_neither_as_missing_nor_as_too_many() {
     let mut desired = desired();
     desired.backend.hidden_env = vec!["POSTGRES_URL".to_owned()];
