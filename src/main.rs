@@ -31,27 +31,103 @@ This is a plugin. Terraform starts it by itself once a configuration names it:
     }
 
 Usage:
-    terraform-provider-convex --version    print the version
-    terraform-provider-convex --help       print this
-    terraform-provider-convex images [--digests [IMAGE...]]
-                                           print the images that are run by default;
-                                           with --digests, those or others as the
-                                           Docker host has them, with their digests
-    terraform-provider-convex verify [DIR] [--json]
-                                           check the app in DIR and its deployment,
-                                           and say what to do; ends with code 1 if
-                                           a check failed
-    terraform-provider-convex sweep [--remove [NAME...] [--data]]
-                                           list what the Docker host has of all
-                                           deployments; with --remove, remove what
-                                           is left over, or all of those named but
-                                           their data, or with --data that, too
+    terraform-provider-convex COMMAND [ARGUMENTS]
+    terraform-provider-convex COMMAND --help
+                          print the help of a command
+    terraform-provider-convex --version
+                          print the version
+    terraform-provider-convex --help
+                          print this help
+    terraform-provider-convex --debug
+                          serve until interrupted, and print how to point
+                          Terraform at this process
+
+Commands:
+    images      print the default images
+    verify      check an app and its deployment
+    sweep       list or remove the objects of deployments on a Docker host
+    external    answer a query of data \"external\"
+";
+
+/// A command: what runs it, unless its arguments are wrong, and what explains it.
+struct Command {
+    name: &'static str,
+    help: &'static str,
+    run: fn(&[&str]) -> Option<ExitCode>,
+}
+
+const COMMANDS: [Command; 4] = [
+    Command {
+        name: "images",
+        help: IMAGES_HELP,
+        run: images,
+    },
+    Command {
+        name: "verify",
+        help: VERIFY_HELP,
+        run: verify,
+    },
+    Command {
+        name: "sweep",
+        help: SWEEP_HELP,
+        run: sweep_host,
+    },
+    Command {
+        name: "external",
+        help: EXTERNAL_HELP,
+        run: external,
+    },
+];
+
+const IMAGES_HELP: &str = "\
+Prints the images that a deployment runs by default, one per line.
+
+Usage:
+    terraform-provider-convex images
+    terraform-provider-convex images --digests [IMAGE...]
+
+Arguments:
+    --digests    print each image with the digest that the Docker host has for it
+    IMAGE        image to look up; default: the default images
+
+The Docker host is the one that DOCKER_HOST or the current Docker context names.
+The exit status is 0 on success, 1 if the Docker host cannot be asked, and 2 if
+an argument is not known.
+";
+
+const SWEEP_HELP: &str = "\
+Lists the containers, networks and volumes of all deployments on a Docker host,
+or removes some of them.
+
+Usage:
+    terraform-provider-convex sweep
+    terraform-provider-convex sweep --remove
+    terraform-provider-convex sweep --remove NAME... [--data]
+
+Arguments:
+    --remove    remove leftovers: helper containers, and empty networks
+    NAME        with --remove, remove everything of this deployment except its data
+    --data      with NAME, remove its data, too
+
+The Docker host is the one that DOCKER_HOST or the current Docker context names.
+The exit status is 0 on success, 1 if the Docker host refuses or has nothing of a
+deployment NAME, and 2 if the arguments are not valid.
+";
+
+const EXTERNAL_HELP: &str = "\
+Answers a query of data \"external\": reads a JSON object of strings from standard
+input, and prints one.
+
+Usage:
     terraform-provider-convex external [OPERATION]
-                                           answer a query of data \"external\": a JSON
-                                           object of strings on standard input; see
-                                           the guide \"Without the provider\"
-    terraform-provider-convex --debug      serve until interrupted, and print how
-                                           to point Terraform at this process
+
+Arguments:
+    OPERATION    what to derive; default: the key \"operation\" of the query
+
+The guide \"Without the provider\" describes the operations and their keys. A query
+with an unknown operation is answered with the list of operations. The exit status
+is 0 on success, 1 if the query cannot be answered, and 2 if the arguments are not
+valid.
 ";
 
 const VERIFY_HELP: &str = "\
@@ -87,33 +163,35 @@ fn main() -> ExitCode {
         [] => serve(),
         ["--version" | "-V"] => say(&mut io::stdout(), concat!(env!("CARGO_PKG_VERSION"), "\n")),
         ["--help" | "-h"] => say(&mut io::stdout(), HELP),
-        ["images"] => say(&mut io::stdout(), &(images().join("\n") + "\n")),
-        ["images", "--digests", ref rest @ ..] if rest.iter().all(|it| !it.starts_with('-')) => {
-            digests(rest)
-        }
-        ["verify", ref rest @ ..] if rest.iter().any(|it| ["--help", "-h"].contains(it)) => {
-            say(&mut io::stdout(), VERIFY_HELP)
-        }
-        ["verify", ref rest @ ..] => verify(rest),
-        ["sweep", ref rest @ ..] => sweep_host(rest),
-        ["external"] => external(None),
-        ["external", operation] if !operation.starts_with('-') => external(Some(operation)),
         ["--debug"] => {
             let launch = Launch::for_debugging(|name| env::var_os(name));
             run(launch, true)
         }
-        _ => refuse(&arguments),
+        [name, ref rest @ ..] => match COMMANDS.iter().find(|it| it.name == name) {
+            Some(command) if rest.iter().any(|it| ["--help", "-h"].contains(it)) => {
+                say(&mut io::stdout(), command.help)
+            }
+            Some(command) => {
+                (command.run)(rest).unwrap_or_else(|| refuse(&arguments, command.help))
+            }
+            None => refuse(&arguments, HELP),
+        },
     }
 }
 
-fn refuse(arguments: &[&str]) -> ExitCode {
-    let unknown = format!("Unknown arguments: {}\n\n{HELP}", arguments.join(" "));
-    say(&mut io::stderr(), &unknown);
+fn refuse(arguments: &[&str], help: &str) -> ExitCode {
+    let invalid = format!("Invalid arguments: {}\n\n{help}", arguments.join(" "));
+    say(&mut io::stderr(), &invalid);
     ExitCode::from(2)
 }
 
 /// Answers one query of `data "external"`.
-fn external(operation: Option<&str>) -> ExitCode {
+fn external(arguments: &[&str]) -> Option<ExitCode> {
+    let operation = match *arguments {
+        [] => None,
+        [operation] if !operation.starts_with('-') => Some(operation),
+        _ => return None,
+    };
     let input = io::stdin();
     let transition = Transition::read(env::var(Transition::VARIABLE).ok().as_deref());
     let answer = if input.is_terminal() {
@@ -122,33 +200,33 @@ fn external(operation: Option<&str>) -> ExitCode {
     } else {
         external::answer(operation, input.lock(), transition)
     };
-    match answer {
+    Some(match answer {
         Ok(result) => say(&mut io::stdout(), result.expose()),
         Err(failure) => {
             let name = "terraform-provider-convex external";
             say(&mut io::stderr(), &format!("{name}: {failure}\n"));
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
-/// The images that are run by default.
-fn images() -> [String; 2] {
-    [default_backend_image(), default_dashboard_image()]
-}
-
-/// Prints images with the digests that the Docker host knows.
-fn digests(arguments: &[&str]) -> ExitCode {
-    let mut images = arguments.iter().map(|it| (*it).to_owned()).collect();
-    if arguments.is_empty() {
-        images = self::images().to_vec();
-    }
+/// Prints the images that are run by default, or images with the digests that the Docker host knows.
+fn images(arguments: &[&str]) -> Option<ExitCode> {
+    let default = [default_backend_image(), default_dashboard_image()];
+    let images = match arguments {
+        [] => return Some(say(&mut io::stdout(), &(default.join("\n") + "\n"))),
+        ["--digests"] => default.to_vec(),
+        ["--digests", images @ ..] if images.iter().all(|it| !it.starts_with('-')) => {
+            images.iter().map(|it| (*it).to_owned()).collect()
+        }
+        _ => return None,
+    };
     let around = Surroundings::read(|name| env::var_os(name));
-    report(block_on(digests::digests(&images, &around)))
+    Some(report(block_on(digests::digests(&images, &around))))
 }
 
 /// Tidies up a Docker host.
-fn sweep_host(arguments: &[&str]) -> ExitCode {
+fn sweep_host(arguments: &[&str]) -> Option<ExitCode> {
     let (flags, names): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|it| it.starts_with('-'));
     let request = sweep::Request {
@@ -160,10 +238,10 @@ fn sweep_host(arguments: &[&str]) -> ExitCode {
     let names_without_removal = !request.removes && !request.deployments.is_empty();
     let data_of_all = request.with_data && request.deployments.is_empty();
     if !known || names_without_removal || data_of_all {
-        return refuse(arguments);
+        return None;
     }
     let around = Surroundings::read(|name| env::var_os(name));
-    report(block_on(sweep::sweep(&request, &around)))
+    Some(report(block_on(sweep::sweep(&request, &around))))
 }
 
 /// Runs something that goes out and comes back once.
@@ -189,11 +267,11 @@ fn report(outcome: Result<String, String>) -> ExitCode {
 }
 
 /// Goes through the checklist for a directory.
-fn verify(arguments: &[&str]) -> ExitCode {
+fn verify(arguments: &[&str]) -> Option<ExitCode> {
     let (flags, directories): (Vec<&str>, Vec<&str>) =
         arguments.iter().partition(|it| it.starts_with('-'));
     if flags.iter().any(|flag| *flag != "--json") || directories.len() > 1 {
-        return refuse(arguments);
+        return None;
     }
     let directory = Path::new(directories.first().copied().unwrap_or("."));
     let environment = |name: &str| env::var(name).ok();
@@ -201,7 +279,7 @@ fn verify(arguments: &[&str]) -> ExitCode {
         Ok(report) => report,
         Err(error) => {
             say(&mut io::stderr(), &format!("{error}\n"));
-            return ExitCode::from(2);
+            return Some(ExitCode::from(2));
         }
     };
     let text = if flags.is_empty() {
@@ -215,11 +293,11 @@ fn verify(arguments: &[&str]) -> ExitCode {
         report.json()
     };
     let said = say(&mut io::stdout(), &text);
-    if report.passed() {
+    Some(if report.passed() {
         said
     } else {
         ExitCode::FAILURE
-    }
+    })
 }
 
 fn serve() -> ExitCode {

@@ -4,6 +4,7 @@ mod support;
 
 mod air_gap;
 mod coder;
+mod commands;
 mod convex;
 mod data_sources;
 mod database;

@@ -156,6 +156,6 @@ fn a_person_gets_help() {
     );
     let (code, _, stderr) = run(&["--nonsense"]);
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("Unknown arguments: --nonsense"), "{stderr}");
+    assert!(stderr.contains("Invalid arguments: --nonsense"), "{stderr}");
     assert!(Path::new(&release()).is_absolute());
 }

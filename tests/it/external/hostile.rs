@@ -91,7 +91,7 @@ fn arguments_that_are_no_operation_are_refused_with_help() {
         assert_eq!(answer.code, Some(2));
         assert!(answer.stdout.is_empty());
         assert!(
-            answer.stderr.contains("Unknown arguments: external "),
+            answer.stderr.contains("Invalid arguments: external "),
             "{}",
             answer.stderr
         );
