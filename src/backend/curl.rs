@@ -5,7 +5,10 @@
 //! them.
 
 use super::{Request, Response, TransportError};
-use crate::convex::{AdminKey, Secret};
+use crate::{
+    convex::{AdminKey, Secret},
+    plugin::redact::Foreign,
+};
 
 /// The program and its arguments. The first one keeps it from reading the
 /// image's own configuration.
@@ -154,16 +157,17 @@ pub fn reply(stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
 /// curl says `curl: (7) Failed to connect …`; the numbers are in its manual.
 pub(super) fn complaint(said: &str) -> TransportError {
     let said = said.trim();
+    let quoted = Foreign::from(said);
     let number = said
         .strip_prefix("curl: (")
         .and_then(|rest| rest.split_once(')'))
         .and_then(|(number, _)| number.parse::<u32>().ok());
     match number {
-        Some(6 | 7) => TransportError::Unreachable(said.to_owned()),
-        Some(18 | 52 | 55 | 56) => TransportError::Broken(said.to_owned()),
+        Some(6 | 7) => TransportError::Unreachable(quoted.to_string()),
+        Some(18 | 52 | 55 | 56) => TransportError::Broken(quoted.to_string()),
         Some(28) => TransportError::TimedOut { seconds: TIMEOUT_S },
         _ if said.is_empty() => TransportError::Broken("curl ended without a word".to_owned()),
-        _ => TransportError::Failed(format!("curl in the container said: {said}")),
+        _ => TransportError::Failed(format!("curl in the container said: {quoted}")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a request.
 
+use crate::plugin::redact::Foreign;
+
 /// The request or its reply did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
@@ -81,7 +83,7 @@ pub enum BackendError {
         /// The backend's name for the problem, for example `ExpiredInQueue`.
         code: String,
         /// Its own words.
-        message: String,
+        message: Foreign,
     },
     /// The backend failed. Whether it made a change is unknown.
     #[error("the backend failed: {message} ({code})")]
@@ -89,7 +91,7 @@ pub enum BackendError {
         /// The backend's name for the problem, for example `InternalServerError`.
         code: String,
         /// Its own words.
-        message: String,
+        message: Foreign,
     },
     /// There is no space left for the backend's data. Whether it made a change
     /// is unknown.
@@ -99,7 +101,7 @@ pub enum BackendError {
     #[error("a query failed: {message}")]
     Query {
         /// The backend's own words.
-        message: String,
+        message: Foreign,
     },
     /// The backend understood and refused.
     #[error("the backend refused: {message} ({code})")]
@@ -107,7 +109,7 @@ pub enum BackendError {
         /// The backend's name for the problem, for example `EnvVarLimitMet`.
         code: String,
         /// Its own words.
-        message: String,
+        message: Foreign,
     },
     /// Another server, such as a login page in front of the backend, answers.
     #[error("the address answers with a redirect (status {status}), not as a Convex backend")]
@@ -136,7 +138,7 @@ impl BackendError {
             }
             // A query of the system may take a second, and no longer on a
             // machine that is too busy.
-            Self::Query { message } => message.contains("timed out"),
+            Self::Query { message } => message.as_str().contains("timed out"),
             _ => false,
         }
     }

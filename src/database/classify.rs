@@ -8,7 +8,7 @@ use std::{error::Error as _, io};
 use tokio_postgres::{Error, error::DbError};
 
 use super::{DatabaseError, greeting::Stranger, session::Login, tls::is_end};
-use crate::convex::postgres::HostPort;
+use crate::{convex::postgres::HostPort, plugin::redact::Foreign};
 
 /// The most that is quoted of a server, in characters.
 const LONGEST: usize = 300;
@@ -43,7 +43,7 @@ pub(super) fn of_login(at: &At<'_>, error: &Error) -> DatabaseError {
             None => DatabaseError::Broken {
                 server,
                 doing,
-                reason: cause.to_string(),
+                reason: cause.to_string().into(),
             },
         };
     }
@@ -56,12 +56,12 @@ pub(super) fn of_login(at: &At<'_>, error: &Error) -> DatabaseError {
         return DatabaseError::OtherProof {
             server,
             user: at.login.user().to_owned(),
-            reason,
+            reason: reason.into(),
         };
     }
     DatabaseError::NotPostgres {
         server,
-        said: reason,
+        said: reason.into(),
     }
 }
 
@@ -76,17 +76,17 @@ fn of_answer(at: &At<'_>, error: &DbError) -> DatabaseError {
         "28000" if error.routine() == Some(ROLE_CHECK) => {
             // The same code for two causes; a missing role is by far the more frequent one, and
             // only in English can one be told from the other.
-            if said.contains("not permitted to log in") {
+            if said.as_str().contains("not permitted to log in") {
                 DatabaseError::NoLogin { server, user }
             } else {
                 DatabaseError::NoUser { server, user }
             }
         }
-        "28000" if said.contains("client certificate") => {
+        "28000" if said.as_str().contains("client certificate") => {
             DatabaseError::WantsCertificate { server, user }
         }
         "28000" if error.routine() == Some(PROOF_CHECK) => {
-            if ELSEWHERE.iter().any(|name| said.contains(name)) {
+            if ELSEWHERE.iter().any(|name| said.as_str().contains(name)) {
                 DatabaseError::WrongPassword { server, user }
             } else {
                 DatabaseError::OtherProof {
@@ -120,7 +120,7 @@ pub(super) fn of_statement(server: &HostPort, doing: &'static str, error: &Error
         None => DatabaseError::Broken {
             server: server.clone(),
             doing,
-            reason: with_source(error),
+            reason: with_source(error).into(),
         },
     }
 }
@@ -145,19 +145,21 @@ fn io_cause(error: &Error) -> Option<&io::Error> {
     error.source()?.downcast_ref()
 }
 
-fn stranger(error: &io::Error) -> Option<String> {
+fn stranger(error: &io::Error) -> Option<Foreign> {
     let stranger: &Stranger = error.get_ref()?.downcast_ref()?;
-    Some(stranger.said.clone())
+    Some(stranger.said.as_str().into())
 }
 
 /// The server's words, in one line and not too many.
-fn quote(error: &DbError) -> String {
+fn quote(error: &DbError) -> Foreign {
     let words = error.message().split_whitespace();
     let line = words.collect::<Vec<_>>().join(" ");
-    line.chars()
+    let shown: String = line
+        .chars()
         .filter(|c| !c.is_control())
         .take(LONGEST)
-        .collect()
+        .collect();
+    shown.into()
 }
 
 fn with_source(error: &Error) -> String {

@@ -36,7 +36,7 @@ impl Dial for Tcp {
     async fn dial(&self, server: &HostPort) -> Result<TcpStream, DatabaseError> {
         let unknown = |reason: String| DatabaseError::UnknownHost {
             server: server.clone(),
-            reason,
+            reason: reason.into(),
         };
         let addresses = lookup_host((server.host(), server.port()))
             .await
@@ -73,11 +73,11 @@ pub fn of_connecting(server: &HostPort, error: &io::Error) -> DatabaseError {
         io::ErrorKind::ConnectionRefused => DatabaseError::Refused { server },
         io::ErrorKind::TimedOut => DatabaseError::Unreachable {
             server,
-            reason: "no answer".to_owned(),
+            reason: "no answer".into(),
         },
         _ => DatabaseError::Unreachable {
             server,
-            reason: error.to_string(),
+            reason: error.to_string().into(),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! What can be wrong with a database, by cause.
 
 use super::Version;
-use crate::convex::postgres::HostPort;
+use crate::{convex::postgres::HostPort, plugin::redact::Foreign};
 
 /// Why a database cannot be used. No variant holds a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// The system's words.
-        reason: String,
+        reason: Foreign,
     },
     /// The host is there, and nothing listens on the port.
     #[error("nothing listens at {server}")]
@@ -26,7 +26,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// The system's words.
-        reason: String,
+        reason: Foreign,
     },
     /// Something took the connection and ended it without a word, as a proxy does whose server is
     /// not there.
@@ -41,7 +41,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// The beginning of its answer.
-        said: String,
+        said: Foreign,
     },
     /// The server is starting, stopping or recovering.
     #[error("the server at {server} is not ready yet: {said}")]
@@ -49,7 +49,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// Its words.
-        said: String,
+        said: Foreign,
     },
     /// The server is too old.
     #[error(
@@ -76,7 +76,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// Its words, which say whose limit it is.
-        said: String,
+        said: Foreign,
     },
     /// The server's disk is full.
     #[error("the disk of the server at {server} is full")]
@@ -146,7 +146,7 @@ pub enum DatabaseError {
         /// The server.
         server: HostPort,
         /// The TLS library's words.
-        reason: String,
+        reason: Foreign,
     },
     /// There is nothing to verify a certificate with.
     #[error("this system has no certificate authorities to verify {server} with")]
@@ -194,7 +194,7 @@ pub enum DatabaseError {
         /// The user.
         user: String,
         /// What is known of it.
-        reason: String,
+        reason: Foreign,
     },
     /// The server's rules let nobody in who comes as this user, from here, to this database.
     #[error(
@@ -208,7 +208,7 @@ pub enum DatabaseError {
         /// The database.
         database: String,
         /// Its words, with the address it sees.
-        said: String,
+        said: Foreign,
     },
     /// There is no such database, and it is not to be created.
     #[error("the server at {server} has no database {database:?}")]
@@ -353,7 +353,7 @@ pub enum DatabaseError {
         /// What it should have done.
         doing: &'static str,
         /// The cause, as far as it is known.
-        reason: String,
+        reason: Foreign,
     },
     /// Anything else the server says.
     #[error("the server at {server} refused to {doing}: {said} (code {code})")]
@@ -365,7 +365,7 @@ pub enum DatabaseError {
         /// The code of the error (`SQLSTATE`).
         code: String,
         /// Its words.
-        said: String,
+        said: Foreign,
     },
 }
 

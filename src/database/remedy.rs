@@ -146,6 +146,54 @@ pub(super) fn identifier(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::identifier;
+    use crate::{
+        convex::postgres::PostgresUrl,
+        database::DatabaseError,
+        plugin::{Diagnostic, redact},
+    };
+
+    /// What a person reads of a failure at the server of this URL.
+    fn shown(url: &PostgresUrl, error: &DatabaseError) -> String {
+        redact::remember(url.password().expect("a password").expose());
+        let detail = format!("{error}. {}", error.remedy());
+        Diagnostic::error("Refused", detail).to_proto().detail
+    }
+
+    #[test]
+    fn a_password_is_struck_out_of_the_words_of_a_server_alone() {
+        // User and host are in plain sight, whatever the password is.
+        let url = PostgresUrl::parse("postgres://medlar:medlar@medlar").unwrap();
+        let server = url.hosts()[0].clone();
+        let unknown = DatabaseError::UnknownHost {
+            server: server.clone(),
+            reason: "medlar: not known".into(),
+        };
+        let said = shown(&url, &unknown);
+        assert!(
+            said.starts_with("the host medlar is not known: [secret]: not known."),
+            "{said}"
+        );
+        // So are the words of the message.
+        let url = PostgresUrl::parse("postgres://medlar:percent-encode@medlar").unwrap();
+        let refused = |password: &str| DatabaseError::NoRule {
+            server: server.clone(),
+            user: "medlar".to_owned(),
+            database: "app".to_owned(),
+            said: format!("no {password}, no entry").into(),
+        };
+        let said = shown(&url, &refused("percent-encode"));
+        assert!(
+            said.contains("The server said: no [secret], no entry."),
+            "{said}"
+        );
+        let wrong = DatabaseError::WrongPassword {
+            server: server.clone(),
+            user: "medlar".to_owned(),
+        };
+        let url = PostgresUrl::parse("postgres://medlar:special@medlar").unwrap();
+        let said = shown(&url, &wrong);
+        assert!(said.contains("special characters"), "{said}");
+    }
 
     #[test]
     fn no_name_is_a_word_of_sql() {

@@ -77,7 +77,7 @@ impl<'a, D: Dial> Server<'a, D> {
         };
         let verifier = verifier.map_err(|error| DatabaseError::Tls {
             server: first(url),
-            reason: error.to_string(),
+            reason: error.to_string().into(),
         })?;
         Ok(Some(Self {
             database,
@@ -191,7 +191,7 @@ impl<'a, D: Dial> Server<'a, D> {
                 None => {
                     return Err(DatabaseError::UnknownHost {
                         server,
-                        reason: "there is none".to_owned(),
+                        reason: "there is none".into(),
                     });
                 }
             }

@@ -144,7 +144,7 @@ impl Session {
         let said = connection.parameter("server_version").unwrap_or_default();
         let version = Version::parse(said).ok_or_else(|| DatabaseError::NotPostgres {
             server: server.clone(),
-            said: said.to_owned(),
+            said: said.into(),
         });
         let driver = tokio::spawn(async move {
             // What went wrong with the connection is told to whoever waits for an answer.

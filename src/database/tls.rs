@@ -66,7 +66,7 @@ where
             return Err(DatabaseError::Broken {
                 server: server.clone(),
                 doing: "say whether it speaks TLS",
-                reason: error.to_string(),
+                reason: error.to_string().into(),
             });
         }
     };
@@ -80,7 +80,7 @@ where
         b"N" => Ok(false),
         other => Err(DatabaseError::NotPostgres {
             server: server.clone(),
-            said: Stranger::saying(other).said,
+            said: Stranger::saying(other).said.into(),
         }),
     }
 }
@@ -101,7 +101,7 @@ where
     };
     let name = ServerName::try_from(server.host().to_owned()).map_err(|_| DatabaseError::Tls {
         server: server.clone(),
-        reason: "no certificate can be for a host of this name".to_owned(),
+        reason: "no certificate can be for a host of this name".into(),
     })?;
     TlsConnector::from(Arc::clone(config))
         .connect(name, stream)
@@ -129,19 +129,19 @@ fn classify(server: &HostPort, error: &io::Error) -> DatabaseError {
         // It said yes to TLS with the first letter of something else, such as `SSH-2.0`.
         Some(Error::InvalidMessage(_)) => DatabaseError::NotPostgres {
             server,
-            said: "S".to_owned(),
+            said: "S".into(),
         },
         Some(Error::AlertReceived(AlertDescription::ProtocolVersion)) => DatabaseError::Tls {
             server,
-            reason: "it speaks none of the versions 1.2 and 1.3".to_owned(),
+            reason: "it speaks none of the versions 1.2 and 1.3".into(),
         },
         Some(other) => DatabaseError::Tls {
             server,
-            reason: other.to_string(),
+            reason: other.to_string().into(),
         },
         None => DatabaseError::Tls {
             server,
-            reason: format!("the connection broke: {error}"),
+            reason: format!("the connection broke: {error}").into(),
         },
     }
 }
@@ -167,7 +167,7 @@ fn of_certificate(server: HostPort, fault: &CertificateError) -> DatabaseError {
         }
         other => DatabaseError::Tls {
             server,
-            reason: format!("the certificate does not hold: {other}"),
+            reason: format!("the certificate does not hold: {other}").into(),
         },
     }
 }

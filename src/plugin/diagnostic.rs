@@ -81,8 +81,8 @@ impl Diagnostic {
         self.path.as_ref()
     }
 
-    /// The last place a message passes: secrets are struck out of it and its
-    /// length is bounded.
+    /// The last place a message passes: its length is bounded. Secrets were struck out of the
+    /// words from elsewhere when it was put together.
     pub(crate) fn to_proto(&self) -> proto::Diagnostic {
         use proto::diagnostic::Severity as Wire;
         proto::Diagnostic {
@@ -91,8 +91,8 @@ impl Diagnostic {
                 Severity::Warning => Wire::Warning,
             }
             .into(),
-            summary: shorten(redact::strike(&self.summary), 512),
-            detail: shorten(wrap(&redact::strike(&self.detail)), MAX_DETAIL),
+            summary: shorten(redact::strike_unmistakable(&self.summary), 512),
+            detail: shorten(wrap(&redact::strike_unmistakable(&self.detail)), MAX_DETAIL),
             attribute: self.path.as_ref().map(Path::to_proto),
         }
     }

@@ -1,14 +1,18 @@
 //! Keeps secrets out of everything the provider says.
 //!
-//! Secrets are struck out by value and not by the name of a field: whatever
-//! quotes one, a container's log or an error of a library, is covered. The
-//! list is one for the whole process because the log and the panic hook know
-//! of no request.
+//! Secrets are struck out by value and not by the name of a field. The list is
+//! one for the whole process because the log and the panic hook know of no
+//! request.
+//!
+//! A message has two kinds of words. Its own, and what a user wrote in plain
+//! sight, stay as they are: a password that is one of those words would garble
+//! them, and the gap would tell it. Words from elsewhere are [`Foreign`], and
+//! lose every secret wherever they are shown.
 
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fmt::Write,
+    fmt::{self, Write},
     sync::{PoisonError, RwLock},
 };
 
@@ -16,6 +20,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use serde::Deserialize;
 
 /// What stands in place of a secret.
 const STRUCK: &str = "[secret]";
@@ -23,6 +28,9 @@ const STRUCK: &str = "[secret]";
 /// A shorter text is not struck out: it would tear holes into ordinary words
 /// and is guessed at once anyway.
 const SHORTEST: usize = 5;
+
+/// No name, host or word is as long as this, but keys are.
+const UNMISTAKABLE: usize = 40;
 
 static SECRETS: RwLock<BTreeSet<String>> = RwLock::new(BTreeSet::new());
 
@@ -69,15 +77,64 @@ fn spellings(secret: &str) -> Vec<String> {
     ]
 }
 
-/// The text without any remembered secret.
+/// Words from elsewhere, of a server, a program or a log, to be quoted in a message.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Foreign(String);
+
+impl Foreign {
+    /// The words as they came, to find a cause in. They are not to be shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Foreign {
+    fn from(words: String) -> Self {
+        Self(words)
+    }
+}
+
+impl From<&str> for Foreign {
+    fn from(words: &str) -> Self {
+        Self(words.to_owned())
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&strike(&self.0))
+    }
+}
+
+impl fmt::Debug for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", strike(&self.0))
+    }
+}
+
+/// Words from elsewhere without any remembered secret.
 #[must_use]
-pub fn strike(text: &str) -> String {
+pub fn strike(words: &str) -> String {
+    strike_if(words, |_| true)
+}
+
+/// A message without any secret that none of its own words can be, should one have come in with
+/// words that nobody took for [`Foreign`] ones.
+pub(crate) fn strike_unmistakable(message: &str) -> String {
+    strike_if(message, |secret| {
+        secret.len() >= UNMISTAKABLE && !secret.contains("://")
+    })
+}
+
+fn strike_if(text: &str, counts: impl Fn(&str) -> bool) -> String {
     let known = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
     let mut text = Cow::Borrowed(text);
     // Longest first, so that a secret which holds another one goes whole.
     let mut found: Vec<_> = known
         .iter()
-        .filter(|secret| text.contains(secret.as_str()))
+        .filter(|secret| counts(secret) && text.contains(secret.as_str()))
         .collect();
     found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     for secret in found {
@@ -88,7 +145,7 @@ pub fn strike(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{remember, strike};
+    use super::{Foreign, remember, strike, strike_unmistakable};
 
     #[test]
     fn a_secret_is_struck_out_in_each_spelling() {
@@ -114,6 +171,20 @@ mod tests {
             strike("-----BEGIN PRIVATE KEY-----"),
             "-----BEGIN PRIVATE KEY-----"
         );
+    }
+
+    #[test]
+    fn own_words_lose_only_what_cannot_be_one_of_them() {
+        remember("quince");
+        let key = "app|01".to_owned() + &"5e".repeat(32);
+        remember(&key);
+        let said = Foreign::from(format!("no quince, no {key}"));
+        let message = format!("the host quince said: {said}; {key}");
+        assert_eq!(
+            strike_unmistakable(&message),
+            "the host quince said: no [secret], no [secret]; [secret]"
+        );
+        assert_eq!(format!("{said:?}"), "\"no [secret], no [secret]\"");
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod host;
 pub(crate) use self::backend::{backend_error, warn_down};
 use self::end::{End, explain};
 use crate::{
-    plugin::{Diagnostic, value::Path},
+    plugin::{Diagnostic, redact::Foreign, value::Path},
     runtime::{Kind, Role, STOP_GRACE_S, docker::DockerError},
 };
 
@@ -19,7 +19,8 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
         DockerError::Unreachable { endpoint, reason } => Diagnostic::error(
             "Docker cannot be reached",
             format!(
-                "Nothing answers at {endpoint} ({reason}), so {object} could not be handled. Start the Docker daemon, or set the provider's docker.host (or DOCKER_HOST) to where it listens."
+                "Nothing answers at {endpoint} ({}), so {object} could not be handled. Start the Docker daemon, or set the provider's docker.host (or DOCKER_HOST) to where it listens.",
+                Foreign::from(reason)
             ),
         ),
         DockerError::NoPermission { endpoint } => Diagnostic::error(
@@ -34,13 +35,13 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
             endpoint,
             doing,
             reason,
-        } => host::lost(object, &endpoint, &doing, &reason),
+        } => host::lost(object, &endpoint, &doing, &reason.into()),
         DockerError::PullRefused {
             image,
             registry,
             credentials,
             reason,
-        } => host::refused_pull(&image, &registry, &credentials, &reason),
+        } => host::refused_pull(&image, &registry, &credentials, &reason.into()),
         DockerError::NoAddresses => Diagnostic::error(
             "Docker has no addresses left for networks",
             format!(
@@ -61,7 +62,8 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
         DockerError::NoImage { image, reason } => Diagnostic::error(
             "Image cannot be had",
             format!(
-                "The image {image} is not on the Docker host and could not be pulled: {reason}\n\nCheck its name and tag and that the host reaches the registry, or load it with `docker pull` or `docker load`, and apply again."
+                "The image {image} is not on the Docker host and could not be pulled: {}\n\nCheck its name and tag and that the host reaches the registry, or load it with `docker pull` or `docker load`, and apply again.",
+                Foreign::from(reason)
             ),
         ),
         DockerError::PortTaken { port, holder } => Diagnostic::error(
@@ -123,7 +125,8 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
         DockerError::NoProgram { role, reason } => Diagnostic::error(
             format!("Not an image of the Convex {role}"),
             format!(
-                "A program that such images have could not be started in the container of {object}: {reason}\n\nUse an image of the Convex {role}, with `sh` and `curl` in it."
+                "A program that such images have could not be started in the container of {object}: {}\n\nUse an image of the Convex {role}, with `sh` and `curl` in it.",
+                Foreign::from(reason)
             ),
         )
         .at(program(role).attribute("image")),
@@ -206,7 +209,7 @@ fn end_of_log(log: &str) -> String {
     if log.trim().is_empty() {
         "Its log is empty.".to_owned()
     } else {
-        format!("The end of its log:\n\n{log}")
+        format!("The end of its log:\n\n{}", Foreign::from(log))
     }
 }
 

@@ -15,7 +15,10 @@ pub use self::snapshot::{
     request_export, start_upload,
 };
 use super::{BackendError, Method, Request, Response};
-use crate::convex::{ApiOrigin, Secret, env_var::Changes};
+use crate::{
+    convex::{ApiOrigin, Secret, env_var::Changes},
+    plugin::redact::Foreign,
+};
 
 /// A request and the way to read its reply.
 pub struct Call<T> {
@@ -110,7 +113,8 @@ fn outcome(body: &[u8]) -> Result<Option<serde_json::Value>, BackendError> {
             message: error_message
                 .split_whitespace()
                 .collect::<Vec<_>>()
-                .join(" "),
+                .join(" ")
+                .into(),
         }),
         Err(_) => Ok(None),
     }
@@ -121,7 +125,7 @@ fn refusal(status: u16, body: &[u8]) -> BackendError {
     struct Problem {
         code: String,
         #[serde(default)]
-        message: String,
+        message: Foreign,
     }
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let code = problem.as_ref().map(|problem| problem.code.as_str());
@@ -326,10 +330,10 @@ mod tests {
             refused(400, &code("EnvVarLimitMet")),
             BackendError::Refused {
                 code: "EnvVarLimitMet".to_owned(),
-                message: "words".to_owned()
+                message: "words".into()
             }
         );
-        let (code_of, message) = (|code: &str| code.to_owned(), "words".to_owned());
+        let (code_of, message) = (str::to_owned, super::Foreign::from("words"));
         assert_eq!(
             refused(503, &code("ExpiredInQueue")),
             BackendError::Busy {
@@ -368,7 +372,7 @@ mod tests {
         assert_eq!(
             error,
             BackendError::Query {
-                message: message.to_owned()
+                message: message.into()
             }
         );
         assert!(error.is_passing());

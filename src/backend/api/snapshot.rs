@@ -6,6 +6,7 @@ use super::{Call, refusal};
 use crate::{
     backend::{BackendError, Response},
     convex::Secret,
+    plugin::redact::Foreign,
 };
 
 /// A snapshot export.
@@ -111,14 +112,14 @@ pub enum Import {
     InProgress {
         /// How far it is, in words.
         #[serde(default)]
-        progress_message: Option<String>,
+        progress_message: Option<Foreign>,
     },
     /// All of it is in the tables.
     Completed,
     /// Nothing of it is in the tables.
     Failed {
         /// Why.
-        error_message: String,
+        error_message: Foreign,
     },
 }
 
@@ -169,11 +170,11 @@ mod tests {
         assert_eq!(read(waits), Some(Import::WaitingForConfirmation));
         let goes_on =
             r#"{"state":"in_progress","progress_message":"half","checkpoint_messages":[]}"#;
-        let progress_message = Some("half".to_owned());
+        let progress_message = Some("half".into());
         assert_eq!(read(goes_on), Some(Import::InProgress { progress_message }));
         let done = r#"{"state":"completed","timestamp":{"$integer":"AAAAAAAAAAA="},"num_rows_written":{"$integer":"AAAAAAAAAAA="}}"#;
         assert_eq!(read(done), Some(Import::Completed));
-        let error_message = "why".to_owned();
+        let error_message = "why".into();
         assert_eq!(
             read(r#"{"state":"failed","error_message":"why"}"#),
             Some(Import::Failed { error_message })

@@ -13,7 +13,7 @@ use crate::plugin::{
 pub(super) fn function_error(argument: Option<usize>, text: &str) -> proto::FunctionError {
     proto::FunctionError {
         // Terraform puts a period behind it.
-        text: wrap(&redact::strike(text.trim_end_matches('.'))),
+        text: wrap(&redact::strike_unmistakable(text.trim_end_matches('.'))),
         function_argument: argument.and_then(|index| i64::try_from(index).ok()),
     }
 }

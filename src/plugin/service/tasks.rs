@@ -5,7 +5,7 @@ use std::{any::Any, future::Future};
 use tokio_util::task::TaskTracker;
 
 use super::Outcome;
-use crate::plugin::diagnostic::Diagnostic;
+use crate::plugin::{diagnostic::Diagnostic, redact::Foreign};
 
 /// The operations under way. They run apart from the calls that started them:
 /// a panic ends one alone, and one whose caller is gone is not dropped in the
@@ -34,7 +34,8 @@ fn crash(error: tokio::task::JoinError) -> Diagnostic {
     Diagnostic::error(
         "The provider crashed",
         format!(
-            "An operation panicked: {said}. What it had made before is kept in the state, and the next apply goes on from there. Please report this to the provider's developers."
+            "An operation panicked: {}. What it had made before is kept in the state, and the next apply goes on from there. Please report this to the provider's developers.",
+            Foreign::from(said)
         ),
     )
 }

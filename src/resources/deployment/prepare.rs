@@ -432,14 +432,14 @@ impl Dial for Tunnel {
         stream.map_err(|error| match error {
             TunnelError::UnknownHost(reason) => DatabaseError::UnknownHost {
                 server: server.clone(),
-                reason,
+                reason: reason.into(),
             },
             TunnelError::Failed(kind, reason) => {
                 of_connecting(server, &std::io::Error::new(kind, reason))
             }
             TunnelError::Docker(reason) => DatabaseError::Unreachable {
                 server: server.clone(),
-                reason: format!("Docker: {reason}"),
+                reason: format!("Docker: {reason}").into(),
             },
         })
     }

@@ -3,7 +3,7 @@
 use super::{end::of_loop, silent};
 use crate::{
     backend::{BackendError, TransportError},
-    plugin::{Cx, Diagnostic},
+    plugin::{Cx, Diagnostic, redact::Foreign},
     runtime::Role,
 };
 
@@ -76,7 +76,7 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
         ),
         BackendError::Query { message } => (
             "A query of the backend failed",
-            format!("The backend answered: {}. If a time limit was exceeded, the machine is too busy: apply again when it has less to do, or raise backend.cpus of its deployment.", message.trim_end_matches('.')),
+            format!("The backend answered: {}. If a time limit was exceeded, the machine is too busy: apply again when it has less to do, or raise backend.cpus of its deployment.", Foreign::from(message.as_str().trim_end_matches('.'))),
         ),
         BackendError::Refused { code, message } => (
             "The backend refused",

@@ -1,7 +1,7 @@
 //! Errors on the way to a Docker host, and on its way to a registry.
 
 use crate::{
-    plugin::Diagnostic,
+    plugin::{Diagnostic, redact::Foreign},
     runtime::docker::{Endpoint, Source, SshProblem, TlsProblem},
 };
 
@@ -93,7 +93,7 @@ pub(super) fn ssh(object: &str, endpoint: &Endpoint, problem: &SshProblem) -> Di
         ),
         SshProblem::Unreachable(why) => (
             "The Docker host cannot be reached by SSH",
-            why.clone(),
+            Foreign::from(why.as_str()).to_string(),
             "Check host and port of the address, and that the host is up",
         ),
         SshProblem::NoDocker => (
@@ -103,7 +103,7 @@ pub(super) fn ssh(object: &str, endpoint: &Endpoint, problem: &SshProblem) -> Di
         ),
         SshProblem::NotDocker(why) => (
             "The program docker on the Docker host cannot be used",
-            format!("the program `docker` on the host does not know `docker system dial-stdio`: {why}"),
+            format!("the program `docker` on the host does not know `docker system dial-stdio`: {}", Foreign::from(why.as_str())),
             "Install Docker's command line there in version 18.09 or newer",
         ),
         SshProblem::NoPermission => (
@@ -113,12 +113,12 @@ pub(super) fn ssh(object: &str, endpoint: &Endpoint, problem: &SshProblem) -> Di
         ),
         SshProblem::NoDaemon(why) => (
             "No Docker daemon answers on the Docker host",
-            format!("the connection stands, but nothing answers at its end: {why}"),
+            format!("the connection stands, but nothing answers at its end: {}", Foreign::from(why.as_str())),
             "Start the daemon there, or write the path of its socket behind the host: ssh://user@host/run/user/1000/docker.sock",
         ),
         SshProblem::Other(why) => (
             "The Docker daemon cannot be reached by SSH",
-            why.clone(),
+            Foreign::from(why.as_str()).to_string(),
             "Try `ssh USER@HOST docker system dial-stdio` as the user that runs Terraform; it should wait for input without a word",
         ),
     };
@@ -131,7 +131,7 @@ pub(super) fn ssh(object: &str, endpoint: &Endpoint, problem: &SshProblem) -> Di
 }
 
 /// The diagnostic of a connection that broke in the middle of something.
-pub(super) fn lost(object: &str, endpoint: &Endpoint, doing: &str, reason: &str) -> Diagnostic {
+pub(super) fn lost(object: &str, endpoint: &Endpoint, doing: &str, reason: &Foreign) -> Diagnostic {
     Diagnostic::error(
         "The connection to Docker was lost",
         format!(
@@ -145,7 +145,7 @@ pub(super) fn refused_pull(
     image: &str,
     registry: &str,
     credentials: &Source,
-    reason: &str,
+    reason: &Foreign,
 ) -> Diagnostic {
     let (shown, remedy) = match credentials {
         Source::Nowhere => (

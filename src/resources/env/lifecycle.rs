@@ -320,7 +320,7 @@ fn refused(
     // within names the longest is meant.
     let named = declared
         .iter()
-        .filter(|(name, _)| message.contains(name.as_str()))
+        .filter(|(name, _)| message.as_str().contains(name.as_str()))
         .max_by_key(|(name, _)| name.len());
     match named {
         Some((_, it)) => diagnostic.at(it.path.clone()),
@@ -397,7 +397,9 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
         };
         let culprit = removable
             .iter()
-            .filter(|name| live.contains_key(name.as_str()) && message.contains(name.as_str()))
+            .filter(|name| {
+                live.contains_key(name.as_str()) && message.as_str().contains(name.as_str())
+            })
             .max_by_key(|name| name.as_str().len())
             .cloned();
         let Some(culprit) = culprit else {

@@ -9,13 +9,16 @@ use super::{
     dial::DialError,
     transport::{ApiVersion, Lost, TooOld},
 };
-use crate::runtime::{Conflict, Role};
+use crate::{
+    plugin::redact::strike,
+    runtime::{Conflict, Role},
+};
 
 /// A failure with its cause, as far as it can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
     /// Nobody listens at the endpoint.
-    #[error("nothing answers at {endpoint}: {reason}")]
+    #[error("nothing answers at {endpoint}: {}", strike(.reason))]
     Unreachable {
         /// Where was dialled.
         endpoint: Endpoint,
@@ -45,7 +48,7 @@ pub enum DockerError {
         problem: SshProblem,
     },
     /// The daemon went away while it was asked for something.
-    #[error("the connection to {endpoint} was lost while trying to {doing}: {reason}")]
+    #[error("the connection to {endpoint} was lost while trying to {doing}: {}", strike(.reason))]
     Lost {
         /// The daemon.
         endpoint: Endpoint,
@@ -65,7 +68,7 @@ pub enum DockerError {
         oldest: ApiVersion,
     },
     /// The image is neither here nor to be had.
-    #[error("image {image} cannot be had: {reason}")]
+    #[error("image {image} cannot be had: {}", strike(.reason))]
     NoImage {
         /// The image.
         image: String,
@@ -73,7 +76,7 @@ pub enum DockerError {
         reason: String,
     },
     /// The registry does not give the image to whoever asks.
-    #[error("{registry} refuses image {image}: {reason}")]
+    #[error("{registry} refuses image {image}: {}", strike(.reason))]
     PullRefused {
         /// The image.
         image: String,
@@ -132,7 +135,7 @@ pub enum DockerError {
         log: String,
     },
     /// A program inside a container is missing.
-    #[error("the image of the {role} lacks a program: {reason}")]
+    #[error("the image of the {role} lacks a program: {}", strike(.reason))]
     NoProgram {
         /// Which image.
         role: Role,
@@ -140,7 +143,7 @@ pub enum DockerError {
         reason: String,
     },
     /// There is no such object, or it is not in a state for this.
-    #[error("cannot {doing}: {reason}")]
+    #[error("cannot {doing}: {}", strike(.reason))]
     Absent {
         /// What was tried.
         doing: String,
@@ -168,7 +171,7 @@ pub enum DockerError {
         doing: String,
     },
     /// Anything else the daemon says.
-    #[error("cannot {doing}: {reason}")]
+    #[error("cannot {doing}: {}", strike(.reason))]
     Failed {
         /// What was tried.
         doing: String,

@@ -157,8 +157,6 @@ resource "convex_env" "app" {{
                 &format!("{}:{}", self.server.host, self.server.port()),
                 "db.example.com:5432",
             )
-            // The password of the test's server is a common word.
-            .replace("[secret]", "secret")
             .replace("review-my-app-", "registry.example.com/convex-");
         let text = stable.of(&said);
         golden::check(

@@ -13,7 +13,10 @@ use crate::{
         api::{self, Import},
     },
     convex::{AdminKey, Secret},
-    plugin::{Diagnostic, redact},
+    plugin::{
+        Diagnostic,
+        redact::{self, Foreign},
+    },
     resources::{backend_error, deployment::work::Work},
     runtime::{
         Role,
@@ -134,7 +137,8 @@ impl Work {
         };
         bring.await.map_err(|error| match error {
             DockerError::Failed { doing, reason } => refusal(&format!(
-                "The snapshot could not be brought into the volume ({doing}: {reason})"
+                "The snapshot could not be brought into the volume ({doing}: {})",
+                Foreign::from(reason)
             )),
             other => self.failed(other),
         })
@@ -219,14 +223,14 @@ impl Importing<'_> {
                 Some(Import::Uploaded) => {}
                 Some(Import::InProgress { progress_message }) => {
                     if progress_message != told {
-                        let progress = progress_message.as_deref().unwrap_or_default();
+                        let progress = progress_message.as_ref().map(ToString::to_string);
                         tracing::info!(object = self.work.object, progress, "importing");
                         told = progress_message;
                     }
                 }
                 Some(Import::Failed { error_message }) => {
                     self.note(REFUSED, true).await?;
-                    return Err(self.refused(&error_message));
+                    return Err(self.refused(&error_message.to_string()));
                 }
                 None => {
                     self.note(REFUSED, true).await?;
@@ -234,7 +238,7 @@ impl Importing<'_> {
                 }
             }
             if self.work.patience.left() < PAUSE * 2 {
-                let progress = told.unwrap_or_else(|| "it has not begun".to_owned());
+                let progress = told.unwrap_or_else(|| "it has not begun".into());
                 return Err(Diagnostic::error(
                     "The import was not finished in time",
                     format!(

@@ -2,7 +2,7 @@
 
 use crate::{
     convex::{database::DatabaseKind, process_env::StorageKind},
-    plugin::Diagnostic,
+    plugin::{Diagnostic, redact::Foreign},
     resources::deployment::{bonds::Bonds, work::Work},
     runtime::docker::DockerError,
 };
@@ -57,7 +57,8 @@ impl Work {
             .await;
         copied.map_err(|error| match error {
             DockerError::Failed { reason, .. } => refusal(&format!(
-                "The volume {source} could not be copied ({reason})"
+                "The volume {source} could not be copied ({})",
+                Foreign::from(reason)
             )),
             other => self.failed(other),
         })?;
