@@ -16,6 +16,7 @@ pub mod instance;
 pub mod mysql;
 pub mod origins;
 pub mod page_url;
+pub mod pem;
 pub mod postgres;
 pub mod process_env;
 pub mod reach;

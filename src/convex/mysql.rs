@@ -8,7 +8,7 @@ use std::fmt;
 
 use url::Url;
 
-use super::postgres::{Tls, decode_percent, shell_safe};
+use super::postgres::{Tls, decode_percent, has_impossible_port, shell_safe};
 use super::secret::Secret;
 
 const EXAMPLE: &str = "Write one such as `mysql://user:password@db.example.com:3306`.";
@@ -48,6 +48,11 @@ pub enum MysqlUrlError {
          name and password: `%2F %3F %23 %40 %3A %25`."
     )]
     NotUrl,
+    /// A port that there cannot be.
+    #[error(
+        "The database URL has a port that is not between 1 and 65535. Write the server's port, or leave it out for {DEFAULT_PORT}."
+    )]
+    Port,
     /// A part from `#` on.
     #[error(
         "The database URL has a part from `#` on. Where it belongs to the password, write `%23` for \
@@ -101,6 +106,13 @@ impl MysqlUrl {
     pub fn parse(text: &str) -> Result<Self, MysqlUrlError> {
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(MysqlUrlError::Blank);
+        }
+        let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if let Some((_, host)) = authority.rsplit_once('@')
+            && has_impossible_port(host)
+        {
+            return Err(MysqlUrlError::Port);
         }
         let mut url = Url::parse(text).map_err(|_| MysqlUrlError::NotUrl)?;
         if url.scheme() != "mysql" {
@@ -298,6 +310,8 @@ mod tests {
             ("mysql://u:hunter2#@h", MysqlUrlError::NotUrl),
             ("mysql://u:hunter2%@h", MysqlUrlError::NotUrl),
             ("mariadb://u:hunter2@h", MysqlUrlError::NotUrl),
+            ("mysql://u:hunter2@h:99999/app", MysqlUrlError::Port),
+            ("mysql://u:hunter2@h:0", MysqlUrlError::Port),
             ("mysql://u:hunter2@h#x", MysqlUrlError::Fragment),
             ("mysql:///app", MysqlUrlError::NoHost),
             ("mysql://h", MysqlUrlError::NoUser),

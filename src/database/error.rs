@@ -337,6 +337,16 @@ pub enum DatabaseError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The server lets this user in and then does not answer, as where somebody holds a lock.
+    #[error("{server} accepted the login, but did not {doing} within {seconds} s")]
+    Stuck {
+        /// The server.
+        server: HostPort,
+        /// What it should have done.
+        doing: &'static str,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The work was called off.
     #[error("called off while waiting for {server} to {doing}")]
     Cancelled {
@@ -401,6 +411,7 @@ impl DatabaseError {
             | Self::TooOld { .. }
             | Self::TooManyConnections { .. }
             | Self::NoSpace { .. }
+            | Self::Stuck { .. }
             | Self::Failed { .. } => Part::Server,
             Self::NoTls { .. }
             | Self::TlsRequired { .. }

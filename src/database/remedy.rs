@@ -2,12 +2,23 @@
 
 use super::{DatabaseError, Version};
 
+/// Names of the Docker host that only some container engines give to containers.
+const OF_THE_HOST: [&str; 3] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "host.containers.internal",
+];
+
 impl DatabaseError {
     /// One or two sentences on what to do, to be put after the failure itself. They name settings
     /// as they are called everywhere: `url`, `create`, `ssl_mode`, `ca_pem`, `max_connections`.
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
+            Self::UnknownHost { server, .. } if OF_THE_HOST.contains(&server.host()) => format!(
+                "Outside Docker Desktop, containers do not know {}. Write an address of the Docker host that containers reach, such as the gateway that `docker network inspect bridge` shows, and let the server listen there.",
+                server.host()
+            ),
             Self::UnknownHost { .. } => {
                 "Correct the host in `url`. A name that only containers know, such as that of another container, is known in the networks that both are in.".to_owned()
             }
@@ -130,6 +141,9 @@ impl DatabaseError {
             Self::TimedOut { .. } => {
                 "Check that the server answers, and that no firewall drops its packets; raise the time limit if it is only slow.".to_owned()
             }
+            Self::Stuck { .. } => {
+                "Another session probably holds a lock on the database. `SELECT pid, query FROM pg_stat_activity WHERE pid IN (SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity)` shows it. End that session (`SELECT pg_terminate_backend(PID)`) or wait for its end, and apply again.".to_owned()
+            }
             Self::Cancelled { .. } => "Nothing is left half done; start again.".to_owned(),
             Self::Broken { .. } | Self::Failed { .. } => {
                 "The server's log says more. Remove the cause, and try again.".to_owned()
@@ -193,6 +207,47 @@ mod tests {
         let url = PostgresUrl::parse("postgres://medlar:special@medlar").unwrap();
         let said = shown(&url, &wrong);
         assert!(said.contains("special characters"), "{said}");
+    }
+
+    #[test]
+    fn a_name_of_the_docker_host_and_a_lock_have_remedies_of_their_own() {
+        let server = |host: &str| {
+            let url = PostgresUrl::parse(&format!("postgres://u@{host}")).unwrap();
+            url.hosts()[0].clone()
+        };
+        let unknown = |host: &str| DatabaseError::UnknownHost {
+            server: server(host),
+            reason: "not known".into(),
+        };
+        for (error, remedy) in [
+            (
+                unknown("host.docker.internal"),
+                "docker network inspect bridge",
+            ),
+            (
+                unknown("host.containers.internal"),
+                "docker network inspect bridge",
+            ),
+            (unknown("db"), "Correct the host in `url`"),
+            (
+                DatabaseError::Stuck {
+                    server: server("db"),
+                    doing: "say what is in the database",
+                    seconds: 15,
+                },
+                "pg_blocking_pids",
+            ),
+            (
+                DatabaseError::TimedOut {
+                    server: server("db"),
+                    doing: "take the connection",
+                    seconds: 15,
+                },
+                "firewall",
+            ),
+        ] {
+            assert!(error.remedy().contains(remedy), "{}", error.remedy());
+        }
     }
 
     #[test]

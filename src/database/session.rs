@@ -84,6 +84,22 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
+/// No answer in time means something else once the server has let somebody in.
+fn stuck(error: DatabaseError) -> DatabaseError {
+    match error {
+        DatabaseError::TimedOut {
+            server,
+            doing,
+            seconds,
+        } => DatabaseError::Stuck {
+            server,
+            doing,
+            seconds,
+        },
+        other => other,
+    }
+}
+
 /// A session with one database of a server.
 #[derive(Debug)]
 pub struct Session {
@@ -205,7 +221,8 @@ impl Session {
             let rows = self.client.query_typed(sql, parameters).await;
             rows.map_err(|error| of_statement(&self.server, doing, &error))
         };
-        limits.within(&self.server, doing, STEP, asked).await
+        let answer = limits.within(&self.server, doing, STEP, asked).await;
+        answer.map_err(stuck)
     }
 
     /// Runs a statement without parameters and without an answer. The error is the driver's own.
@@ -217,7 +234,8 @@ impl Session {
         sql: &str,
     ) -> Result<Result<(), tokio_postgres::Error>, DatabaseError> {
         let ran = async { Ok(self.client.batch_execute(sql).await) };
-        limits.within(&self.server, doing, longest, ran).await
+        let answer = limits.within(&self.server, doing, longest, ran).await;
+        answer.map_err(stuck)
     }
 
     /// Ends the session as the server likes it, so that its log has nothing to complain about.

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::crypto::CryptoError;
+use super::pem::Instead;
 use super::secret::Secret;
 
 mod better_auth;
@@ -79,6 +80,9 @@ pub enum AuthKeyError {
          `-----END PRIVATE KEY-----` and nothing else."
     )]
     NotPem,
+    /// Something else that stands for the block.
+    #[error("The private key is not a PEM block. {0}.")]
+    Instead(Instead),
     /// `BEGIN RSA PRIVATE KEY`.
     #[error(
         "The private key has the old PKCS#1 form, which token libraries refuse. Convert it with \

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::super::pem::Instead;
 use super::AuthKeyError;
 
 /// The label of a PKCS#8 private key.
@@ -52,7 +53,7 @@ pub(super) fn decode(text: &str) -> Result<Zeroizing<Vec<u8>>, AuthKeyError> {
     let (label, rest) = text
         .strip_prefix("-----BEGIN ")
         .and_then(|rest| rest.split_once("-----"))
-        .ok_or(AuthKeyError::NotPem)?;
+        .ok_or_else(|| Instead::of(text).map_or(AuthKeyError::NotPem, AuthKeyError::Instead))?;
     match label {
         "PRIVATE KEY" => {}
         "ENCRYPTED PRIVATE KEY" => return Err(AuthKeyError::Encrypted),
@@ -170,7 +171,15 @@ mod tests {
             (without(lines.len() - 1), AuthKeyError::NotPem),
             (without(5), AuthKeyError::Damaged),
             (format!("{good}{good}"), AuthKeyError::NotPem),
-            (format!("\"{good}\""), AuthKeyError::NotPem),
+            (
+                format!("\"{good}\""),
+                AuthKeyError::Instead(Instead::Quoted),
+            ),
+            ("./key.pem".to_owned(), AuthKeyError::Instead(Instead::Path)),
+            (
+                STANDARD.encode(good),
+                AuthKeyError::Instead(Instead::Base64),
+            ),
             (good.replace('a', "!"), AuthKeyError::Damaged),
             (pem("PRIVATE KEY", b"any"), AuthKeyError::Damaged),
             (pem("PRIVATE KEY", b""), AuthKeyError::Damaged),

@@ -5,7 +5,10 @@ use std::fmt;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::super::crypto::{hmac_sha256, to_hex};
+use super::super::{
+    crypto::{hmac_sha256, to_hex},
+    pem::Instead,
+};
 
 /// Where below the data volume the backend finds the file. Its name follows from the content, so
 /// that a new authority is a new environment and the backend starts anew.
@@ -20,6 +23,9 @@ pub enum CaPemError {
          `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`."
     )]
     None,
+    /// Something else that stands for certificates.
+    #[error("There is no certificate in it. {0}.")]
+    Instead(Instead),
     /// A broken certificate, at which the backend would not start.
     #[error(
         "Certificate number {number} in it cannot be read. Give it in PEM form, as the authority \
@@ -60,7 +66,7 @@ impl CaPem {
             certificates.push(certificate);
         }
         if certificates.is_empty() {
-            return Err(CaPemError::None);
+            return Err(Instead::of(pem).map_or(CaPemError::None, CaPemError::Instead));
         }
         let mut pem = pem.trim().to_owned();
         pem.push('\n');
@@ -123,7 +129,10 @@ mod tests {
         let key = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
         for (text, error) in [
             (String::new(), CaPemError::None),
-            ("/etc/ssl/ca.pem".to_owned(), CaPemError::None),
+            (
+                "/etc/ssl/ca.pem".to_owned(),
+                CaPemError::Instead(Instead::Path),
+            ),
             (broken.to_owned(), CaPemError::Broken { number: 1 }),
             (good.clone() + broken, CaPemError::Broken { number: 2 }),
             (good + key, CaPemError::PrivateKey),

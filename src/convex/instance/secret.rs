@@ -19,6 +19,9 @@ pub enum InstanceSecretError {
     /// Blanks or line breaks around or inside the digits.
     #[error("The instance secret contains blanks or line breaks. Remove them.")]
     Blank,
+    /// Quotation marks at the ends.
+    #[error("The instance secret has quotation marks around it. Remove them.")]
+    Quoted,
     /// Begins with `0x`.
     #[error("The instance secret begins with `0x`. Remove this prefix.")]
     Prefix,
@@ -58,6 +61,9 @@ impl InstanceSecret {
         }
         if hex.contains(char::is_whitespace) {
             return Err(InstanceSecretError::Blank);
+        }
+        if hex.starts_with(['"', '\'', '`']) {
+            return Err(InstanceSecretError::Quoted);
         }
         if hex.starts_with("0x") || hex.starts_with("0X") {
             return Err(InstanceSecretError::Prefix);
@@ -121,6 +127,7 @@ mod tests {
         let cases = [
             (String::new(), InstanceSecretError::Empty),
             (format!("{good}\n"), InstanceSecretError::Blank),
+            (format!("\"{good}\""), InstanceSecretError::Quoted),
             (format!("0x{good}"), InstanceSecretError::Prefix),
             (
                 good[1..].to_owned(),

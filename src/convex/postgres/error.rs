@@ -17,6 +17,12 @@ pub enum PostgresUrlError {
          blank."
     )]
     Blank,
+    /// Other text around the URL, as where it was copied from.
+    #[error(
+        "The database URL has other text around it, such as quotation marks, `psql` or \
+         `DATABASE_URL=`. Give only the URL, which begins with its scheme, such as `postgresql://`."
+    )]
+    Wrapped,
     /// `host=… user=…` instead of a URL.
     #[error("The database URL is a list of keywords, and the backend takes only URLs. {EXAMPLE}")]
     Keywords,
@@ -65,9 +71,9 @@ pub enum PostgresUrlError {
          only, and no IPv6 address. Let all but the last listen on port 5432, or name one host."
     )]
     HostList,
-    /// The port 0.
+    /// A port that there cannot be.
     #[error(
-        "The database URL has the port 0, on which nothing listens. Write the server's port, or leave it out for 5432."
+        "The database URL has a port that is not between 1 and 65535. Write the server's port, or leave it out for 5432."
     )]
     Port,
     /// No user name.

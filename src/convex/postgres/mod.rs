@@ -35,6 +35,9 @@ pub struct PostgresUrl {
 impl PostgresUrl {
     /// Takes a URL with or without a database name.
     pub fn parse(text: &str) -> Result<Self, PostgresUrlError> {
+        if is_wrapped(text) {
+            return Err(PostgresUrlError::Wrapped);
+        }
         let (scheme, rest) = split_scheme(text)?;
         if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(PostgresUrlError::Blank);
@@ -157,6 +160,27 @@ fn split_scheme(text: &str) -> Result<(&str, &str), PostgresUrlError> {
     })
 }
 
+/// Whether something stands before the scheme: a command, an assignment or a quotation mark.
+fn is_wrapped(text: &str) -> bool {
+    let Some((before, _)) = text.trim_start().split_once("://") else {
+        return false;
+    };
+    let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    let known = ["postgres", "postgresql", "mysql"];
+    let is_known =
+        scheme.is_some_and(|it| known.iter().any(|known| it.eq_ignore_ascii_case(known)));
+    let wraps = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '=');
+    is_known && before.contains(wraps)
+}
+
+/// Whether the port of these hosts is a number that no port can be.
+pub(super) fn has_impossible_port(hosts: &str) -> bool {
+    let port = hosts.rsplit_once(':').map_or("", |(_, port)| port);
+    !port.is_empty()
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.parse::<u16>().unwrap_or_default() == 0
+}
+
 /// What is wrong with a text that is no URL, of which this is the part after the scheme.
 fn why_no_url(rest: &str) -> PostgresUrlError {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -164,6 +188,9 @@ fn why_no_url(rest: &str) -> PostgresUrlError {
         .rsplit_once('@')
         .map_or(authority, |(_, hosts)| hosts);
     let has_user = authority.len() > hosts.len();
+    if has_user && has_impossible_port(hosts) {
+        return PostgresUrlError::Port;
+    }
     if hosts.contains(',') && has_user {
         return PostgresUrlError::HostList;
     }
@@ -387,6 +414,14 @@ mod tests {
             ("postgres://u:p@h/%00", PostgresUrlError::Nul),
             ("postgres://u:p@/app", PostgresUrlError::NoHost),
             ("postgres://u:p@h:0", PostgresUrlError::Port),
+            ("postgres://u:p@h:99999/app", PostgresUrlError::Port),
+            ("postgres://u:p@g,h:65536", PostgresUrlError::Port),
+            ("postgres://u:99999/x@h", PostgresUrlError::NotUrl),
+            ("psql 'postgresql://u:p@h/app'", PostgresUrlError::Wrapped),
+            ("\"postgres://u:p@h\"", PostgresUrlError::Wrapped),
+            ("'mysql://u:p@h'", PostgresUrlError::Wrapped),
+            ("DATABASE_URL=postgres://u:p@h", PostgresUrlError::Wrapped),
+            (" postgres://u:p@h", PostgresUrlError::Blank),
             ("postgres://u:p@ex%C3%A4mple", PostgresUrlError::Host),
             ("postgres://u:p@exämple", PostgresUrlError::Host),
             ("postgres://u:p@a..b", PostgresUrlError::Host),

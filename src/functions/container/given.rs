@@ -1,6 +1,6 @@
 //! The arguments of both functions, and what they come to.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 
@@ -18,7 +18,9 @@ use crate::{
         process_env::{BackendEnv, ExtraEnv, S3Error, S3Settings, S3Storage, dashboard_env},
     },
     plugin::FunctionError,
-    resources::deployment::{ImageName, default_backend_image, default_dashboard_image, tag},
+    resources::deployment::{
+        BackendImage, DashboardImage, default_backend_image, default_dashboard_image, tag,
+    },
     runtime::{
         BACKEND_PORT, BACKEND_READY, BACKEND_USER, DASHBOARD_PORT, DASHBOARD_READY, DASHBOARD_USER,
         DATA_DIRECTORY, SITE_PORT,
@@ -121,7 +123,7 @@ impl GivenBackend {
             .map(|it| InstanceSecret::parse(it.expose()))
             .transpose()
             .map_err(|error| wrong("instance_secret", &error))?;
-        let image = image(self.image, default_backend_image)?;
+        let image = image::<BackendImage>(self.image, default_backend_image)?;
         let reach = Reach {
             public: self.origins.unwrap_or_default().origins()?,
             internal: self.internal_origins != Some(false),
@@ -191,7 +193,7 @@ impl GivenBackend {
 impl GivenDashboard {
     /// The container.
     pub fn made(self) -> Result<Made, FunctionError> {
-        let image = image(self.image, default_dashboard_image)?;
+        let image = image::<DashboardImage>(self.image, default_dashboard_image)?;
         let origins = self.origins.unwrap_or_default().origins()?;
         let own = Variables::of(self.env, self.secret_env)?;
         let extra = ExtraEnv::for_dashboard(own.all()).map_err(|errors| own.wrong(&errors))?;
@@ -206,9 +208,12 @@ impl GivenDashboard {
     }
 }
 
-fn image(given: Option<String>, default: fn() -> String) -> Result<String, FunctionError> {
+fn image<I: FromStr<Err = String>>(
+    given: Option<String>,
+    default: fn() -> String,
+) -> Result<String, FunctionError> {
     let image = given.unwrap_or_else(default);
-    match image.parse::<ImageName>() {
+    match image.parse::<I>() {
         Ok(_) => Ok(image),
         Err(problem) => Err(wrong("image", &problem)),
     }

@@ -134,6 +134,7 @@ fn failed(path: &str, error: &DockerError) -> TargetError {
     TargetError::Failed {
         path: path.to_owned(),
         reason: error.to_string(),
+        remedy: "Remove the cause, and apply again",
     }
 }
 

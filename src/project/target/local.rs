@@ -40,6 +40,7 @@ impl LocalDirectory {
                 Err(TargetError::Failed {
                     path: self.root.display().to_string(),
                     reason: "the work on it was cut off".to_owned(),
+                    remedy: "Apply again",
                 })
             })
     }
@@ -185,9 +186,24 @@ fn give_to_owner_of(like: &Path, path: &Path) {
 }
 
 fn failed(path: &Path, error: &io::Error) -> TargetError {
+    let path = path.display().to_string();
+    let remedy = match error.kind() {
+        ErrorKind::IsADirectory => {
+            return TargetError::NotFile {
+                path,
+                what: "a directory",
+            };
+        }
+        ErrorKind::PermissionDenied => "Give the user that runs Terraform the right to it",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Free some space",
+        ErrorKind::ReadOnlyFilesystem => "Choose a path on a file system that can be written to",
+        ErrorKind::NotADirectory => "Part of the path is a file. Choose another path",
+        _ => "Remove the cause, and apply again",
+    };
     TargetError::Failed {
-        path: path.display().to_string(),
+        path,
         reason: error.to_string(),
+        remedy,
     }
 }
 
@@ -440,6 +456,14 @@ mod tests {
             error.to_string().contains("a directory and no file"),
             "{error}"
         );
+        let error = target.change(&[write("a", "x", 0o600)]).await.unwrap_err();
+        assert_eq!(
+            error,
+            TargetError::NotFile {
+                path: root.path().join("a").display().to_string(),
+                what: "a directory"
+            }
+        );
         fs::write(root.path().join("f"), "").unwrap();
         let file = LocalDirectory::new(root.path().join("f"));
         let error = existing(&file, "a").await.unwrap_err();
@@ -448,7 +472,10 @@ mod tests {
             .change(&[write("f/g", "x", 0o644)])
             .await
             .unwrap_err();
-        assert!(matches!(error, TargetError::Failed { .. }), "{error}");
+        assert!(
+            error.to_string().contains("Part of the path is a file"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

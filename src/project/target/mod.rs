@@ -66,7 +66,7 @@ pub enum TargetError {
         path: String,
     },
     /// There is something that is no file.
-    #[error("{path} is {what} and no file. Move it away, or skip this file.")]
+    #[error("{path} is {what} and no file. Move it away, or choose another path.")]
     NotFile {
         /// Where.
         path: String,
@@ -86,12 +86,14 @@ pub enum TargetError {
         path: String,
     },
     /// The system refused.
-    #[error("{path}: {reason}. Give the user that runs this the right to it, or free some space.")]
+    #[error("{path}: {reason}. {remedy}.")]
     Failed {
         /// Where.
         path: String,
         /// The system's words.
         reason: String,
+        /// What to do.
+        remedy: &'static str,
     },
 }
 

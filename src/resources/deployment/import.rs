@@ -75,7 +75,7 @@ pub(super) async fn look_all_over(
         return Err(Diagnostic::error(
             "No such deployment",
             format!(
-                "The Docker host at {} has neither a backend nor a volume of a deployment {:?}. Only deployments made by this provider can be imported, by their name.",
+                "The Docker host at {} has neither a backend nor a volume of a deployment {:?}. Check the name and the Docker host. Only deployments that this provider created are found; `terraform-provider-convex sweep` lists them.",
                 docker.endpoint(),
                 name.as_str(),
             ),

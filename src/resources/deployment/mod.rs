@@ -29,7 +29,9 @@ mod whereabouts;
 mod work;
 
 pub use self::find::{Found, find, find_instance, locate, look, no_such};
-pub use self::images::{ImageName, default_backend_image, default_dashboard_image};
+pub use self::images::{
+    BackendImage, DashboardImage, default_backend_image, default_dashboard_image,
+};
 use self::model::Model;
 pub(crate) use self::settings::tag;
 use crate::{

@@ -3,7 +3,7 @@
 use super::{
     confinement::{HardeningModel, LimitsModel, LogModel},
     database::DatabaseModel,
-    images::ImageName,
+    images::{BackendImage, DashboardImage},
     model::{Model, NetworkModel, VolumeModel},
     release::UpgradeModel,
     restore::RestoreModel,
@@ -105,7 +105,7 @@ fn backend() -> Attr<Planned, Group> {
                 "image",
                 string("Image of the backend. Pulled only when the host lacks it. Default: a release this version of the provider was made for; it stays as it is until changed here.")
                     .optional()
-                    .parsed::<ImageName>()
+                    .parsed::<BackendImage>()
                     .inferred(OnUpdate::Keep),
             )
             .with(
@@ -152,7 +152,7 @@ fn dashboard() -> Attr<Planned, Group> {
                 "image",
                 string("Image of the dashboard, of the same release as the backend's: official images of different releases are refused.")
                     .optional()
-                    .parsed::<ImageName>()
+                    .parsed::<DashboardImage>()
                     .inferred(OnUpdate::Keep),
             )
             .with("memory_mb", LimitsModel::memory())

@@ -60,6 +60,12 @@ const SAID: &[(&[&str], &str, &str, &str)] = &[
         ".",
     ),
     (
+        &["exec format error"],
+        "its image is built for another kind of processor",
+        "Use an image that is built for the processor of the Docker host",
+        ".image",
+    ),
+    (
         &["failed to read ca file"],
         "the file with the authority of its database server cannot be read",
         "Correct the path of the file",
@@ -88,6 +94,53 @@ const SAID: &[(&[&str], &str, &str, &str)] = &[
     ),
 ];
 
+/// Signals that end a program: the number, the cause, the remedy and the attribute, as above. A
+/// code of 128 and more is that of a signal.
+const SIGNALS: &[(i64, &str, &str, &str)] = &[
+    (
+        2,
+        "it was told to stop (SIGINT)",
+        "Find out who stopped it",
+        ".",
+    ),
+    (
+        4,
+        "the processor of the Docker host lacks an instruction that it needs (SIGILL)",
+        "Use an image that is built for this processor, or a host with a newer one",
+        ".image",
+    ),
+    (
+        6,
+        "it gave up (SIGABRT)",
+        "See its log for the cause, and remove it",
+        ".",
+    ),
+    (
+        7,
+        "it could not read or write a file in memory (SIGBUS)",
+        "Check the disk of the Docker host, and its free space",
+        ".",
+    ),
+    (
+        9,
+        "it was killed (SIGKILL), most often because the Docker host had no memory left",
+        "Give the host more memory, or find out who killed it",
+        ".",
+    ),
+    (
+        11,
+        "it crashed (SIGSEGV)",
+        "Use another release of the image",
+        ".image",
+    ),
+    (
+        15,
+        "it was told to stop (SIGTERM)",
+        "Find out who stopped it",
+        ".",
+    ),
+];
+
 /// Finds the cause of an end.
 pub(super) fn explain(role: Role, code: i64, out_of_memory: bool, log: &str) -> End {
     let end = |cause, remedy, attribute: &str| End {
@@ -99,7 +152,7 @@ pub(super) fn explain(role: Role, code: i64, out_of_memory: bool, log: &str) -> 
             None => attribute.into(),
         },
     };
-    if out_of_memory || code == 137 {
+    if out_of_memory {
         return end(
             "it needed more memory than it may use",
             "Raise backend.memory_mb, or give the host more memory",
@@ -117,6 +170,17 @@ pub(super) fn explain(role: Role, code: i64, out_of_memory: bool, log: &str) -> 
             "its start program is missing or cannot be run",
             "Use an image of the Convex backend and dashboard that fits the host's processor",
             ".image",
+        );
+    }
+    let signal = SIGNALS.iter().find(|(signal, ..)| code == 128 + signal);
+    if let Some((_, cause, remedy, attribute)) = signal {
+        return end(cause, remedy, attribute);
+    }
+    if code > 128 {
+        return end(
+            "a signal ended it",
+            "See its log for the cause, and remove it",
+            ".",
         );
     }
     end("its log says why", "Remove the cause", ".")
@@ -154,7 +218,19 @@ mod tests {
     fn an_end_has_a_cause_and_an_attribute() {
         let memory = "it needed more memory than it may use";
         assert_eq!(cause(1, true, ""), (memory, "backend.memory_mb".into()));
-        assert_eq!(cause(137, false, ""), (memory, "backend.memory_mb".into()));
+        for (code, part, attribute) in [
+            (126, "cannot be run", "backend.image"),
+            (128 + 4, "lacks an instruction", "backend.image"),
+            (128 + 9, "killed", "backend"),
+            (128 + 11, "crashed", "backend.image"),
+            (128 + 15, "told to stop", "backend"),
+            (128 + 31, "a signal ended it", "backend"),
+            (128, "its log says why", "backend"),
+        ] {
+            let (cause, at) = cause(code, false, "");
+            assert!(cause.contains(part), "{code}: {cause}");
+            assert_eq!(at, attribute, "{code}");
+        }
         for (log, part, attribute) in [
             (
                 "Caught error: Lease Lost",
@@ -181,6 +257,11 @@ mod tests {
                 "Error: Hex-decoded key was 1 bytes, not 32",
                 "secret in its volume is damaged",
                 "rotate_trigger",
+            ),
+            (
+                "exec /usr/local/bin/run: exec format error",
+                "another kind of processor",
+                "backend.image",
             ),
             (
                 "Error: file is not a database",

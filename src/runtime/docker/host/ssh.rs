@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use crate::convex::Secret;
+use crate::convex::{Secret, pem::Instead};
 
 /// What `ssh` is told beside the address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub enum SshConfigError {
         "It is no private key. Give one as `ssh-keygen` writes it, from `-----BEGIN … PRIVATE KEY-----` to `-----END … PRIVATE KEY-----`."
     )]
     NoKey,
+    /// Something else that stands for the key.
+    #[error("It is no private key. {0}.")]
+    Instead(Instead),
     /// A key that somebody would have to unlock.
     #[error(
         "The key has a passphrase, which nobody can be asked for. Give one without, or leave it out and have it in the agent that SSH_AUTH_SOCK names."
@@ -46,7 +49,7 @@ impl SshConfigError {
     #[must_use]
     pub fn attribute(&self) -> &'static str {
         match self {
-            Self::NoKey | Self::Locked => "private_key",
+            Self::NoKey | Self::Instead(_) | Self::Locked => "private_key",
             Self::NoHostKey(_) | Self::NoHostKeys => "known_hosts",
         }
     }
@@ -69,7 +72,7 @@ fn check_key(text: &str) -> Result<(), SshConfigError> {
     let text = text.trim();
     let begin = text.lines().next().unwrap_or_default();
     if !(begin.starts_with("-----BEGIN ") && begin.ends_with("PRIVATE KEY-----")) {
-        return Err(SshConfigError::NoKey);
+        return Err(Instead::of(text).map_or(SshConfigError::NoKey, SshConfigError::Instead));
     }
     if begin.contains("ENCRYPTED") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(SshConfigError::Locked);
@@ -121,7 +124,7 @@ fn check_hosts(text: &str) -> Result<(), SshConfigError> {
 mod tests {
     use base64::{Engine, engine::general_purpose::STANDARD};
 
-    use super::{SshConfig, SshConfigError};
+    use super::{Instead, SshConfig, SshConfigError};
 
     fn openssh(cipher: &str) -> String {
         let mut body = b"openssh-key-v1\0".to_vec();
@@ -146,7 +149,11 @@ mod tests {
         assert_eq!(check(pem), Ok(()));
         let locked = pem.replace("\nAA", "\nProc-Type: 4,ENCRYPTED\n\nAA");
         assert_eq!(check(&locked), Err(SshConfigError::Locked));
-        for none in ["", "ssh-ed25519 AAAA me", "/home/me/.ssh/id_ed25519"] {
+        assert_eq!(
+            check("/home/me/.ssh/id_ed25519"),
+            Err(SshConfigError::Instead(Instead::Path))
+        );
+        for none in ["", "ssh-ed25519 AAAA me"] {
             assert_eq!(check(none), Err(SshConfigError::NoKey), "{none}");
         }
     }

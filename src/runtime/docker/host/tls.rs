@@ -11,7 +11,7 @@ use rustls::{
 use serde::{Deserialize, Serialize};
 
 use super::validity::Shown;
-use crate::convex::Secret;
+use crate::convex::{Secret, pem::Instead};
 
 /// How a daemon is to be recognised, and how it recognises us.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub enum TlsConfigError {
         "There is no certificate in {0}. Give certificates in PEM form, each from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`."
     )]
     NoCertificate(&'static str),
+    /// Something else that stands for PEM.
+    #[error("{0} is not in PEM form. {1}.")]
+    Instead(&'static str, Instead),
     /// A broken certificate.
     #[error("A certificate in {0} cannot be used: {1}. Give certificates in PEM form.")]
     Certificate(&'static str, String),
@@ -71,6 +74,7 @@ impl TlsConfigError {
     pub fn attribute(&self) -> &'static str {
         match self {
             Self::NoCertificate(attribute)
+            | Self::Instead(attribute, _)
             | Self::Certificate(attribute, _)
             | Self::HalfPair(attribute) => attribute,
             Self::NoKey | Self::Mismatch(_) => "key_pem",
@@ -140,8 +144,10 @@ impl TlsConfig {
         let (Some(cert), Some(key)) = (&self.cert_pem, &self.key_pem) else {
             return Ok(builder.with_no_client_auth());
         };
-        let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
-            .map_err(|_| TlsConfigError::NoKey)?;
+        let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes()).map_err(|_| {
+            let instead = Instead::of(key.expose()).map(|it| TlsConfigError::Instead(KEY, it));
+            instead.unwrap_or(TlsConfigError::NoKey)
+        })?;
         builder
             .with_client_auth_cert(certificates(cert, CERT)?, key)
             .map_err(|error| match error {
@@ -180,7 +186,8 @@ fn certificates(
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     let all = all.map_err(|error| TlsConfigError::Certificate(attribute, error.to_string()))?;
     if all.is_empty() {
-        return Err(TlsConfigError::NoCertificate(attribute));
+        let instead = Instead::of(pem).map(|it| TlsConfigError::Instead(attribute, it));
+        return Err(instead.unwrap_or(TlsConfigError::NoCertificate(attribute)));
     }
     let mut store = RootCertStore::empty();
     for certificate in &all {
@@ -236,7 +243,7 @@ impl ServerCertVerifier for Unverified {
 mod tests {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
-    use super::{TlsConfig, TlsConfigError};
+    use super::{Instead, TlsConfig, TlsConfigError};
 
     fn pair() -> (String, String) {
         let key = KeyPair::generate().unwrap();
@@ -288,6 +295,10 @@ mod tests {
             Err(TlsConfigError::NoKey)
         );
         assert_eq!(
+            check(Some(&cert), Some(&format!("{key:?}"))),
+            Err(TlsConfigError::Instead("key_pem", Instead::Quoted))
+        );
+        assert_eq!(
             check(Some(&key), Some(&key)),
             Err(TlsConfigError::NoCertificate("cert_pem"))
         );
@@ -300,6 +311,10 @@ mod tests {
             ..TlsConfig::default()
         };
         assert_eq!(ca(&pair().0).check(), Ok(()));
+        assert_eq!(
+            ca("/etc/docker/ca.pem").check(),
+            Err(TlsConfigError::Instead("ca_pem", Instead::Path))
+        );
         assert_eq!(ca("").check(), Err(TlsConfigError::NoCertificate("ca_pem")));
         assert!(matches!(
             ca("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----").check(),
