@@ -189,6 +189,7 @@ mod tests {
         };
         Snapshot {
             files: [(ENV_LOCAL.to_owned(), seen)].into(),
+            functions_lead_out: false,
             environment: environment
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

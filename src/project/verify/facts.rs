@@ -20,6 +20,8 @@ pub struct SeenFile {
 pub struct Snapshot {
     /// The files.
     pub files: BTreeMap<String, SeenFile>,
+    /// Whether a link leads the directory of the functions out of the project.
+    pub functions_lead_out: bool,
     /// Variables of the process that come before those of the files.
     pub environment: BTreeMap<String, String>,
 }

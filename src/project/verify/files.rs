@@ -24,16 +24,17 @@ impl Snapshot {
         dotenv::decode(self.text(ENV_LOCAL)?).ok()
     }
 
-    /// The directory of the functions: `convex`, unless `convex.json` names another one. What it
-    /// names, where that is not in the project.
+    /// The directory of the functions: `convex`, unless `convex.json` names another one. An error
+    /// is one that is not in the project.
     pub(super) fn functions(&self) -> Result<String, String> {
         let named = self
             .text("convex.json")
             .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
             .and_then(|json| Some(json["functions"].as_str()?.to_owned()));
-        let Some(named) = named else {
-            return Ok("convex".to_owned());
-        };
+        let named = named.unwrap_or_else(|| "convex".to_owned());
+        if self.functions_lead_out {
+            return Err(named);
+        }
         let mut inside = Vec::new();
         for component in Path::new(&named).components() {
             match component {
@@ -151,9 +152,9 @@ fn with_functions(facts: &Facts, check: impl FnOnce(&Snapshot, &str) -> Verdict)
         Ok(directory) => check(snapshot, &directory),
         Err(named) => Verdict::failed(
             format!(
-                "convex.json names {named:?}, which is not a directory in this project; nothing there was read"
+                "the directory of the functions, {named:?}, is not in this project; nothing there was read"
             ),
-            "Write a path below the directory of convex.json as its \"functions\", such as \"convex/\".",
+            "Move the functions into the project, and write their path below it as \"functions\" into convex.json, such as \"convex/\".",
         ),
     })
 }

@@ -73,8 +73,11 @@ impl Reader {
             reader.read(Path::new(path));
         }
         if let Ok(functions) = reader.found.functions() {
-            reader.walk(Path::new(&functions), 1);
-            reader.walk(&Path::new(&functions).join("_generated"), 1);
+            let functions = Path::new(&functions);
+            let is_there = reader.root.join(functions).exists();
+            reader.found.functions_lead_out = is_there && reader.inside(functions).is_none();
+            reader.walk(functions, 1);
+            reader.walk(&functions.join("_generated"), 1);
         }
         for directory in SOURCES {
             reader.walk(Path::new(directory), MAX_DEPTH);
@@ -170,6 +173,7 @@ mod tests {
             .unwrap();
             let seen = snapshot(root.clone()).await.unwrap();
             assert_eq!(paths(&seen), ["convex.json", "src/App.tsx"], "{functions}");
+            assert!(seen.functions().is_err(), "{functions}");
         }
         // Links within the project are its own affair.
         fs::remove_file(root.join("convex")).unwrap();
