@@ -129,9 +129,13 @@ fn quote(value: &str, into: &mut String) {
     into.push('"');
 }
 
-/// Reads what curl printed: the reply's body, a line break and the status, or
-/// status 000 and its complaint on standard error.
-pub fn reply(stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
+/// Reads what curl printed: the reply's body, a line break and the status. Where
+/// its exit code is not 0, it has complained on standard error, and a status
+/// that came nevertheless is that of a reply that was cut off.
+pub fn reply(code: Option<i64>, stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
+    if code != Some(0) {
+        return Err(complaint(code, stderr));
+    }
     let status = stdout
         .iter()
         .rposition(|byte| *byte == b'\n')
@@ -140,29 +144,20 @@ pub fn reply(stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
             Some((end, status.parse().ok()?))
         });
     match status {
-        Some((_, 0)) | None => Err(complaint(&String::from_utf8_lossy(stderr))),
-        Some((end, status)) => {
-            // The status came, but curl was not content with the rest.
-            if !stderr.is_empty() {
-                return Err(complaint(&String::from_utf8_lossy(stderr)));
-            }
-            Ok(Response {
-                status,
-                body: stdout[..end].to_vec(),
-            })
-        }
+        Some((end, status)) if status != 0 => Ok(Response {
+            status,
+            body: stdout[..end].to_vec(),
+        }),
+        _ => Err(complaint(code, stderr)),
     }
 }
 
-/// curl says `curl: (7) Failed to connect …`; the numbers are in its manual.
-pub(super) fn complaint(said: &str) -> TransportError {
+/// Why curl failed, by its exit code; the numbers are in its manual.
+pub(super) fn complaint(code: Option<i64>, stderr: &[u8]) -> TransportError {
+    let said = String::from_utf8_lossy(stderr);
     let said = said.trim();
     let quoted = Foreign::from(said);
-    let number = said
-        .strip_prefix("curl: (")
-        .and_then(|rest| rest.split_once(')'))
-        .and_then(|(number, _)| number.parse::<u32>().ok());
-    match number {
+    match code {
         Some(6 | 7) => TransportError::Unreachable(quoted.to_string()),
         Some(18 | 52 | 55 | 56) => TransportError::Broken(quoted.to_string()),
         Some(28) => TransportError::TimedOut { seconds: TIMEOUT_S },
@@ -247,32 +242,46 @@ mod tests {
 
     #[test]
     fn the_status_is_the_last_line_whatever_the_body_holds() {
-        let response = reply(b"line\n200\nrest\n404", b"").unwrap();
+        let response = reply(Some(0), b"line\n200\nrest\n404", b"").unwrap();
         assert_eq!(response.status, 404);
         assert_eq!(response.body, b"line\n200\nrest");
-        assert_eq!(reply(b"\n200", b"").unwrap().body, b"");
+        assert_eq!(reply(Some(0), b"\n200", b"").unwrap().body, b"");
     }
 
     #[test]
     fn complaints_have_their_own_errors() {
-        let said = |text: &str| reply(b"\n000", text.as_bytes()).unwrap_err();
+        let said =
+            |code: i64, text: &str| reply(Some(code), b"\n000", text.as_bytes()).unwrap_err();
         let broke = |error| matches!(error, TransportError::Broken(_));
         assert!(matches!(
-            said("curl: (7) Failed to connect"),
+            said(7, "curl: (7) Failed to connect"),
             TransportError::Unreachable(_)
         ));
-        assert!(broke(said("curl: (52) Empty reply from server")));
+        assert!(broke(said(52, "curl: (52) Empty reply from server")));
         assert_eq!(
-            said("curl: (28) Operation timed out"),
+            said(28, "curl: (28) Operation timed out"),
             TransportError::TimedOut { seconds: 30 }
         );
         assert!(matches!(
-            said("curl: option -K: error"),
+            said(2, "curl: option -K: error"),
             TransportError::Failed(_)
         ));
-        assert!(broke(reply(b"", b"").unwrap_err()));
-        // A reply that was cut off is no reply.
-        let cut = reply(b"{\"a\n200", b"curl: (18) transfer closed").unwrap_err();
-        assert!(broke(cut));
+        // Somebody else prints into the same stream: only the code tells what curl met.
+        assert!(broke(said(56, "warning\ncurl: (56) Recv failure")));
+        for ended in [Some(0), Some(137), None] {
+            assert!(broke(reply(ended, b"", b"").unwrap_err()), "{ended:?}");
+        }
+        // A reply that was cut off is no reply, whether or not curl had the time to say so.
+        for (ended, stderr) in [
+            (Some(18), &b"curl: (18) transfer closed"[..]),
+            (Some(137), b""),
+            (None, b""),
+        ] {
+            let cut = reply(ended, b"{\"a\n200", stderr).unwrap_err();
+            assert!(broke(cut), "{ended:?}");
+        }
+        // And a warning is no failure.
+        let warned = reply(Some(0), b"{}\n200", b"Warning: x").unwrap();
+        assert_eq!(warned.status, 200);
     }
 }

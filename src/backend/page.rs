@@ -198,7 +198,7 @@ pub fn config(ask: Ask<'_>) -> Secret {
 }
 
 /// Reads what curl printed for [`config`].
-pub fn page(stdout: &[u8], stderr: &[u8]) -> Result<Page, TransportError> {
+pub fn page(code: Option<i64>, stdout: &[u8], stderr: &[u8]) -> Result<Page, TransportError> {
     let read = || {
         let end = stdout.iter().rposition(|byte| *byte == b'\n')?;
         let last = String::from_utf8_lossy(&stdout[end + 1..]).into_owned();
@@ -213,12 +213,11 @@ pub fn page(stdout: &[u8], stderr: &[u8]) -> Result<Page, TransportError> {
         })
     };
     // A status may have come, and curl was not content with the rest.
-    let said = String::from_utf8_lossy(stderr);
-    match read() {
-        Some(page) if said.trim().is_empty() => Ok(page),
-        _ if said.starts_with("curl: (63)") => Err(TransportError::TooLong { limit: MAX_PAGE }),
-        _ if said.starts_with("curl: (28)") => Err(TransportError::TimedOut { seconds: PAGE_S }),
-        _ => Err(curl::complaint(&said)),
+    match (code, read()) {
+        (Some(0), Some(page)) => Ok(page),
+        (Some(63), _) => Err(TransportError::TooLong { limit: MAX_PAGE }),
+        (Some(28), _) => Err(TransportError::TimedOut { seconds: PAGE_S }),
+        _ => Err(curl::complaint(code, stderr)),
     }
 }
 
@@ -352,7 +351,12 @@ mod tests {
 
     #[test]
     fn the_last_line_tells_status_place_and_type() {
-        let read = page(b"{\n}\n200 http://a/b application/json; charset=utf-8", b"").unwrap();
+        let read = page(
+            Some(0),
+            b"{\n}\n200 http://a/b application/json; charset=utf-8",
+            b"",
+        )
+        .unwrap();
         assert_eq!(
             read,
             Page {
@@ -362,10 +366,16 @@ mod tests {
                 body: b"{\n}".to_vec(),
             }
         );
-        assert_eq!(page(b"\n404 http://a/b ", b"").unwrap().content_type, "");
-        let refused = page(b"\n000 http://a/ ", b"curl: (7) Failed to connect");
+        assert_eq!(
+            page(Some(0), b"\n404 http://a/b ", b"")
+                .unwrap()
+                .content_type,
+            ""
+        );
+        let refused = page(Some(7), b"\n000 http://a/ ", b"curl: (7) Failed to connect");
         assert!(matches!(refused, Err(TransportError::Unreachable(_))));
         let long = page(
+            Some(63),
             b"\n200 http://a/ ",
             b"curl: (63) Maximum file size exceeded",
         );

@@ -149,7 +149,9 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
                 "Terraform was interrupted while {object} was handled (at: {doing}). What was done so far is kept, and the next apply goes on from there."
             ),
         ),
-        DockerError::Absent { .. } | DockerError::Failed { .. } => Diagnostic::error(
+        DockerError::Absent { .. }
+        | DockerError::WrongState { .. }
+        | DockerError::Failed { .. } => Diagnostic::error(
             "Docker refused",
             format!(
                 "While {object} was handled: {said}. What was done so far is kept; remove the cause and apply again."

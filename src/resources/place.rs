@@ -74,6 +74,22 @@ pub enum Place {
     Container(Box<ContainerDirectory>),
 }
 
+/// Whether a container does not exist, and so has no files either. Not being able to look is an
+/// error.
+pub async fn is_gone(
+    cx: &Cx<Session>,
+    container: &ContainerModel,
+    patience: &Patience,
+) -> Result<bool, Diagnostic> {
+    let Some(id) = &container.id else {
+        return Ok(true);
+    };
+    let docker = cx.session.hosts().docker(&container.host()?)?;
+    let found = docker.foreign_container(patience, id).await;
+    let found = found.map_err(|error| docker_error(&format!("container {id}"), error))?;
+    Ok(found.is_none())
+}
+
 /// A directory; `None` while its container is not there.
 pub async fn find(
     cx: &Cx<Session>,

@@ -291,6 +291,8 @@ impl Target for ContainerDirectory {
         files: &[FilePath],
         directories: &[MadeDirectory],
     ) -> Result<(), TargetError> {
+        let above = self.directories(&files.iter().collect::<Vec<_>>());
+        missing(&above, &self.at(&above).await?)?;
         let files: Vec<String> = files.iter().map(|path| self.absolute(path)).collect();
         let mut directories: Vec<String> = directories
             .iter()

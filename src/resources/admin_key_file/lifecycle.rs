@@ -119,11 +119,13 @@ pub(super) async fn read(cx: &mut Cx<Session>, mut model: Model) -> Model {
 pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Diagnostics> {
     let limit = prior.timeouts.clone().unwrap_or_default().delete();
     let patience = Patience::new(limit, cx.cancellation());
-    let (place, path) = match place(cx, prior, patience).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return Ok(()),
-        Err(_) if prior.container.is_some() => return Ok(()),
-        Err(error) => return Err(error.into()),
+    if let Some(container) = &prior.container
+        && place::is_gone(cx, container, &patience).await?
+    {
+        return Ok(());
+    }
+    let Some((place, path)) = place(cx, prior, patience).await? else {
+        return Ok(());
     };
     let outcome = place.remove(&[path], &[]).await;
     Ok(outcome.map_err(|error| failed(prior, "removed", &error))?)

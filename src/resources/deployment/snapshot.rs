@@ -265,7 +265,10 @@ impl Work {
         synced.map_err(|error| self.not_written(place, &error))?;
         let named = begun.persist(place);
         named.map_err(|error| self.not_written(place, &error.error))?;
-        let removed = self.docker.remove_file(&self.patience, backend, file).await;
+        let removed = self
+            .docker
+            .remove_all(&self.patience, backend, &[file.to_owned()], &[])
+            .await;
         removed.map_err(|error| self.failed(error))
     }
 

@@ -186,7 +186,15 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: &Model) -> Result<(), Di
     if prior.on_destroy.as_deref() == Some(KEEP) {
         return Ok(());
     }
-    let Some(target) = at_rest(cx, prior).await else {
+    let limit = prior.timeouts.clone().unwrap_or_default().delete();
+    let patience = Patience::new(limit, cx.cancellation());
+    if let Some(container) = &prior.container
+        && (!container.is_in_reach(&cx.session) || place::is_gone(cx, container, &patience).await?)
+    {
+        return Ok(());
+    }
+    let container = prior.container.as_ref();
+    let Some(target) = place::find(cx, &prior.directory, container, patience).await? else {
         return Ok(());
     };
     // Lines of a .gitignore guard files that may still be there.

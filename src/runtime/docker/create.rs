@@ -58,10 +58,12 @@ impl Docker {
         let doing = format!("create container {}", spec.name);
         match self.call(patience, &doing, request).await {
             Ok(_) => self.connect_networks(patience, spec).await,
-            Err(DockerError::Absent { reason, .. }) if reason.contains("is already in use") => {
+            Err(refused @ DockerError::WrongState { .. }) => {
                 // Made by a request whose reply was lost, or by a stranger.
-                let existing = self.inspect(patience, &spec.name).await?;
-                let owner = existing
+                let Some(existing) = self.inspect(patience, &spec.name).await? else {
+                    return Err(refused);
+                };
+                let owner = Some(existing)
                     .and_then(|it| it.config?.labels)
                     .and_then(|mut labels| labels.remove(labels::DEPLOYMENT));
                 if owner.as_ref() == spec.labels.get(labels::DEPLOYMENT) {
@@ -102,8 +104,9 @@ impl Docker {
                     });
                 }
                 // By a request whose reply was lost.
-                Err(DockerError::Failed { reason, .. } | DockerError::Absent { reason, .. })
-                    if reason.contains("already exists in network") => {}
+                Err(
+                    DockerError::Failed { reason, .. } | DockerError::WrongState { reason, .. },
+                ) if is_connected(&reason) => {}
                 outcome => outcome?,
             }
         }
@@ -217,6 +220,11 @@ pub(super) fn kept_running() -> RestartPolicy {
         name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
         maximum_retry_count: None,
     }
+}
+
+/// Whether a container is in a network already, in Docker's words or Podman's.
+fn is_connected(reason: &str) -> bool {
+    reason.contains("already exists in network") || reason.contains("network is already connected")
 }
 
 /// Whether an image is missing, in Docker's words or Podman's.

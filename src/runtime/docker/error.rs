@@ -142,9 +142,18 @@ pub enum DockerError {
         /// The daemon's words.
         reason: String,
     },
-    /// There is no such object, or it is not in a state for this.
+    /// There is no such object.
     #[error("cannot {doing}: {}", strike(.reason))]
     Absent {
+        /// What was tried.
+        doing: String,
+        /// The daemon's words.
+        reason: String,
+    },
+    /// The object is not in a state for this: it does not run, is in use, or has the name that
+    /// another one was to get.
+    #[error("cannot {doing}: {}", strike(.reason))]
+    WrongState {
         /// What was tried.
         doing: String,
         /// The daemon's words.
@@ -181,10 +190,15 @@ pub enum DockerError {
 }
 
 impl DockerError {
-    /// Whether the object asked for does not exist.
+    /// Whether the object asked for does not exist. For a removal only this is success.
     #[must_use]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent { .. })
+    }
+
+    /// Whether nothing can be run in a container because it does not exist or does not run.
+    pub(super) fn is_of_state(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::WrongState { .. })
     }
 }
 
@@ -242,18 +256,25 @@ fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) ->
             oldest: ApiVersion::OLDEST,
         };
     }
-    // That a container ended between two calls is told with status 500.
-    if matches!(status, 404 | 409) || message.contains("is not running") {
-        return DockerError::Absent {
-            doing,
-            reason: message,
-        };
-    }
-    DockerError::Failed {
-        doing,
-        reason: message,
+    let reason = message;
+    match status {
+        404 => DockerError::Absent { doing, reason },
+        409 => DockerError::WrongState { doing, reason },
+        _ if STATES.iter().any(|words| reason.contains(words)) => {
+            DockerError::WrongState { doing, reason }
+        }
+        _ => DockerError::Failed { doing, reason },
     }
 }
+
+/// What daemons say with other statuses than 409 of an object that is not in a state for something.
+const STATES: [&str; 3] = [
+    // Docker (moby, `daemon/`), of a container that ended between two calls.
+    "is not running",
+    // Podman (`libpod/define/errors.go`), of the same, and of a name that is taken.
+    "container state improper",
+    "is already in use",
+];
 
 /// The port that the daemon could not take for a container.
 fn taken_port(message: &str) -> Option<u16> {
@@ -358,8 +379,39 @@ mod tests {
         ] {
             assert!(matches!(reply(500, message), DockerError::NoAddresses));
         }
-        assert!(reply(404, "No such container: x").is_absent());
-        assert!(reply(500, "Container 84 is not running: Exited (7) 1 second ago").is_absent());
+        for (status, message) in [
+            (404, "No such container: x"),
+            (404, "network x not found"),
+            (404, ""),
+        ] {
+            assert!(reply(status, message).is_absent(), "{message}");
+        }
+        for (status, message) in [
+            (500, "Container 84 is not running: Exited (7) 1 second ago"),
+            (409, "remove a: volume is in use - [0f]"),
+            (
+                409,
+                "volume a cannot be removed for a reason of its driver's",
+            ),
+            (409, ""),
+            // Podman's.
+            (
+                500,
+                "can only create exec sessions on running containers: container state improper",
+            ),
+            (
+                500,
+                "container name \"a\" is already in use by 0f: that name is already in use",
+            ),
+            (
+                409,
+                "volume a is being used by the following container(s): 0f: volume is being used",
+            ),
+        ] {
+            let error = reply(status, message);
+            assert!(matches!(error, DockerError::WrongState { .. }), "{error:?}");
+            assert!(!error.is_absent(), "{message}");
+        }
         assert!(matches!(
             reply(
                 400,

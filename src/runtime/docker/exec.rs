@@ -20,22 +20,48 @@ use crate::{
 /// More of it is an error, and never a part taken for the whole.
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
-/// What a program in a container printed.
+/// Pause between two questions whether a program that has closed its output has ended.
+const ENDING: Duration = Duration::from_millis(10);
+
+/// What a program in a container printed, and how it ended.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+    /// The exit code; `None` if the daemon has none, as when the program was never started.
+    pub(super) code: Option<i64>,
 }
 
 impl Output {
     fn length(&self) -> usize {
         self.stdout.len() + self.stderr.len()
     }
+
+    /// The output of a program that succeeded, which its exit code alone says.
+    pub(super) fn of_success(self, doing: &str) -> Result<Self, DockerError> {
+        if self.code == Some(0) {
+            return Ok(self);
+        }
+        // Docker prints on standard output why a program cannot be started.
+        let said = [&self.stderr, &self.stdout]
+            .map(|it| String::from_utf8_lossy(it).trim().to_owned())
+            .into_iter()
+            .find(|it| !it.is_empty());
+        let ended = self.code.map_or_else(
+            || "it was not run to its end".to_owned(),
+            |code| format!("it ended with code {code}"),
+        );
+        Err(DockerError::Failed {
+            doing: doing.to_owned(),
+            reason: said.map_or_else(|| ended.clone(), |said| format!("{ended}: {said}")),
+        })
+    }
 }
 
 impl Docker {
-    /// Runs a program in a running container and gives it `stdin`. Nothing
+    /// Runs a program in a running container to its end and gives it `stdin`. Nothing
     /// secret may be among its arguments, which anybody on the host can list.
+    /// Whether it succeeded is for the caller to judge.
     pub(super) async fn exec(
         &self,
         patience: &Patience,
@@ -80,7 +106,7 @@ impl Docker {
             mut input,
         } = self.call(patience, &doing, started).await?
         else {
-            return Ok(Output::default());
+            return Err(not_attached(doing));
         };
         let talk = async {
             // A program that ends before it has read everything breaks the
@@ -108,14 +134,34 @@ impl Docker {
             };
             tokio::join!(write, read).1
         };
-        let printed = self.call(patience, &doing, talk).await?;
+        let mut printed = self.call(patience, &doing, talk).await?;
         if printed.length() > MAX_OUTPUT {
             return Err(DockerError::Failed {
                 doing,
                 reason: format!("it printed more than {MAX_OUTPUT} bytes"),
             });
         }
+        printed.code = self.exit_code(patience, &exec.id, &doing).await?;
         Ok(printed)
+    }
+
+    /// How a program ended that has closed its output.
+    async fn exit_code(
+        &self,
+        patience: &Patience,
+        exec: &str,
+        doing: &str,
+    ) -> Result<Option<i64>, DockerError> {
+        loop {
+            let request = self.client.inspect_exec(exec);
+            let exec = self.call(patience, doing, request).await?;
+            // Its output ends a little before the daemon knows that it has ended.
+            if !exec.running.unwrap_or_default() {
+                return Ok(exec.exit_code);
+            }
+            self.within(patience, doing, tokio::time::sleep(ENDING))
+                .await?;
+        }
     }
 
     /// Runs a program in a running container and writes what it prints into
@@ -131,6 +177,7 @@ impl Docker {
         let options = CreateExecOptions {
             cmd: Some(command.to_vec()),
             attach_stdout: Some(true),
+            attach_stderr: Some(true),
             ..Default::default()
         };
         let exec = self.client.create_exec(container, options);
@@ -139,18 +186,35 @@ impl Docker {
         let StartExecResults::Attached { mut output, .. } =
             self.call(patience, &doing, started).await?
         else {
-            return Ok(0);
+            return Err(not_attached(doing));
         };
         let copy = async {
-            let mut written = 0;
+            let (mut written, mut printed) = (0, Output::default());
             while let Some(part) = output.next().await {
-                let part = part?.into_bytes();
-                target.write_all(&part)?;
-                written += part.len() as u64;
+                match part? {
+                    LogOutput::StdOut { message } | LogOutput::Console { message } => {
+                        target.write_all(&message)?;
+                        written += message.len() as u64;
+                    }
+                    LogOutput::StdErr { message } if printed.length() < MAX_OUTPUT => {
+                        printed.stderr.extend(&message);
+                    }
+                    LogOutput::StdErr { .. } | LogOutput::StdIn { .. } => {}
+                }
             }
-            Ok(written)
+            Ok((written, printed))
         };
-        self.call(patience, &doing, copy).await
+        let (written, mut printed) = self.call(patience, &doing, copy).await?;
+        printed.code = self.exit_code(patience, &exec.id, &doing).await?;
+        printed.of_success(&doing)?;
+        Ok(written)
+    }
+}
+
+fn not_attached(doing: String) -> DockerError {
+    DockerError::Failed {
+        doing,
+        reason: "the daemon did not attach to it".to_owned(),
     }
 }
 
@@ -231,11 +295,11 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
             .await;
         let output = match output {
             Ok(output) => output,
-            Err(DockerError::Absent { .. }) => return Err(self.why_it_does_not_run().await),
+            Err(error) if error.is_of_state() => return Err(self.why_it_does_not_run().await),
             Err(error) => return Err(of_docker(error, asked.elapsed())),
         };
         let output = of_program(output)?;
-        curl::reply(&output.stdout, &output.stderr)
+        curl::reply(output.code, &output.stdout, &output.stderr)
     }
 
     fn patience(&self) -> Duration {
@@ -279,12 +343,77 @@ pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError 
 #[cfg(test)]
 mod tests {
     use super::{Output, failed_to_start, missing_program};
+    use crate::runtime::docker::daemon::{Daemon, json, printed, refusal};
+
+    #[tokio::test]
+    async fn only_an_exit_code_of_zero_is_success() {
+        let said = || printed(&[(1, "out"), (2, "rm: Permission denied\n")]);
+        let files = ["/f".to_owned()];
+        let cases = [
+            (Some(0), None),
+            (Some(1), Some("it ended with code 1: rm: Permission denied")),
+            (Some(137), Some("it ended with code 137")),
+            (None, Some("it was not run to its end")),
+        ];
+        for (code, expected) in cases {
+            let Daemon {
+                docker, patience, ..
+            } = &Daemon::ending(code, said());
+            let mut target = Vec::new();
+            let outcomes = [
+                docker.remove_all(patience, "a", &files, &[]).await,
+                docker.note_restore(patience, "a", "m", true).await,
+                docker
+                    .exec_into(patience, "a", &["cat", "/f"], &mut target)
+                    .await
+                    .map(drop),
+            ];
+            for outcome in outcomes {
+                let refused = outcome.err().map(|it| it.to_string());
+                assert_eq!(refused.is_some(), expected.is_some(), "{code:?}");
+                let refused = refused.unwrap_or_default();
+                assert!(refused.contains(expected.unwrap_or_default()), "{refused}");
+            }
+            assert_eq!(target, b"out");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_is_waited_for_until_it_has_ended() {
+        let asked = std::sync::atomic::AtomicU8::new(0);
+        let daemon = Daemon::new(move |request| {
+            if request.starts_with("POST /containers/a/exec") {
+                return json(201, r#"{"Id":"e"}"#);
+            }
+            if request.starts_with("POST /exec/e/start") {
+                return printed(&[]);
+            }
+            match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 | 1 => json(200, r#"{"Running":true,"ExitCode":null}"#),
+                _ => json(200, r#"{"Running":false,"ExitCode":7}"#),
+            }
+        });
+        let output = daemon
+            .docker
+            .exec(&daemon.patience, "a", &["true"], b"")
+            .await
+            .unwrap();
+        assert_eq!(output.code, Some(7));
+        // A container that ended meanwhile has taken the program along.
+        let gone = Daemon::new(|request| match request.split(' ').nth(1) {
+            Some("/containers/a/exec") => json(201, r#"{"Id":"e"}"#),
+            Some("/exec/e/start") => printed(&[(1, "ok")]),
+            _ => refusal(404, "No such exec instance: e"),
+        });
+        let outcome = gone.docker.exec(&gone.patience, "a", &["true"], b"").await;
+        assert!(outcome.unwrap_err().is_of_state());
+    }
 
     #[test]
     fn a_container_that_was_ending_is_told_from_an_image_without_the_program() {
         let output = |said: &str| Output {
             stdout: said.as_bytes().to_vec(),
-            stderr: Vec::new(),
+            ..Output::default()
         };
         let missing = output(
             "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown\r\n",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bollard::{
-    models::{ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
+    models::{ContainerState, ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
     query_parameters::{
         RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
         StopContainerOptions,
@@ -12,7 +12,9 @@ use bollard::{
 use tokio::time::Instant;
 
 use super::{
-    ASIDE, Credentials, Docker, DockerError, Patience, create::kept_running, exec::missing_program,
+    ASIDE, Credentials, Docker, DockerError, Patience,
+    create::kept_running,
+    exec::{Output, missing_program},
     found,
 };
 use crate::runtime::{
@@ -137,10 +139,12 @@ impl Docker {
         let doing = format!("create network {name}");
         match self.call(patience, &doing, request).await {
             Ok(_) => Ok(()),
-            // Made meanwhile, or by a request whose reply was lost.
-            Err(DockerError::Absent { .. }) => {
-                let existing = self.network(patience, &name).await?;
-                ours(Kind::Network, &name, desired, existing.as_ref())
+            Err(refused @ DockerError::WrongState { .. }) => {
+                match self.network(patience, &name).await? {
+                    // Made meanwhile, or by a request whose reply was lost.
+                    Some(existing) => ours(Kind::Network, &name, desired, &existing),
+                    None => Err(refused),
+                }
             }
             Err(error) => Err(error),
         }
@@ -168,7 +172,7 @@ impl Docker {
             labels: volume.labels.into_iter().collect(),
             created: volume.created_at,
         };
-        ours(Kind::Volume, &name, desired, Some(&existing))?;
+        ours(Kind::Volume, &name, desired, &existing)?;
         Ok(existing)
     }
 
@@ -182,19 +186,33 @@ impl Docker {
         let stop = self
             .client
             .stop_container(name, None::<StopContainerOptions>);
-        found(self.call(patience, &format!("stop {name}"), stop).await)?;
+        match self.call(patience, &format!("stop {name}"), stop).await {
+            // It does not run, or somebody else is removing it.
+            Err(error) if error.is_of_state() => {}
+            outcome => outcome?,
+        }
         // Volumes without a name would be left behind; ours has one.
         let options = RemoveContainerOptionsBuilder::new()
             .v(true)
             .force(true)
             .build();
         let remove = self.client.remove_container(name, Some(options));
-        found(self.call(patience, &format!("remove {name}"), remove).await)?;
-        // A removal that is under way already is only reported, not awaited.
+        let doing = format!("remove {name}");
+        let mut refused = match self.call(patience, &doing, remove).await {
+            // A removal that is under way already is only reported, not awaited.
+            Err(refused @ DockerError::WrongState { .. }) => Some(refused),
+            outcome => {
+                found(outcome)?;
+                None
+            }
+        };
+        let asked = Instant::now();
         while self.inspect(patience, name).await?.is_some() {
+            if let Some(refused) = refused.take_if(|_| asked.elapsed() > ASIDE) {
+                return Err(refused);
+            }
             let pause = tokio::time::sleep(Duration::from_millis(100));
-            self.within(patience, &format!("remove {name}"), pause)
-                .await?;
+            self.within(patience, &doing, pause).await?;
         }
         Ok(())
     }
@@ -227,7 +245,7 @@ impl Docker {
         let Readiness { port, path } = spec.ready;
         // The number bounds the loop should this process die meanwhile.
         let script = format!(
-            "i=0; until curl -qfsS -m 5 -o /dev/null http://127.0.0.1:{port}{path}; do i=$((i+1)); [ $i -lt {} ] || exit 1; sleep {READY_PAUSE}; done; echo ready",
+            "i=0; until curl -qfsS -m 5 -o /dev/null http://127.0.0.1:{port}{path}; do i=$((i+1)); [ $i -lt {} ] || exit 1; sleep {READY_PAUSE}; done",
             started * 10 + 1
         );
         let command = ["sh", "-c", script.as_str()];
@@ -235,7 +253,7 @@ impl Docker {
             let output = match self.exec(patience, &spec.name, &command, b"").await {
                 Ok(output) => output,
                 // The container ended before it could be asked.
-                Err(DockerError::Absent { .. }) => super::exec::Output::default(),
+                Err(error) if error.is_of_state() => Output::default(),
                 Err(DockerError::TimedOut { .. }) => {
                     let patience = patience.extended(ASIDE);
                     // A daemon that says nothing is not the program's fault.
@@ -245,7 +263,7 @@ impl Docker {
                 }
                 Err(error) => return Err(error),
             };
-            if output.stdout.ends_with(b"ready\n") {
+            if output.code == Some(0) {
                 return Ok(());
             }
             if let Some(reason) = missing_program(&output) {
@@ -267,11 +285,7 @@ impl Docker {
     ) -> Result<(), DockerError> {
         let asked = Instant::now();
         loop {
-            let state = self
-                .inspect(patience, &spec.name)
-                .await?
-                .and_then(|container| container.state)
-                .unwrap_or_default();
+            let state = self.state(patience, &spec.name, "wait for it").await?;
             if !state.running.unwrap_or_default() {
                 return Err(DockerError::Exited {
                     role: spec.role,
@@ -303,21 +317,34 @@ impl Docker {
     ) -> Result<String, DockerError> {
         let doing = format!("run {name} to its end");
         loop {
-            let container = self.inspect(patience, name).await?;
-            let state = container.and_then(|it| it.state).unwrap_or_default();
+            let state = self.state(patience, name, &doing).await?;
             if !state.running.unwrap_or_default() {
-                let said = self.log_tail(patience, name).await;
-                return match state.exit_code.unwrap_or_default() {
-                    0 => Ok(said),
-                    code => Err(DockerError::Failed {
-                        doing,
-                        reason: format!("it ended with code {code}: {said}"),
-                    }),
+                let printed = Output {
+                    stdout: self.log_tail(patience, name).await.into_bytes(),
+                    code: state.exit_code,
+                    ..Output::default()
                 };
+                let printed = printed.of_success(&doing)?;
+                return Ok(String::from_utf8_lossy(&printed.stdout).into_owned());
             }
             let pause = tokio::time::sleep(Duration::from_millis(50));
             self.within(patience, &doing, pause).await?;
         }
+    }
+
+    /// The state of a container that has to be there. One that is not has not ended well.
+    async fn state(
+        &self,
+        patience: &Patience,
+        name: &str,
+        doing: &str,
+    ) -> Result<ContainerState, DockerError> {
+        let container = self.inspect(patience, name).await?;
+        let state = container.and_then(|it| it.state);
+        state.ok_or_else(|| DockerError::Absent {
+            doing: doing.to_owned(),
+            reason: format!("somebody removed container {name} meanwhile"),
+        })
     }
 
     async fn update(
@@ -342,7 +369,9 @@ impl Docker {
         let request = self.client.remove_network(name);
         let doing = format!("remove network {name}");
         match found(self.call(patience, &doing, request).await) {
-            Err(DockerError::Failed { reason, .. }) if reason.contains("active endpoints") => {
+            Err(DockerError::Failed { reason, .. } | DockerError::WrongState { reason, .. })
+                if is_used(&reason) =>
+            {
                 tracing::info!(name, "the network is in use by others and stays");
                 Ok(())
             }
@@ -354,12 +383,7 @@ impl Docker {
     pub async fn remove_volume(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
         let request = self.client.remove_volume(name, None::<RemoveVolumeOptions>);
         let doing = format!("remove volume {name}");
-        match self.call(patience, &doing, request).await {
-            Err(DockerError::Absent { reason, doing }) if reason.contains("in use") => {
-                Err(DockerError::Failed { doing, reason })
-            }
-            outcome => found(outcome).map(|_| ()),
-        }
+        found(self.call(patience, &doing, request).await).map(drop)
     }
 }
 
@@ -372,13 +396,8 @@ fn not_ready(spec: &ContainerSpec, seconds: u64, log: String) -> DockerError {
 }
 
 /// Demands that what has the name belongs to the deployment.
-fn ours(
-    kind: Kind,
-    name: &str,
-    desired: &Desired,
-    existing: Option<&Existing>,
-) -> Result<(), DockerError> {
-    let owner = existing.and_then(Existing::deployment);
+fn ours(kind: Kind, name: &str, desired: &Desired, existing: &Existing) -> Result<(), DockerError> {
+    let owner = existing.deployment();
     if owner == Some(desired.name.as_str()) {
         return Ok(());
     }
@@ -389,7 +408,93 @@ fn ours(
     }))
 }
 
+/// Whether containers are in a network that was to be removed, in Docker's words or Podman's.
+fn is_used(reason: &str) -> bool {
+    reason.contains("active endpoints") || reason.contains("network is being used")
+}
+
 /// As Docker takes numbers.
 pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::docker::{
+        DockerError,
+        daemon::{Daemon, json, refusal},
+    };
+
+    /// A daemon that answers every removal in this way, and knows nothing of anything else.
+    fn removing(status: u16, message: &'static str) -> Daemon {
+        Daemon::new(move |request| match request.split(' ').next() {
+            Some("DELETE") => refusal(status, message),
+            _ => refusal(404, "no such object"),
+        })
+    }
+
+    #[tokio::test]
+    async fn only_what_does_not_exist_counts_as_removed() {
+        for (status, message, gone) in [
+            (404, "get a: no such volume", true),
+            (409, "remove a: volume is in use - [0f]", false),
+            (409, "remove a: the driver has not let go of it", false),
+            (
+                409,
+                "volume a is being used by: 0f: volume is being used",
+                false,
+            ),
+            (500, "no such volume plugin", false),
+        ] {
+            let it = removing(status, message);
+            let outcome = it.docker.remove_volume(&it.patience, "a").await;
+            assert_eq!(outcome.is_ok(), gone, "{message}: {outcome:?}");
+        }
+        for (status, message, gone) in [
+            (404, "network a not found", true),
+            (
+                403,
+                "network a has active endpoints (name:\"b\" id:\"0f\")",
+                true,
+            ),
+            (500, "\"a\" has containers: network is being used", true),
+            (409, "network a is being removed", false),
+            (500, "network a is in an unknown state", false),
+        ] {
+            let it = removing(status, message);
+            let outcome = it.docker.remove_network(&it.patience, "a").await;
+            assert_eq!(outcome.is_ok(), gone, "{message}: {outcome:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_container_that_stays_is_not_removed() {
+        let it = Daemon::new(|request| match request.split(' ').next() {
+            Some("POST") => refusal(404, "no such container"),
+            Some("DELETE") => refusal(409, "cannot remove a: the driver holds it"),
+            _ => json(200, "{}"),
+        });
+        let stays = it.docker.remove_container(&it.patience, "a").await;
+        let stays = stays.unwrap_err().to_string();
+        assert_eq!(
+            stays,
+            "cannot remove a: cannot remove a: the driver holds it"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_container_that_was_removed_has_not_ended_well() {
+        let it = removing(404, "");
+        let ended = it.docker.await_end(&it.patience, "a").await;
+        assert!(
+            matches!(ended, Err(DockerError::Absent { .. })),
+            "{ended:?}"
+        );
+        let it = Daemon::new(|_| json(200, r#"{"State":{"Running":false}}"#));
+        let ended = it.docker.await_end(&it.patience, "a").await;
+        assert!(
+            matches!(ended, Err(DockerError::Failed { .. })),
+            "{ended:?}"
+        );
+    }
 }

@@ -110,7 +110,9 @@ impl Docker {
                     endpoint,
                     doing: format!("{doing} (last seen: {layers})"),
                 },
-                DockerError::Absent { reason, .. } | DockerError::Failed { reason, .. }
+                DockerError::Absent { reason, .. }
+                | DockerError::WrongState { reason, .. }
+                | DockerError::Failed { reason, .. }
                     if is_refusal(&reason) =>
                 {
                     DockerError::PullRefused {
@@ -120,12 +122,12 @@ impl Docker {
                         reason,
                     }
                 }
-                DockerError::Absent { reason, .. } | DockerError::Failed { reason, .. } => {
-                    DockerError::NoImage {
-                        image: image.to_owned(),
-                        reason,
-                    }
-                }
+                DockerError::Absent { reason, .. }
+                | DockerError::WrongState { reason, .. }
+                | DockerError::Failed { reason, .. } => DockerError::NoImage {
+                    image: image.to_owned(),
+                    reason,
+                },
                 other => other,
             })
     }

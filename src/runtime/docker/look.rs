@@ -10,7 +10,7 @@ use bollard::exec::CreateExecOptions;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tar::{Archive, EntryType};
 
-use super::{Docker, DockerError, InContainer, Owner, Patience};
+use super::{Docker, DockerError, InContainer, Owner, Patience, exec::Output};
 
 /// How many paths are asked for at the same time.
 const AT_ONCE: usize = 8;
@@ -18,11 +18,16 @@ const AT_ONCE: usize = 8;
 /// What tar says of a path that leads nowhere, in the language of `LC_ALL=C`.
 const ABSENT: &str = ": No such file or directory";
 
-/// Removes as many files as the first argument says, and then those directories that are empty.
+/// Removes as many files as the first argument says, looks whether they are gone, and then removes
+/// those directories that are empty.
 const REMOVE: &str = r#"n=$1
 shift
 while [ "$n" -gt 0 ]; do
-    rm -f -- "$1"
+    rm -f -- "$1" || exit 1
+    if [ -e "$1" ] || [ -L "$1" ]; then
+        echo "$1 is still there" >&2
+        exit 1
+    fi
     shift
     n=$((n - 1))
 done
@@ -55,8 +60,8 @@ impl Docker {
     ) -> Result<Vec<bool>, DockerError> {
         let mut command = vec!["ls", "-1", "-d", "--", "/"];
         command.extend(paths.iter().map(String::as_str));
-        if runs && let Some((listed, _)) = self.as_root(patience, container, command).await {
-            let listed = String::from_utf8_lossy(&listed);
+        if runs && let Ok(output) = self.as_root(patience, container, command).await {
+            let listed = String::from_utf8_lossy(&output.stdout);
             let listed: Vec<&str> = listed.lines().collect();
             // Only a program that has run knows the root.
             if listed.contains(&"/") {
@@ -70,8 +75,8 @@ impl Docker {
         Ok(found.iter().map(Option::is_some).collect())
     }
 
-    /// Removes files of a container that runs, and those directories that are empty then, the
-    /// deepest first. What is not there is no failure.
+    /// Removes files of a container that runs, whoever they belong to, and those directories that
+    /// are empty then, the deepest first. What is not there is no failure, and what stays is one.
     pub async fn remove_all(
         &self,
         patience: &Patience,
@@ -82,8 +87,9 @@ impl Docker {
         let count = files.len().to_string();
         let mut command = vec!["sh", "-c", REMOVE, "sh", &count];
         command.extend(files.iter().chain(directories).map(String::as_str));
-        self.exec(patience, container, &command, &[])
-            .await
+        let output = self.as_root(patience, container, command).await?;
+        output
+            .of_success("remove files from the container")
             .map(drop)
     }
 
@@ -115,25 +121,25 @@ impl Docker {
         command.extend(paths.iter().map(|path| relative(path)));
         // Comes last, so what is missing before is missing.
         command.push(".");
-        let (packed, said) = self.as_root(patience, container, command).await?;
-        unpack(&packed, &String::from_utf8_lossy(&said), paths, limit)
+        let output = self.as_root(patience, container, command).await.ok()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        unpack(&output.stdout, &said, paths, limit)
     }
 
-    /// What a program prints that may read everything.
+    /// Runs a program that may do everything.
     async fn as_root(
         &self,
         patience: &Patience,
         container: &str,
         command: Vec<&str>,
-    ) -> Option<(Vec<u8>, Vec<u8>)> {
+    ) -> Result<Output, DockerError> {
         let options = CreateExecOptions {
             cmd: Some(command),
             user: Some("0"),
             env: Some(vec!["LC_ALL=C"]),
             ..Default::default()
         };
-        let output = self.exec_with(patience, container, options, &[]).await;
-        output.ok().map(|it| (it.stdout, it.stderr))
+        self.exec_with(patience, container, options, &[]).await
     }
 }
 
@@ -233,6 +239,40 @@ mod tests {
         let (packed, said) = tar(directory, paths, end);
         let paths: Vec<String> = paths.iter().map(|it| format!("/{it}")).collect();
         unpack(&packed, &said, &paths, 10)
+    }
+
+    #[test]
+    fn what_is_to_be_removed_is_gone_or_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("made/kept")).unwrap();
+        fs::create_dir(at("empty")).unwrap();
+        fs::write(at("f"), "").unwrap();
+        symlink("nowhere", at("link")).unwrap();
+        let removed = |count: &str, paths: &[&str]| {
+            let removing = Command::new("sh")
+                .args(["-c", REMOVE, "sh", count])
+                .args(paths.iter().map(|it| at(it)))
+                .output()
+                .unwrap();
+            removing.status.success()
+        };
+        assert!(removed("3", &["f", "link", "none", "empty", "made"]));
+        assert!(!at("f").exists() && !at("empty").exists() && at("made/kept").exists());
+        assert!(fs::symlink_metadata(at("link")).is_err());
+        // A program of that name that removes nothing, and a directory in the place of the file.
+        assert!(!removed("1", &["made"]));
+        let bin = at("bin");
+        fs::create_dir(&bin).unwrap();
+        symlink("/bin/true", bin.join("rm")).unwrap();
+        fs::write(at("f"), "").unwrap();
+        let lying = Command::new("/bin/sh")
+            .args(["-c", REMOVE, "sh", "1"])
+            .arg(at("f"))
+            .env("PATH", &bin)
+            .output()
+            .unwrap();
+        assert!(!lying.status.success());
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod archive;
 mod clone;
 mod config_file;
 mod create;
+#[cfg(test)]
+mod daemon;
 mod dial;
 mod engine;
 mod error;

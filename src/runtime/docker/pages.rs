@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{
-    Docker, DockerError, Patience,
+    Docker, Patience,
     exec::{of_docker, of_program},
 };
 use crate::backend::{
@@ -45,10 +45,10 @@ impl<D: AsRef<Docker> + Send + Sync> Pages for FromInside<D> {
             )
             .await
             .map_err(|error| match error {
-                DockerError::Absent { .. } => TransportError::NotRunning,
+                error if error.is_of_state() => TransportError::NotRunning,
                 error => of_docker(error, asked.elapsed()),
             })?;
         let output = of_program(output)?;
-        page::page(&output.stdout, &output.stderr)
+        page::page(output.code, &output.stdout, &output.stderr)
     }
 }

@@ -24,14 +24,20 @@ rm -f "$1.part"
 curl -q -K - -o "$1.part"
 [ "$(head -c 2 "$1.part")" = PK ] || { echo "what came is no ZIP file" >&2; exit 1; }
 sync
-mv "$1.part" "$1"
-echo done"#;
+mv "$1.part" "$1""#;
 
 /// Sends a part of a file, in whole units of this many bytes.
 const SEND: &str = r#"set -e
 umask 077
-dd if="$1" of="$1.part" bs=1048576 skip="$2" count="$3" 2>/dev/null
+dd if="$1" of="$1.part" bs=1048576 skip="$2" count="$3" 2>/dev/null ||
+  { echo "a part of the file cannot be set aside" >&2; exit 1; }
 exec curl -q -K -"#;
+
+/// Prints the length of a file. The code is that of [`NO_FILE`] where there is none.
+const LENGTH: &str = r#"[ -f "$1" ] || exit 3
+wc -c < "$1""#;
+
+const NO_FILE: i64 = 3;
 
 /// The unit of parts, in bytes.
 const UNIT: u64 = 1 << 20;
@@ -85,14 +91,7 @@ impl Docker {
         let command = ["sh", "-c", DOWNLOAD, "sh", file];
         let stdin = config.expose().as_bytes();
         let output = self.exec(patience, container, &command, stdin).await?;
-        if output.stdout.ends_with(b"done\n") {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(DockerError::Failed {
-            doing: "download the snapshot".to_owned(),
-            reason: said,
-        })
+        output.of_success("download the snapshot").map(drop)
     }
 
     /// Copies a file of a container that runs into one of this machine.
@@ -119,18 +118,6 @@ impl Docker {
         Err(failed(format!("{written} of {length} bytes came")))
     }
 
-    /// Removes a file from a container, which must run.
-    pub async fn remove_file(
-        &self,
-        patience: &Patience,
-        container: &str,
-        path: &str,
-    ) -> Result<(), DockerError> {
-        self.exec(patience, container, &["rm", "-f", "--", path], &[])
-            .await
-            .map(drop)
-    }
-
     /// The length of a file in a container that runs, in bytes; `None` for
     /// what is no file.
     async fn length_of(
@@ -139,8 +126,12 @@ impl Docker {
         container: &str,
         file: &str,
     ) -> Result<Option<u64>, DockerError> {
-        let command = ["sh", "-c", r#"wc -c < "$1""#, "sh", file];
-        let length = self.exec(patience, container, &command, b"").await?;
+        let command = ["sh", "-c", LENGTH, "sh", file];
+        let output = self.exec(patience, container, &command, b"").await?;
+        if output.code == Some(NO_FILE) {
+            return Ok(None);
+        }
+        let length = output.of_success("measure the snapshot")?;
         Ok(String::from_utf8_lossy(&length.stdout).trim().parse().ok())
     }
 
@@ -211,11 +202,10 @@ impl Docker {
         let command = ["sh", "-c", SEND, "sh", &incoming, &skip, &count];
         let stdin = config.expose().as_bytes();
         let output = self.exec(patience, container, &command, stdin).await?;
-        curl::reply(&output.stdout, &output.stderr).map_err(|error: TransportError| {
-            DockerError::Failed {
-                doing: "send the snapshot to the backend".to_owned(),
-                reason: error.to_string(),
-            }
+        let reply = curl::reply(output.code, &output.stdout, &output.stderr);
+        reply.map_err(|error: TransportError| DockerError::Failed {
+            doing: "send the snapshot to the backend".to_owned(),
+            reason: error.to_string(),
         })
     }
 
@@ -233,13 +223,9 @@ impl Docker {
         let gone = if end { incoming.as_str() } else { "" };
         let command = ["sh", "-c", NOTE, "sh", &file, mark, gone];
         let output = self.exec(patience, container, &command, b"").await?;
-        if output.stderr.is_empty() {
-            return Ok(());
-        }
-        Err(DockerError::Failed {
-            doing: "note the restore in the volume".to_owned(),
-            reason: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        output
+            .of_success("note the restore in the volume")
+            .map(drop)
     }
 }
 
