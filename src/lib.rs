@@ -7,6 +7,7 @@ pub mod database;
 pub mod ephemeral_resources;
 pub mod external;
 pub mod functions;
+pub mod local_file;
 pub mod plugin;
 pub mod project;
 pub mod provider;

@@ -1,17 +1,17 @@
 //! What resources share that take something over from files.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use zeroize::Zeroizing;
 
-use crate::{convex::Secret, plugin::Private};
+use crate::{
+    convex::Secret,
+    local_file::{self, Unfit},
+    plugin::Private,
+};
 
 /// The largest file that is read. A key of 8192 bits has 6.5 KiB.
-const MAX_BYTES: usize = 64 * 1024;
+const MAX_BYTES: u64 = 64 * 1024;
 
 const IMPORTED: &str = "imported";
 
@@ -67,22 +67,13 @@ pub async fn read(path: &Path) -> Result<Secret, Unreadable> {
         .unwrap_or(Err(Unreadable::Io(io::ErrorKind::Other)))
 }
 
-/// Reads a file, but nothing that only looks like one: reading from a pipe or
-/// a terminal could take for ever.
 fn read_now(path: &Path) -> Result<Secret, Unreadable> {
-    let io = |error: io::Error| Unreadable::Io(error.kind());
-    let metadata = fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        return Err(Unreadable::NotAFile);
-    }
-    if metadata.len() > MAX_BYTES as u64 {
-        return Err(Unreadable::TooLarge);
-    }
-    // The file may grow meanwhile; what is read does not.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES as u64).read_to_end(&mut bytes))
-        .map_err(io)?;
+    let bytes = local_file::read(path, MAX_BYTES).map_err(|error| match Unfit::of(&error) {
+        Some(Unfit::NotAFile) => Unreadable::NotAFile,
+        Some(Unfit::TooLarge(_)) => Unreadable::TooLarge,
+        None => Unreadable::Io(error.kind()),
+    })?;
+    let bytes = Zeroizing::new(bytes);
     std::str::from_utf8(&bytes)
         .map(Secret::from)
         .map_err(|_| Unreadable::NotText)

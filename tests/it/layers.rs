@@ -6,7 +6,8 @@ use std::{
 };
 
 /// The modules of `src`, from the ground up. Each may import those before it.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
+    "local_file",
     "plugin",
     "convex",
     "backend",
@@ -24,7 +25,7 @@ const LAYERS: [&str; 14] = [
 ];
 
 /// Modules that import nothing of ours at all.
-const GROUND: [&str; 2] = ["plugin", "convex"];
+const GROUND: [&str; 3] = ["local_file", "plugin", "convex"];
 
 struct Source {
     path: PathBuf,

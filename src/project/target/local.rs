@@ -5,13 +5,16 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs::{self, File, Permissions},
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
 use super::{MAX_FILE, MadeDirectory, Surrounding, Target, TargetError};
-use crate::render::files::{Edit, Existing, FilePath};
+use crate::{
+    local_file,
+    render::files::{Edit, Existing, FilePath},
+};
 
 /// A directory of this machine. It is made when it is first written to.
 #[derive(Debug, Clone)]
@@ -106,10 +109,8 @@ impl LocalDirectory {
                 path: path.to_string(),
             });
         }
-        let mut content = Vec::new();
-        File::open(&real)
-            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut content))
-            .map_err(|error| failed(&real, &error))?;
+        // It may be another one by now.
+        let content = local_file::read(&real, MAX_FILE).map_err(|error| failed(&real, &error))?;
         Ok(Existing::File {
             content,
             bits: found.mode() & 0o7777,
@@ -311,10 +312,7 @@ impl Target for LocalDirectory {
                     .collect();
                 let is_repository = names.iter().any(|name| name == ".git");
                 let package = directory.join("package.json");
-                let text = fs::metadata(&package)
-                    .is_ok_and(|it| it.is_file() && it.len() <= MAX_FILE)
-                    .then(|| fs::read_to_string(&package).ok())
-                    .flatten();
+                let text = local_file::read_text(&package, MAX_FILE).ok();
                 found.push(Surrounding {
                     package_json: text,
                     names,

@@ -1,15 +1,16 @@
 //! Reading what the checks look at.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use super::{SeenFile, Snapshot, keeper::START};
 use crate::{
     convex::Secret,
+    local_file,
     render::project::{ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY},
 };
 
@@ -37,9 +38,6 @@ const MAX_DEPTH: usize = 12;
 /// Longest file that is read, and most that is read of all together, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 const MAX_ALL: u64 = 16 << 20;
-
-/// Opens a file only if it is there at once, which a pipe may never be (`O_NONBLOCK` of Linux).
-const AT_ONCE: i32 = 0o4000;
 
 /// Reads the directory of a project, and nothing outside it. What cannot be read is left out: the
 /// checks say then that it is missing.
@@ -125,15 +123,11 @@ impl Reader {
     }
 
     fn seen(&self, relative: &Path) -> Option<SeenFile> {
-        let file: File = OpenOptions::new()
-            .read(true)
-            .custom_flags(AT_ONCE)
-            .open(self.inside(relative)?)
-            .ok()?;
+        let file = local_file::open(&self.inside(relative)?).ok()?;
         let metadata = file.metadata().ok()?;
         // What replacements for what is no UTF-8 add is at most twice as much again.
         let limit = MAX_FILE.min(self.left / 3);
-        if !metadata.is_file() || metadata.len() > limit {
+        if metadata.len() > limit {
             return None;
         }
         let mut bytes = Vec::new();
@@ -191,7 +185,7 @@ mod tests {
         assert!(made.unwrap().success());
         fs::create_dir(root.path().join("src")).unwrap();
         for name in 0..40 {
-            let file = File::create(root.path().join(format!("src/{name:02}.ts"))).unwrap();
+            let file = fs::File::create(root.path().join(format!("src/{name:02}.ts"))).unwrap();
             file.set_len(if name == 0 { 1 << 40 } else { MAX_FILE })
                 .unwrap();
         }

@@ -1,12 +1,14 @@
 //! A snapshot of the data before it meets another backend.
 
 use std::{
+    io,
     path::{Path as FilePath, PathBuf},
     time::Duration,
 };
 
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
+use tokio::task::spawn_blocking;
 
 use super::{
     bonds::Bonds, model::Model, record::Record, release, secrets::Secrets, settings::tag,
@@ -253,18 +255,21 @@ impl Work {
         &self,
         backend: &str,
         file: &str,
-        mut begun: NamedTempFile,
+        begun: NamedTempFile,
         place: &FilePath,
     ) -> Result<(), Diagnostic> {
         let copied = self
             .docker
-            .copy_out(&self.patience, backend, file, begun.as_file_mut())
+            .copy_out(&self.patience, backend, file, begun.as_file())
             .await;
         copied.map_err(|error| self.not_written(place, &error))?;
-        let synced = begun.as_file().sync_all();
-        synced.map_err(|error| self.not_written(place, &error))?;
-        let named = begun.persist(place);
-        named.map_err(|error| self.not_written(place, &error.error))?;
+        let named = place.to_owned();
+        let written = spawn_blocking(move || {
+            begun.as_file().sync_all()?;
+            Ok(begun.persist(named)?)
+        });
+        let written = written.await.unwrap_or_else(|error| Err(error.into()));
+        written.map_err(|error: io::Error| self.not_written(place, &error))?;
         let removed = self
             .docker
             .remove_all(&self.patience, backend, &[file.to_owned()], &[])

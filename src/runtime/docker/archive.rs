@@ -39,8 +39,18 @@ const RESTORE_NAME: &str = "restore";
 /// The file with the releases that have run.
 const RELEASES_FILE: &str = "releases.json";
 
-/// Longest credentials file that makes sense, in bytes.
-const MAX_FILE: u64 = 4096;
+/// The files that are read, and how long each may be, in bytes. All others are somebody else's.
+const FILES: [(&str, u64); 6] = [
+    (SECRET_FILE, 4096),
+    (NAME_FILE, 4096),
+    (KEY_FILE, 16 << 10),
+    (RECORD_FILE, 64 << 10),
+    (RESTORE_NAME, 4096),
+    (RELEASES_FILE, 64 << 10),
+];
+
+/// Longest archive of a directory with such files that is read, in bytes.
+pub(super) const MAX_CREDENTIALS: usize = 1 << 20;
 
 impl Docker {
     /// Puts credentials into the volume of a container that exists, readable by
@@ -106,12 +116,13 @@ impl Docker {
         self.call(patience, doing, request).await
     }
 
-    /// The archive of a path in a container; `None` when there is no such path.
+    /// The archive of a path in a container, of at most `limit` bytes; `None` when there is no such
+    /// path. What the daemon says of its length beforehand need not be so any more.
     pub(super) async fn download(
         &self,
         patience: &Patience,
         container: &str,
-        path: &str,
+        (path, limit): (&str, usize),
         doing: &str,
     ) -> Result<Option<Vec<u8>>, DockerError> {
         let options = DownloadFromContainerOptionsBuilder::new()
@@ -122,6 +133,10 @@ impl Docker {
             .download_from_container(container, Some(options))
             .try_fold(Vec::new(), |mut bytes, part| async move {
                 bytes.extend_from_slice(&part);
+                if bytes.len() > limit {
+                    let more = format!("{path} has more than {limit} bytes");
+                    return Err(io::Error::other(more).into());
+                }
                 Ok(bytes)
             });
         found(self.call(patience, doing, parts).await)
@@ -174,8 +189,18 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
             continue;
         }
         let path = entry.path()?.into_owned();
+        let known = |(name, _): &&(&str, u64)| path.ends_with(name);
+        let Some((name, limit)) = FILES.iter().find(known) else {
+            continue;
+        };
+        if entry.size() > *limit {
+            return Err(io::Error::other(format!(
+                "{name} has more than {limit} bytes"
+            )));
+        }
         let mut text = String::new();
-        entry.take(MAX_FILE).read_to_string(&mut text)?;
+        let read = entry.take(*limit).read_to_string(&mut text);
+        read.map_err(|error| io::Error::other(format!("{name}: {error}")))?;
         let text = text.trim().to_owned();
         if text.is_empty() {
             continue;
@@ -200,6 +225,7 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
 #[cfg(test)]
 mod tests {
     use super::{File, credentials, pack_credentials, pack_files};
+    use crate::runtime::docker::daemon::Daemon;
 
     fn modes(packed: &[u8]) -> Vec<(String, u32)> {
         tar::Archive::new(packed)
@@ -232,6 +258,49 @@ mod tests {
         assert_eq!(read.secret.unwrap().expose(), "00ff");
         assert_eq!(read.jwt_key.unwrap().expose(), "pem");
         assert_eq!(read.name, None);
+    }
+
+    #[test]
+    fn only_files_of_a_deployment_are_read_and_none_that_is_too_long() {
+        let pack = |files: &[(&str, &[u8])]| {
+            let mut builder = tar::Builder::new(Vec::new());
+            for (name, content) in files {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(content.len() as u64);
+                let path = format!("credentials/{name}");
+                builder.append_data(&mut header, path, *content).unwrap();
+            }
+            builder.into_inner().unwrap()
+        };
+        let secret = ("instance_secret", &b"00ff"[..]);
+        let long = vec![b'x'; 1 << 20];
+        let beside = pack(&[("core", &long), ("binary", b"\xff"), secret]);
+        let read = credentials(&beside).unwrap();
+        assert_eq!(read.secret.unwrap().expose(), "00ff");
+        let error = credentials(&pack(&[("instance_name", &long)]))
+            .err()
+            .unwrap();
+        assert_eq!(error.to_string(), "instance_name has more than 4096 bytes");
+        let error = credentials(&pack(&[("instance_name", b"\xff")]))
+            .err()
+            .unwrap();
+        assert!(error.to_string().starts_with("instance_name: "), "{error}");
+        // As many releases as have run in years are no reason to forget them.
+        let releases = vec![b'x'; 32 << 10];
+        let read = credentials(&pack(&[("releases.json", &releases)])).unwrap();
+        assert_eq!(read.releases.unwrap().expose().len(), 32 << 10);
+    }
+
+    #[tokio::test]
+    async fn an_archive_without_end_is_not_kept() {
+        let daemon = Daemon::new(|_| {
+            let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n\r\n";
+            [&head[..], &vec![b'x'; 2 << 20]].concat()
+        });
+        let (docker, patience) = (&daemon.docker, &daemon.patience);
+        let error = docker.credentials(patience, "a").await.unwrap_err();
+        let limit = "/convex/data/credentials has more than 1048576 bytes";
+        assert!(error.to_string().contains(limit), "{error}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! Source: docker/cli, `cli/config/configfile`. Only what is used here is read.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
-use crate::convex::Secret;
+use crate::{convex::Secret, local_file};
+
+/// The longest configuration that is read, in bytes.
+const MAX_FILE: u64 = 4 << 20;
 
 /// What the file says.
 #[derive(Debug, Default, Deserialize)]
@@ -75,7 +78,7 @@ impl ConfigFile {
             path: path.display().to_string(),
             reason,
         };
-        let text = match fs::read(&path) {
+        let text = match local_file::read(&path, MAX_FILE) {
             Ok(text) => text,
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound

@@ -7,7 +7,10 @@ use bollard::{
     exec::{CreateExecOptions, StartExecOptions, StartExecResults},
 };
 use futures_util::StreamExt;
-use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    time::Instant,
+};
 
 use super::{ASIDE, Docker, DockerError, Patience};
 use crate::{
@@ -171,7 +174,7 @@ impl Docker {
         patience: &Patience,
         container: &str,
         command: &[&str],
-        target: &mut impl std::io::Write,
+        target: &mut (impl AsyncWrite + Unpin),
     ) -> Result<u64, DockerError> {
         let doing = format!("run {} in {container}", command[0]);
         let options = CreateExecOptions {
@@ -193,7 +196,7 @@ impl Docker {
             while let Some(part) = output.next().await {
                 match part? {
                     LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                        target.write_all(&message)?;
+                        target.write_all(&message).await?;
                         written += message.len() as u64;
                     }
                     LogOutput::StdErr { message } if printed.length() < MAX_OUTPUT => {
@@ -202,6 +205,7 @@ impl Docker {
                     LogOutput::StdErr { .. } | LogOutput::StdIn { .. } => {}
                 }
             }
+            target.flush().await?;
             Ok((written, printed))
         };
         let (written, mut printed) = self.call(patience, &doing, copy).await?;

@@ -137,7 +137,10 @@ impl Docker {
             _ if u64::try_from(stat.size).unwrap_or_default() > limit => {
                 Some(InContainer::TooLarge)
             }
-            _ => match self.download(patience, container, path, &doing).await? {
+            _ => match self
+                .download(patience, container, (path, archived(limit)), &doing)
+                .await?
+            {
                 None => None,
                 Some(packed) => unpack(&packed, limit).map_err(|error| DockerError::Failed {
                     doing,
@@ -188,6 +191,14 @@ fn owner_in(listed: &str, name: &str, group: &str) -> Option<Owner> {
         uid,
         gid: group.parse().unwrap_or(own_gid),
     })
+}
+
+/// The length of an archive of one file with so many bytes: its head, whole blocks of content, and
+/// the end, with room for a long name.
+fn archived(limit: u64) -> usize {
+    usize::try_from(limit)
+        .unwrap_or(usize::MAX)
+        .saturating_add(32 << 10)
 }
 
 fn unpack(packed: &[u8], limit: u64) -> io::Result<Option<InContainer>> {

@@ -1,6 +1,6 @@
 //! Looking at what there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum, RestartPolicyNameEnum},
@@ -29,6 +29,9 @@ const LOG_LINES: usize = 20;
 
 /// Most lines of a log that are looked through for the progress of a migration.
 const LOG_SEARCHED: usize = 2000;
+
+/// Most bytes of a log that are looked through.
+const MAX_LOG: usize = 2 << 20;
 
 /// Most characters of a log line that are shown.
 const LOG_LINE: usize = 400;
@@ -227,7 +230,15 @@ impl Docker {
     ) -> Result<Credentials, DockerError> {
         let path = format!("{DATA_DIRECTORY}/{CREDENTIALS_DIRECTORY}");
         let doing = "read the credentials in the volume";
-        let Some(packed) = self.download(patience, container, &path, doing).await? else {
+        let Some(packed) = self
+            .download(
+                patience,
+                container,
+                (&path, archive::MAX_CREDENTIALS),
+                doing,
+            )
+            .await?
+        else {
             return Ok(Credentials::default());
         };
         archive::credentials(&packed).map_err(|error| DockerError::Failed {
@@ -244,13 +255,17 @@ impl Docker {
             .stderr(true)
             .tail(&LOG_SEARCHED.to_string())
             .build();
-        let stream = self.client.logs(container, Some(options));
-        let collected = stream.fold(Vec::new(), |mut bytes, part| async move {
-            if let Ok(part) = part {
-                bytes.extend_from_slice(&part.into_bytes());
+        let mut stream = self.client.logs(container, Some(options));
+        let collected = async {
+            // The end of a longer log would be the better part, and only comes last.
+            let mut bytes = VecDeque::new();
+            while let Some(Ok(part)) = stream.next().await {
+                bytes.extend(part.into_bytes());
+                let too_many = bytes.len().saturating_sub(MAX_LOG);
+                bytes.drain(..too_many);
             }
-            bytes
-        });
+            Vec::from(bytes)
+        };
         let bytes = self
             .within(patience, "read the log", collected)
             .await

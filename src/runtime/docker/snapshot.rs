@@ -6,13 +6,14 @@ use bollard::{body_try_stream, query_parameters::UploadToContainerOptionsBuilder
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tar::Header;
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::spawn_blocking};
 use tokio_util::io::ReaderStream;
 
 use super::{Docker, DockerError, Patience, archive::RESTORE_FILE, clone::FROM};
 use crate::{
     backend::{Response, TransportError, curl},
     convex::{AdminKey, Secret},
+    local_file,
     runtime::{BACKEND_PORT, DATA_DIRECTORY, Names},
 };
 
@@ -100,7 +101,7 @@ impl Docker {
         patience: &Patience,
         container: &str,
         file: &str,
-        target: &mut std::fs::File,
+        target: &std::fs::File,
     ) -> Result<(), DockerError> {
         let doing = "copy the snapshot out of the container";
         let failed = |reason: String| DockerError::Failed {
@@ -109,8 +110,10 @@ impl Docker {
         };
         let length = self.length_of(patience, container, file).await?;
         let length = length.ok_or_else(|| failed("it is not there".to_owned()))?;
+        let target = target.try_clone().map_err(|it| failed(it.to_string()))?;
+        let mut target = tokio::fs::File::from_std(target);
         let written = self
-            .exec_into(patience, container, &["cat", "--", file], target)
+            .exec_into(patience, container, &["cat", "--", file], &mut target)
             .await?;
         if written == length {
             return Ok(());
@@ -238,7 +241,9 @@ fn parts_of(length: u64) -> (u64, u64) {
 
 /// The archive of a file, which is read while it is sent.
 async fn packed(file: &Path) -> io::Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static> {
-    let file = tokio::fs::File::open(file).await?;
+    let file = file.to_owned();
+    let opened = spawn_blocking(move || local_file::open(&file)).await??;
+    let file = tokio::fs::File::from_std(opened);
     let length = file.metadata().await?.len();
     let mut header = Header::new_gnu();
     header.set_path(incoming().trim_start_matches(&format!("{DATA_DIRECTORY}/")))?;

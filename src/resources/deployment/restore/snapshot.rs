@@ -4,7 +4,9 @@
 //! volume before it is performed, so that whoever comes after an interruption
 //! knows whether it was, and none is ever performed twice.
 
-use std::{fs::File, io::Read, path::Path as FilePath, time::Duration};
+use std::{io::Read, path::Path as FilePath, time::Duration};
+
+use tokio::task::spawn_blocking;
 
 use super::{IMPORTED, IMPORTING, REFUSED, is_volume};
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
         api::{self, Import},
     },
     convex::{AdminKey, Secret},
+    local_file,
     plugin::{
         Diagnostic,
         redact::{self, Foreign},
@@ -78,7 +81,13 @@ impl Work {
             return Ok(());
         }
         match &snapshot.place {
-            Place::Here(file) => check_file(FilePath::new(file)),
+            Place::Here(file) => {
+                let file = file.clone();
+                let checked = spawn_blocking(move || check_file(FilePath::new(&file)));
+                checked
+                    .await
+                    .unwrap_or_else(|_| Err(refusal("The file could not be looked at")))
+            }
             Place::On { volume, .. } => {
                 let found = self.docker.volume(&self.patience, volume).await;
                 if found.map_err(|error| self.failed(error))?.is_none() {
@@ -294,7 +303,7 @@ fn check_file(file: &FilePath) -> Result<(), Diagnostic> {
         ))
     };
     let mut start = Vec::new();
-    let opened = File::open(file).map_err(cannot)?;
+    let opened = local_file::open(file).map_err(cannot)?;
     opened.take(4).read_to_end(&mut start).map_err(cannot)?;
     if start.starts_with(b"PK") {
         return Ok(());

@@ -5,7 +5,7 @@
 //! certificates below `contexts/tls`.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,10 @@ use aws_lc_rs::digest;
 use serde::Deserialize;
 
 use super::tls::TlsConfig;
+use crate::local_file;
+
+/// The longest file of a context that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// A context that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +99,7 @@ impl Context {
             })?;
         let id = id(name);
         let meta = contexts.join("meta").join(&id).join("meta.json");
-        let text = match fs::read(&meta) {
+        let text = match local_file::read(&meta, MAX_FILE) {
             Ok(text) => text,
             Err(error) if is_missing(&error) => {
                 return Err(ContextError::Missing {
@@ -141,7 +145,7 @@ pub(super) fn read_certificates(
 ) -> Result<Option<TlsConfig>, (PathBuf, io::Error)> {
     let read = |name: &str| {
         let path = directory.join(name);
-        match fs::read_to_string(&path) {
+        match local_file::read_text(&path, MAX_FILE) {
             Ok(text) => Ok(Some(text)),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err((path, error)),
