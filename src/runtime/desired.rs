@@ -323,6 +323,9 @@ pub struct ContainerSpec {
     pub entrypoint: Option<String>,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// Whether it has a standard input, which ends with whoever started it, and is removed once
+    /// its program ends.
+    pub held: bool,
     /// Whether files are put into it before it starts.
     pub has_files: bool,
     /// What answers once it is ready.
@@ -425,6 +428,7 @@ impl Desired {
             confinement: self.confinement.clone(),
             entrypoint: None,
             arguments: Vec::new(),
+            held: false,
             has_files: false,
             ready: DASHBOARD_READY,
         }

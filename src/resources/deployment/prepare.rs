@@ -142,7 +142,7 @@ impl Work {
         let mut taken = None;
         for port in ports {
             if docker
-                .tunnel(patience, &lender, "127.0.0.1", *port)
+                .tunnel(patience, &lender.name, "127.0.0.1", *port)
                 .await
                 .is_ok()
             {
@@ -150,7 +150,7 @@ impl Work {
                 break;
             }
         }
-        docker.remove_container(patience, &lender).await?;
+        docker.remove_container(patience, &lender.name).await?;
         let Some(port) = taken else {
             return Ok(None);
         };
@@ -300,8 +300,11 @@ impl Work {
             .start_lender(&self.patience, &self.settings.names(), image, network)
             .await
             .map_err(|error| self.failed(error))?;
-        let outcome = self.ask_server(cx, database, &lender).await;
-        let removed = self.docker.remove_container(&self.patience, &lender).await;
+        let outcome = self.ask_server(cx, database, &lender.name).await;
+        let removed = self
+            .docker
+            .remove_container(&self.patience, &lender.name)
+            .await;
         let found = outcome?;
         removed.map_err(|error| self.failed(error))?;
         let Some(found) = found else { return Ok(()) };

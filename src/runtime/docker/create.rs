@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{
+    container::AttachContainerResults,
     models::{
         ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
         Mount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, RestartPolicy,
         RestartPolicyNameEnum,
     },
-    query_parameters::CreateContainerOptionsBuilder,
+    query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 
 use super::{Docker, DockerError, Patience, execute::signed};
@@ -19,9 +20,14 @@ use crate::runtime::{
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// How long a container that lends its network lives, should nobody end it, in
-/// seconds.
-const LENDER_S: u32 = 300;
+/// A container that does nothing but be in a network. It ends when this is
+/// dropped, at the latest with this process, and is then removed by the daemon.
+pub struct Lender {
+    /// Its name.
+    pub name: String,
+    /// Standard input of its program, which ends with it.
+    _held: AttachContainerResults,
+}
 
 impl Docker {
     pub(super) async fn create_container(
@@ -145,24 +151,27 @@ impl Docker {
     }
 
     /// Makes a container that does nothing but be in a network, and starts it.
-    /// It has no part in the data. Returns its name; the caller removes it.
+    /// It has no part in the data. The caller removes it.
     pub async fn start_lender(
         &self,
         patience: &Patience,
         names: &Names,
         image: &str,
         network: NetworkSpec,
-    ) -> Result<String, DockerError> {
-        let spec = ContainerSpec {
-            volume: None,
-            entrypoint: Some("sleep".to_owned()),
-            arguments: vec![LENDER_S.to_string()],
-            ..probe(names, image, network)
-        };
+    ) -> Result<Lender, DockerError> {
+        let spec = lender(names, image, network);
         self.remove_container(patience, &spec.name).await?;
         self.create_container(patience, &spec).await?;
-        self.start(patience, &spec.name).await?;
-        Ok(spec.name)
+        let name = spec.name;
+        let options = AttachContainerOptionsBuilder::new()
+            .stdin(true)
+            .stream(true)
+            .build();
+        let attached = self.client.attach_container(&name, Some(options));
+        let doing = format!("attach to {name}");
+        let held = self.call(patience, &doing, attached).await?;
+        self.start(patience, &name).await?;
+        Ok(Lender { name, _held: held })
     }
 }
 
@@ -173,6 +182,16 @@ pub(super) fn on_volume(names: &Names, image: &str, arguments: &[&str]) -> Conta
         entrypoint: Some("sh".to_owned()),
         arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
         ..probe(names, image, NetworkSpec::None)
+    }
+}
+
+/// A container whose program ends with its standard input.
+fn lender(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
+    ContainerSpec {
+        volume: None,
+        entrypoint: Some("cat".to_owned()),
+        held: true,
+        ..probe(names, image, network)
     }
 }
 
@@ -198,6 +217,7 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         confinement: Confinement::default(),
         entrypoint: None,
         arguments: Vec::new(),
+        held: false,
         has_files: false,
         ready: Readiness { port: 0, path: "" },
     }
@@ -263,6 +283,12 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         };
         (format!("{inside}/tcp"), Some(vec![outside]))
     };
+    // Nothing that a probe does has to be brought to an end, and the first
+    // program of a container takes only this signal without being asked.
+    let (stop_signal, stop_timeout) = match spec.role {
+        Role::Probe => ("SIGKILL", 0),
+        Role::Backend | Role::Dashboard => (STOP_SIGNAL, i64::from(STOP_GRACE_S)),
+    };
     let program = &spec.program;
     let none = BTreeMap::new();
     let (own, ports) = match &spec.network {
@@ -290,9 +316,12 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         labels: Some(spec.labels.clone().into_iter().collect()),
         cmd: spec.entrypoint.as_ref().map(|_| spec.arguments.clone()),
         healthcheck: (spec.role != Role::Probe).then_some(health),
-        stop_signal: Some(STOP_SIGNAL.to_owned()),
-        stop_timeout: Some(i64::from(STOP_GRACE_S)),
+        stop_signal: Some(stop_signal.to_owned()),
+        stop_timeout: Some(stop_timeout),
+        open_stdin: Some(spec.held),
+        stdin_once: Some(spec.held),
         host_config: Some(HostConfig {
+            auto_remove: Some(spec.held),
             mounts: Some(spec.volume.iter().map(mount).collect()),
             port_bindings: Some(ports.iter().map(binding).collect()),
             network_mode: Some(spec.network.mode()),
@@ -316,5 +345,29 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
             )])),
         }),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convex::DeploymentName;
+
+    #[test]
+    fn a_probe_ends_at_once_and_a_lender_removes_itself() {
+        let names = Names::of(&DeploymentName::parse("a").unwrap());
+        let lent = body(&lender(&names, "image", NetworkSpec::None));
+        let ran = body(&on_volume(&names, "image", &["-c", "true"]));
+        for (body, held) in [(&lent, true), (&ran, false)] {
+            assert_eq!(body.stop_signal.as_deref(), Some("SIGKILL"));
+            assert_eq!(body.stop_timeout, Some(0));
+            assert_eq!((body.open_stdin, body.stdin_once), (Some(held), Some(held)));
+            let host = body.host_config.as_ref().unwrap();
+            assert_eq!(host.auto_remove, Some(held), "its exit code is asked for");
+        }
+        // It reads its standard input to the end, and needs no shell for it.
+        assert_eq!(lent.entrypoint, Some(vec!["cat".to_owned()]));
+        assert_eq!(lent.cmd, Some(Vec::new()));
+        assert!(lent.host_config.unwrap().mounts.unwrap().is_empty());
     }
 }

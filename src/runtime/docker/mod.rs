@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     config_file::ConfigFileError,
+    create::Lender,
     dial::SshProblem,
     error::DockerError,
     exec::ExecTransport,

@@ -14,6 +14,9 @@ use super::{Docker, DockerError, Patience};
 /// How much is on its way at most, in bytes.
 const BUFFER: usize = 64 * 1024;
 
+/// Most bytes of what the program below says before it is connected.
+const MAX_SAID: usize = 16 * 1024;
+
 /// What the program below says once it is connected.
 const CONNECTED: &str = "connected";
 
@@ -78,10 +81,11 @@ impl Docker {
         };
         let hello = async {
             let mut said = String::new();
-            while let Some(Ok(part)) = output.next().await {
-                let text = String::from_utf8_lossy(&part.into_bytes()).into_owned();
-                said.push_str(&text);
-                if said.contains(CONNECTED) {
+            while said.len() < MAX_SAID
+                && let Some(Ok(part)) = output.next().await
+            {
+                said.push_str(&String::from_utf8_lossy(&part.into_bytes()));
+                if is_connected(&said) {
                     return Ok(());
                 }
             }
@@ -117,6 +121,11 @@ impl Docker {
     }
 }
 
+/// Whether the program has said so, on a line of its own.
+fn is_connected(said: &str) -> bool {
+    said.lines().any(|line| line == CONNECTED)
+}
+
 /// The cause, by the words of node, of netcats, or of Docker.
 fn classify(said: &str) -> TunnelError {
     let words = said.trim();
@@ -148,7 +157,13 @@ fn classify(said: &str) -> TunnelError {
 mod tests {
     use std::io::ErrorKind;
 
-    use super::{TunnelError, classify};
+    use super::{TunnelError, classify, is_connected};
+
+    #[test]
+    fn only_the_program_s_own_word_says_that_it_is_connected() {
+        assert!(is_connected("nc: warning\nconnected\n"));
+        assert!(!is_connected("nc: socket is not connected\n"));
+    }
 
     #[test]
     fn each_cause_is_told_by_its_words() {
