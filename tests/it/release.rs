@@ -83,6 +83,29 @@ fn it_is_one_static_file() {
 }
 
 #[test]
+fn it_names_no_place_of_the_machine_that_built_it() {
+    let program = fs::read(release()).expect("the release is there");
+    let home = std::env::var("HOME").expect("a home");
+    let cargo = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{home}/.cargo"));
+    for place in [env!("CARGO_MANIFEST_DIR"), &cargo] {
+        assert!(!has(&program, place), "{place} is in it");
+    }
+    // Source files are named all the same.
+    assert!(has(&program, "/cargo/registry/src/"));
+}
+
+#[test]
+fn it_does_not_count_past_the_end() {
+    let program = fs::read(release()).expect("the release is there");
+    assert!(has(&program, "attempt to multiply with overflow"));
+}
+
+fn has(program: &[u8], text: &str) -> bool {
+    let mut starts = program.windows(text.len());
+    starts.any(|it| it == text.as_bytes())
+}
+
+#[test]
 fn it_runs_where_there_is_nothing_else_and_nobody_is_root() {
     let image = Image::new("release");
     let image = image.name();
