@@ -137,9 +137,7 @@ fn database(plan: &mut Plan<'_>, settings: &Settings) {
             DatabaseWarning::LeftOut { name } => {
                 format!("The database URL's {name} is left out")
             }
-            DatabaseWarning::OtherName { .. } => {
-                "The database URL's database is not used".to_owned()
-            }
+            DatabaseWarning::OtherName { .. } => "The database in the URL is not used".to_owned(),
             DatabaseWarning::RootCertificate => "The database's authority is left out".to_owned(),
             DatabaseWarning::Loopback { .. } => {
                 "The database would be in the backend's container".to_owned()

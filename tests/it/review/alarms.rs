@@ -54,6 +54,7 @@ resource "convex_deployment" "on_a_server" {
         "Warning: Check the variable POSTGRES_URL",
         "Warning: Check the variable SQLITE_DB",
         "Warning: The database connection may not be encrypted",
+        "Warning: The database in the URL is not used",
         "Warning: The database would be in the backend's container",
         "Warning: The database's authority is left out",
         "Warning: The database URL's target is left out",
