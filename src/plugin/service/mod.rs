@@ -28,7 +28,7 @@ use crate::plugin::{
     private::Private,
     proto::{self, DynamicValue, provider_server},
     schema::Schema,
-    value::{Path, Value},
+    value::Path,
 };
 
 /// The state of one plugin process.
@@ -117,30 +117,6 @@ impl<P: Provider> Service<P> {
             .map(|(name, function)| ((*name).to_owned(), function.signature().to_proto()))
             .collect()
     }
-}
-
-/// Terraform before 1.11 stores what it does not know to be write-only.
-fn refuse_write_only(
-    schema: &Schema,
-    config: &Value,
-    capabilities: Option<&proto::ClientCapabilities>,
-) -> Diagnostics {
-    if capabilities.is_some_and(|client| client.write_only_attributes_allowed) {
-        return Diagnostics::default();
-    }
-    schema
-        .write_only_given(config)
-        .into_iter()
-        .map(|path| {
-            Diagnostic::error(
-                "Write-only attribute not supported",
-                format!(
-                    "{path} is write-only, which needs Terraform 1.11 or OpenTofu 1.11, or newer. Upgrade, or use the attribute that is stored in the state instead."
-                ),
-            )
-            .at(path)
-        })
-        .collect()
 }
 
 /// The private data and the warnings of an operation that has ended.
@@ -283,7 +259,7 @@ impl<P: Provider> provider_server::Provider for Arc<Service<P>> {
             let resource = this.resource(&request.type_name)?;
             let config = decode(request.config.as_ref(), resource.schema())?;
             let mut problems = resource.validate(&config);
-            problems.extend(refuse_write_only(
+            problems.extend(refusal::write_only(
                 resource.schema(),
                 &config,
                 request.client_capabilities.as_ref(),

@@ -1,12 +1,14 @@
-//! What a refusal comes to where something is to be destroyed.
+//! What is refused of every resource, and what a refusal comes to where something is to be
+//! destroyed.
 //!
 //! Terraform makes a normal plan before it plans to destroy (`Context.destroyPlan`, v1.11.4), so
 //! whatever refuses that plan also keeps the resource from being destroyed. `-refresh=false` leaves
 //! it out.
 
 use crate::plugin::{
-    diagnostic::{Diagnostics, Severity},
+    diagnostic::{Diagnostic, Diagnostics, Severity},
     planning::{PlanParts, propose},
+    proto,
     schema::Schema,
     value::Value,
 };
@@ -15,6 +17,30 @@ const ANYWAY: &str =
     "To destroy this resource all the same, run `terraform destroy -refresh=false`.";
 
 const GOES_ON: &str = "This is a warning and not an error because the workspace is being deleted.";
+
+/// Terraform before 1.11 stores what it does not know to be write-only.
+pub(super) fn write_only(
+    schema: &Schema,
+    config: &Value,
+    capabilities: Option<&proto::ClientCapabilities>,
+) -> Diagnostics {
+    if capabilities.is_some_and(|client| client.write_only_attributes_allowed) {
+        return Diagnostics::default();
+    }
+    schema
+        .write_only_given(config)
+        .into_iter()
+        .map(|path| {
+            Diagnostic::error(
+                "Write-only attribute not supported",
+                format!(
+                    "{path} is write-only, which needs Terraform 1.11 or OpenTofu 1.11, or newer. Upgrade, or use the attribute that is stored in the state instead."
+                ),
+            )
+            .at(path)
+        })
+        .collect()
+}
 
 /// The refusals of a run that only destroys.
 pub(super) fn waived(refusals: Diagnostics) -> Diagnostics {
