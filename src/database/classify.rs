@@ -162,7 +162,7 @@ fn quote(error: &DbError) -> Foreign {
     shown.into()
 }
 
-fn with_source(error: &Error) -> String {
+pub(super) fn with_source(error: &Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -8,12 +8,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde::Deserialize;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     DatabaseError, Limits,
-    session::{PROGRAM, Session},
+    session::{Answer, PROGRAM, Session},
 };
 use crate::convex::InstanceName;
 
@@ -111,7 +112,10 @@ pub(super) async fn check_writable(
     let rows = session
         .ask(limits, "say whether it takes changes", sql, &[])
         .await?;
-    if !rows.first().is_some_and(|row| row.get(0)) {
+    let Some(row) = rows.first() else {
+        return Ok(session);
+    };
+    if !row.get(0)? {
         return Ok(session);
     }
     let error = DatabaseError::ReadOnly {
@@ -141,8 +145,11 @@ pub(super) async fn connections(
     let rows = session
         .ask(limits, "say how many connections it allows", sql, &[])
         .await?;
-    let number: Option<i32> = rows.first().and_then(|row| row.get(0));
-    Ok(number.and_then(|number| u32::try_from(number).ok()))
+    let number = rows.first().map(|row| row.get::<Option<i32>>(0));
+    Ok(number
+        .transpose()?
+        .flatten()
+        .and_then(|number| u32::try_from(number).ok()))
 }
 
 /// Looks at the tables and the rights to them.
@@ -171,11 +178,16 @@ pub(super) async fn look(
     if tables.contains("leases") {
         let sql = "SELECT ts FROM leases WHERE id = 1";
         let rows = look.ask(sql).await?;
-        let noted = rows.first().and_then(|row| row.try_get(0).ok());
+        let noted = rows.first().map(|row| row.get(0)).transpose()?;
         contents.last_start = noted.and_then(time_of);
     }
     if tables.contains("documents") {
         contents.has_data = look.any("SELECT 1 FROM documents LIMIT 1").await?;
+    }
+    if ["documents", "persistence_globals"]
+        .iter()
+        .all(|it| tables.contains(*it))
+    {
         contents.storage = look.storage(instance).await?;
     }
     Ok(contents)
@@ -188,9 +200,17 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    async fn ask(&self, sql: &str) -> Result<Vec<tokio_postgres::Row>, DatabaseError> {
+    async fn ask(&self, sql: &str) -> Result<Vec<Answer>, DatabaseError> {
+        self.ask_with(sql, &[]).await
+    }
+
+    async fn ask_with(
+        &self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Answer>, DatabaseError> {
         let doing = "say what is in the database";
-        self.session.ask(self.limits, doing, sql, &[]).await
+        self.session.ask(self.limits, doing, sql, parameters).await
     }
 
     async fn any(&self, sql: &str) -> Result<bool, DatabaseError> {
@@ -202,8 +222,10 @@ impl Look<'_> {
         let sql = "SELECT current_schema()::text, has_schema_privilege(current_schema(), 'CREATE')";
         let rows = self.ask(sql).await?;
         let row = rows.first();
-        let name: Option<String> = row.and_then(|row| row.get(0));
-        let may_create: Option<bool> = row.and_then(|row| row.get(1));
+        let (name, may_create): (Option<String>, Option<bool>) = match row {
+            Some(row) => (row.get(0)?, row.get(1)?),
+            None => (None, None),
+        };
         // The backend refuses schemas of the server's own.
         match name.filter(|name| !name.starts_with("pg_")) {
             Some(name) => Ok(Schema {
@@ -232,22 +254,15 @@ impl Look<'_> {
             WHERE n.nspname = $1 AND c.relname = ANY ($2) AND c.relkind NOT IN ('i', 'I')
             GROUP BY c.oid, c.relname, c.relkind ORDER BY c.relname";
         let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
-        let doing = "say what is in the database";
-        let rows = self
-            .session
-            .ask(
-                self.limits,
-                doing,
-                sql,
-                &[(&schema.name, Type::TEXT), (&names, Type::TEXT_ARRAY)],
-            )
-            .await?;
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&schema.name, Type::TEXT), (&names, Type::TEXT_ARRAY)];
+        let rows = self.ask_with(sql, &parameters).await?;
         let (server, database) = (self.server.clone(), self.session.database().to_owned());
         let user = self.session.user().to_owned();
         let mut tables = BTreeSet::new();
         for row in rows {
-            let (table, is_table): (String, bool) = (row.get(0), row.get(1));
-            let (columns, usable): (Vec<String>, bool) = (row.get(2), row.get(3));
+            let (table, is_table): (String, bool) = (row.get(0)?, row.get(1)?);
+            let (columns, usable): (Vec<String>, bool) = (row.get(2)?, row.get(3)?);
             let expected = TABLES.iter().find(|(name, _)| *name == table);
             let has = |column: &&str| columns.iter().any(|it| it == column);
             let is_ours = expected.is_some_and(|(_, expected)| expected.iter().all(has));
@@ -287,29 +302,41 @@ impl Look<'_> {
             FROM pg_catalog.pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()
                 AND coalesce(backend_type, 'client backend') = 'client backend'
-            ORDER BY 1, 2";
+            ORDER BY 1, 2 LIMIT 1000";
         let rows = self.ask(sql).await?;
-        let peers = rows.into_iter().map(|row| Peer {
-            address: row.get(0),
-            program: row.get(1),
-        });
-        Ok(peers
-            .filter(|peer| peer.program.as_deref() != Some(PROGRAM))
-            .collect())
+        let mut peers = Vec::new();
+        for row in rows {
+            let (address, program): (_, Option<String>) = (row.get(0)?, row.get(1)?);
+            if program.as_deref() != Some(PROGRAM) {
+                peers.push(Peer { address, program });
+            }
+        }
+        Ok(peers)
     }
 
-    /// Where the data says files are kept. It is written at the first start, among the very first
-    /// documents, which keeps the search short however much has come since.
+    /// Where the data says files are kept, in the backend's own document, whose table is found as
+    /// the backend finds it. What is in tables of the app is never looked at: its users write it.
     async fn storage(&self, instance: &InstanceName) -> Result<Option<Storage>, DatabaseError> {
         let sql = "
-            SELECT json_value FROM (SELECT json_value, ts FROM documents ORDER BY ts LIMIT 2000) d
-            WHERE position('awsPrefixSecret'::bytea IN json_value) > 0 ORDER BY ts";
-        let rows = self.ask(sql).await?;
-        let globals = rows.iter().filter_map(|row| {
-            let json: Vec<u8> = row.try_get(0).ok()?;
-            serde_json::from_slice::<Globals>(&json).ok()?.storage_type
-        });
-        match globals.last() {
+            SELECT json_value FROM persistence_globals
+            WHERE key = 'tables_table_id' AND octet_length(json_value) <= 100";
+        let Some(row) = self.ask(sql).await?.pop() else {
+            return Ok(None);
+        };
+        let Some(tables) = internal_id(row.get(0)?) else {
+            return Ok(None);
+        };
+        let Some(own) = self.own_table(&tables).await? else {
+            return Ok(None);
+        };
+        let sql = "
+            SELECT json_value FROM documents
+            WHERE table_id = $1 AND octet_length(json_value) <= 10000 ORDER BY ts DESC LIMIT 1";
+        let Some(row) = self.ask_with(sql, &[(&own, Type::BYTEA)]).await?.pop() else {
+            return Ok(None);
+        };
+        let globals = serde_json::from_slice::<Globals>(row.get(0)?).ok();
+        match globals.and_then(|it| it.storage_type) {
             None => Ok(None),
             Some(StorageType::Local {}) => Ok(Some(Storage::Volume)),
             Some(StorageType::S3 { s3_prefix }) => {
@@ -325,6 +352,46 @@ impl Look<'_> {
             }
         }
     }
+}
+
+impl Look<'_> {
+    /// The table with the one document about the deployment as such, by the table of all tables.
+    async fn own_table(&self, tables: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
+        let sql = "
+            SELECT id, json_value FROM documents
+            WHERE table_id = $1 AND octet_length(json_value) <= 1000
+                AND position('\"_db\"'::bytea IN json_value) > 0
+            ORDER BY ts LIMIT 100";
+        for row in self.ask_with(sql, &[(&tables, Type::BYTEA)]).await? {
+            let table = serde_json::from_slice::<Table>(row.get(1)?).ok();
+            // Components have tables of their own.
+            if table.is_some_and(|it| it.name == OWN_TABLE && it.namespace.is_none()) {
+                return row.get(0).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The name of that table (upstream `crates/model/src/database_globals/mod.rs`).
+const OWN_TABLE: &str = "_db";
+
+/// A document's ID as it is in columns, of how it is written in JSON (upstream
+/// `crates/value/src/document_id.rs`).
+fn internal_id(json: &[u8]) -> Option<Vec<u8>> {
+    let text: String = serde_json::from_slice(json).ok()?;
+    URL_SAFE_NO_PAD
+        .decode(text)
+        .ok()
+        .filter(|id| id.len() == 16)
+}
+
+/// A document of the table of all tables (upstream `crates/common/src/bootstrap_model/tables.rs`).
+#[derive(Deserialize)]
+struct Table {
+    name: String,
+    #[serde(default)]
+    namespace: Option<serde::de::IgnoredAny>,
 }
 
 struct Schema {

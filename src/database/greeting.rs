@@ -35,16 +35,79 @@ impl Stranger {
     }
 }
 
-/// A stream on which the first thing that is read must be a server's answer to a log-in. The driver
-/// would wait for the end of whatever it takes for a long message.
+/// The server sends more than its answers can take.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TooMuch {
+    /// In one message, which the driver would hold as a whole.
+    #[error("a message of {0} bytes came, and {MAX_MESSAGE} are the most")]
+    InOneMessage(u32),
+    /// In all of them together.
+    #[error("more than {MAX_ALL} bytes came")]
+    InAll,
+}
+
+/// The longest message of a server, in bytes. Rows are the longest there are, of some kilobytes.
+const MAX_MESSAGE: u32 = 1 << 20;
+
+/// The most that a server sends in one session, in bytes. The driver holds what nobody has taken.
+const MAX_ALL: u64 = 8 << 20;
+
+/// A stream on which the first thing that is read must be a server's answer to a log-in, and which
+/// ends with an error where messages are too long or too many. The driver would wait for the end of
+/// whatever it takes for a long message, and hold all of it.
 pub(super) struct Greeted<S> {
     stream: S,
     met: bool,
+    messages: Messages,
 }
 
 impl<S> Greeted<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, met: false }
+        Self {
+            stream,
+            met: false,
+            messages: Messages::default(),
+        }
+    }
+}
+
+/// How far the messages have been read.
+#[derive(Debug, Default)]
+struct Messages {
+    all: u64,
+    /// The kind and the length of the next message, as far as they have come.
+    head: Vec<u8>,
+    /// How much of the current message is still to come.
+    left: usize,
+}
+
+impl Messages {
+    const HEAD: usize = 5;
+
+    fn note(&mut self, mut read: &[u8]) -> Result<(), TooMuch> {
+        self.all += read.len() as u64;
+        if self.all > MAX_ALL {
+            return Err(TooMuch::InAll);
+        }
+        while !read.is_empty() {
+            let passed = self.left.min(read.len());
+            self.left -= passed;
+            read = &read[passed..];
+            let (head, rest) = read.split_at(read.len().min(Self::HEAD - self.head.len()));
+            self.head.extend(head);
+            read = rest;
+            let Ok([_, length @ ..]) = <[u8; Self::HEAD]>::try_from(&self.head[..]) else {
+                continue;
+            };
+            // The length counts itself, and not the kind.
+            let length = u32::from_be_bytes(length);
+            if length > MAX_MESSAGE {
+                return Err(TooMuch::InOneMessage(length));
+            }
+            self.left = (length as usize).saturating_sub(4);
+            self.head.clear();
+        }
+        Ok(())
     }
 }
 
@@ -85,6 +148,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Greeted<S> {
             }
             self.met = true;
         }
+        if let Err(too_much) = self.messages.note(read) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, too_much)));
+        }
         polled
     }
 }
@@ -109,7 +175,38 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Greeted<S> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stranger, is_answer};
+    use super::{MAX_ALL, MAX_MESSAGE, Messages, Stranger, TooMuch, is_answer};
+
+    fn message(length: u32) -> Vec<u8> {
+        let mut message = vec![b'D'];
+        message.extend(length.to_be_bytes());
+        message.resize(message.len() + length as usize - 4, 0);
+        message
+    }
+
+    #[test]
+    fn messages_are_neither_too_long_nor_too_many() {
+        let three = [message(4), message(5), message(300)].concat();
+        for size in [1, 2, 5, 6, 7, three.len()] {
+            let mut messages = Messages::default();
+            for part in three.repeat(3).chunks(size) {
+                messages.note(part).unwrap();
+            }
+            assert_eq!((messages.left, messages.head.len()), (0, 0), "{size}");
+            let long = [b"D".as_slice(), &(2_u32 << 30).to_be_bytes()].concat();
+            let refused = long.chunks(size).find_map(|it| messages.note(it).err());
+            assert!(
+                matches!(refused, Some(TooMuch::InOneMessage(length)) if length == 2 << 30),
+                "{refused:?}"
+            );
+        }
+        let row = message(MAX_MESSAGE);
+        let mut messages = Messages::default();
+        let taken = (0..u32::MAX)
+            .take_while(|_| messages.note(&row).is_ok())
+            .count();
+        assert_eq!(taken as u64, MAX_ALL / row.len() as u64);
+    }
 
     #[test]
     fn answers_to_a_log_in_are_known_in_pieces_too() {

@@ -290,7 +290,9 @@ async fn may_create(
     let rows = session
         .ask(limits, "say what the user may do", sql, &[])
         .await?;
-    if rows.first().is_some_and(|row| row.get(0)) {
+    if let Some(row) = rows.first()
+        && row.get(0)?
+    {
         return Ok(session);
     }
     let error = DatabaseError::MayNotCreate {

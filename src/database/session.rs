@@ -1,18 +1,21 @@
 //! A session with a server: logged in, and ready for questions.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{
     Client, Config, NoTls, Row,
     config::SslMode,
-    types::{ToSql, Type},
+    types::{FromSql, ToSql, Type},
 };
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     DatabaseError, Limits, Version,
-    classify::{At, of_login, of_statement},
+    classify::{At, of_login, of_statement, with_source},
     greeting::Greeted,
     tls::{self, Verifier},
 };
@@ -80,6 +83,22 @@ impl<'a> Login<'a> {
     }
 }
 
+/// A row of an answer.
+pub(super) struct Answer {
+    row: Row,
+    server: HostPort,
+    doing: &'static str,
+}
+
+impl Answer {
+    /// A value. What is not of the type that was asked for, as a NULL can be, is the server's
+    /// error.
+    pub(super) fn get<'a, T: FromSql<'a>>(&'a self, index: usize) -> Result<T, DatabaseError> {
+        let value = self.row.try_get(index);
+        value.map_err(|error| of_statement(&self.server, self.doing, &error))
+    }
+}
+
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -105,6 +124,8 @@ fn stuck(error: DatabaseError) -> DatabaseError {
 pub struct Session {
     client: Client,
     driver: AbortOnDropHandle<()>,
+    /// Why the connection ended, where it ended with an error.
+    broken: Arc<OnceLock<String>>,
     server: HostPort,
     user: String,
     database: String,
@@ -162,13 +183,19 @@ impl Session {
             server: server.clone(),
             said: said.into(),
         });
+        let broken = Arc::new(OnceLock::new());
+        let noted = Arc::clone(&broken);
         let driver = tokio::spawn(async move {
-            // What went wrong with the connection is told to whoever waits for an answer.
-            let _ = connection.await;
+            let mut connection = connection;
+            // Whoever waits for an answer only hears that there is none, once this is dropped.
+            if let Err(error) = (&mut connection).await {
+                let _ = noted.set(with_source(&error));
+            }
         });
         let session = Self {
             client,
             driver: AbortOnDropHandle::new(driver),
+            broken,
             server: server.clone(),
             user: login.user().to_owned(),
             database: login.database().to_owned(),
@@ -216,13 +243,25 @@ impl Session {
         doing: &'static str,
         sql: &str,
         parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>, DatabaseError> {
+    ) -> Result<Vec<Answer>, DatabaseError> {
         let asked = async {
             let rows = self.client.query_typed(sql, parameters).await;
-            rows.map_err(|error| of_statement(&self.server, doing, &error))
+            rows.map_err(|error| match self.broken.get() {
+                Some(reason) if error.is_closed() => DatabaseError::Broken {
+                    server: self.server.clone(),
+                    doing,
+                    reason: reason.as_str().into(),
+                },
+                _ => of_statement(&self.server, doing, &error),
+            })
         };
-        let answer = limits.within(&self.server, doing, STEP, asked).await;
-        answer.map_err(stuck)
+        let rows = limits.within(&self.server, doing, STEP, asked).await;
+        let answers = rows.map_err(stuck)?.into_iter().map(|row| Answer {
+            row,
+            server: self.server.clone(),
+            doing,
+        });
+        Ok(answers.collect())
     }
 
     /// Runs a statement without parameters and without an answer. The error is the driver's own.
@@ -243,5 +282,96 @@ impl Session {
         let Self { client, driver, .. } = self;
         drop(client);
         let _ = tokio::time::timeout(GOODBYE, driver).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio_util::sync::CancellationToken;
+
+    use super::{Answer, Login, Session};
+    use crate::{
+        convex::postgres::{PostgresUrl, Tls},
+        database::{DatabaseError, Limits, tls::Verifier},
+    };
+
+    /// A message of a server.
+    fn message(kind: u8, content: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(content.len() + 4).unwrap();
+        [&[kind], &length.to_be_bytes()[..], content].concat()
+    }
+
+    /// A server that lets everybody in, and answers each question with the same rows of one column
+    /// of booleans.
+    async fn serve(mut stream: DuplexStream, rows: Vec<u8>) {
+        let ready = message(b'Z', b"I");
+        let hello = [
+            message(b'R', &[0; 4]),
+            message(b'S', b"server_version\x0017.0\0"),
+            ready.clone(),
+        ];
+        let column = b"\0\x01a\0\0\0\0\0\0\0\0\0\0\x10\0\x01\xff\xff\xff\xff\0\x01";
+        let answer = [
+            message(b'1', b""),
+            message(b'2', b""),
+            message(b'T', column),
+            rows,
+            message(b'C', b"SELECT 1\0"),
+            ready,
+        ];
+        let mut replies = [hello.concat(), answer.concat()].into_iter();
+        let mut asked = vec![0; 4096];
+        while let Ok(1..) = stream.read(&mut asked).await {
+            let Some(reply) = replies.next() else { return };
+            let _ = stream.write_all(&reply).await;
+        }
+    }
+
+    async fn ask(rows: Vec<u8>) -> Result<Vec<Answer>, DatabaseError> {
+        let (near, far) = duplex(4096);
+        tokio::spawn(serve(far, rows));
+        let limits = Limits::new(Duration::from_secs(20), CancellationToken::new());
+        let login = Login {
+            user: "u",
+            password: None,
+            options: None,
+            database: "d",
+        };
+        let server = PostgresUrl::parse("postgresql://u@h").unwrap().hosts()[0].clone();
+        let verifier = Verifier::none();
+        let session = Session::open(near, &server, login, (Tls::Off, &verifier), &limits).await?;
+        session.ask(&limits, "say it", "SELECT a", &[]).await
+    }
+
+    #[tokio::test]
+    async fn a_null_where_none_belongs_is_an_error_of_the_server() {
+        let yes = message(b'D', b"\0\x01\0\0\0\x01\x01");
+        let answers = ask(yes.clone()).await.unwrap();
+        assert!(answers[0].get::<bool>(0).unwrap());
+        let null = message(b'D', b"\0\x01\xff\xff\xff\xff");
+        let answers = ask(null).await.unwrap();
+        let error = answers[0].get::<bool>(0).unwrap_err();
+        assert!(matches!(error, DatabaseError::Broken { .. }), "{error:?}");
+        assert_eq!(answers[0].get::<Option<bool>>(0).unwrap(), None);
+        assert!(answers[0].get::<String>(0).is_err());
+        assert!(answers[0].get::<bool>(1).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_kept() {
+        let row = message(
+            b'D',
+            &[&b"\0\x01\0\x01\0\0"[..], &vec![1; 1 << 16]].concat(),
+        );
+        let Err(DatabaseError::Broken { reason, .. }) = ask(row.repeat(1 << 8)).await else {
+            panic!("it was kept");
+        };
+        assert!(
+            reason.to_string().contains("more than 8388608 bytes"),
+            "{reason}"
+        );
     }
 }

@@ -61,7 +61,10 @@ impl Daemon {
         let registries = Arc::new(Registries::new(BTreeMap::new(), None));
         Self {
             docker: Docker::new(connection, registries).unwrap(),
-            patience: Patience::new(std::time::Duration::from_secs(20), tokio_util::sync::CancellationToken::default()),
+            patience: Patience::new(
+                std::time::Duration::from_secs(20),
+                tokio_util::sync::CancellationToken::default(),
+            ),
             _directory: directory,
         }
     }

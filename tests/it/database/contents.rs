@@ -29,9 +29,15 @@ async fn look(server: &postgres::Server, name: &str) -> Result<Contents, Databas
     Ok(found.contents.unwrap())
 }
 
-fn document(json: &str, ts: i64) -> String {
+/// The table of all tables, that of the deployment's own document, and one of the app's.
+const TABLE_OF_TABLES: &str = "00112233445566778899aabbccddeeff";
+const OWN_TABLE: &str = "0123456789abcdef0123456789abcdef";
+const APP_TABLE: &str = "fedcba9876543210fedcba9876543210";
+
+fn document(table: &str, id: &str, json: &str, ts: i64) -> String {
     format!(
-        "INSERT INTO documents (id, ts, table_id, json_value) VALUES ('a', {ts}, 'b', convert_to('{json}', 'UTF8'))"
+        "INSERT INTO documents (id, ts, table_id, json_value) VALUES
+            (decode('{id}', 'hex'), {ts}, decode('{table}', 'hex'), convert_to('{json}', 'UTF8'))"
     )
 }
 
@@ -51,7 +57,17 @@ async fn the_data_of_a_backend_is_seen() {
     );
 
     server.sql("seen_app", "UPDATE leases SET ts = 1782000000123456789");
-    server.sql("seen_app", &document(r#"{"text":"awsPrefixSecret"}"#, 1));
+    let globals = |storage: &str| {
+        format!(r#"{{"awsPrefixSecret":"s3cr3t","storageType":{storage},"version":"$x"}}"#)
+    };
+    let s3 = |instance: &str| {
+        globals(&format!(
+            r#"{{"s3Prefix":"{instance}-s3cr3t/","tag":"s3"}}"#
+        ))
+    };
+    // The app's own users write whatever they like.
+    let theirs = |ts| document(APP_TABLE, APP_TABLE, &s3("other"), ts);
+    server.sql("seen_app", &theirs(1));
     let contents = look(&server, "seen-app").await.unwrap();
     assert!(contents.has_data);
     assert_eq!(contents.storage, None);
@@ -59,22 +75,34 @@ async fn the_data_of_a_backend_is_seen() {
     assert_eq!(contents.last_start, Some(started));
     assert_eq!(contents.holder(), None);
 
-    let globals = |storage: &str| {
-        format!(r#"{{"awsPrefixSecret":"s3cr3t","storageType":{storage},"version":"$x"}}"#)
+    // As a backend makes them (upstream `crates/database/src/database.rs`).
+    let table = |id: &str, rest: &str, ts| {
+        let json = format!(r#"{{"name":"_db","number":2,"state":"active"{rest}}}"#);
+        document(TABLE_OF_TABLES, id, &json, ts)
     };
-    server.sql("seen_app", &document(&globals("null"), 2));
+    server.sql(
+        "seen_app",
+        "INSERT INTO persistence_globals VALUES ('tables_table_id',
+            convert_to('\"ABEiM0RVZneImaq7zN3u_w\"', 'UTF8'))",
+    );
+    assert_eq!(look(&server, "seen-app").await.unwrap().storage, None);
+    let component = r#","namespace":{"id":"c","kind":"ByComponent"}"#;
+    server.sql("seen_app", &table(APP_TABLE, component, 2));
+    server.sql("seen_app", &table(OWN_TABLE, "", 3));
+    let own = |json: &str, ts| document(OWN_TABLE, "aa", json, ts);
+    server.sql("seen_app", &own(&globals("null"), 4));
+    server.sql("seen_app", &theirs(5));
     assert_eq!(look(&server, "seen-app").await.unwrap().storage, None);
     let local = globals(r#"{"dir":"/convex/data/storage","tag":"local"}"#);
-    server.sql("seen_app", &document(&local, 3));
+    server.sql("seen_app", &own(&local, 6));
+    server.sql("seen_app", &theirs(7));
     let contents = look(&server, "seen-app").await.unwrap();
     assert_eq!(contents.storage, Some(Storage::Volume));
 
-    let s3 = globals(r#"{"s3Prefix":"seen-app-s3cr3t/","tag":"s3"}"#);
-    server.sql("seen_app", &document(&s3, 4));
+    server.sql("seen_app", &own(&s3("seen-app"), 8));
     let contents = look(&server, "seen-app").await.unwrap();
     assert_eq!(contents.storage, Some(Storage::S3));
-    let other = globals(r#"{"s3Prefix":"seen_app-s3cr3t/","tag":"s3"}"#);
-    server.sql("seen_app", &document(&other, 5));
+    server.sql("seen_app", &own(&s3("seen_app"), 9));
     let error = look(&server, "seen-app").await.unwrap_err();
     assert!(
         matches!(error, DatabaseError::OtherInstance { .. }),
