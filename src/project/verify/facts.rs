@@ -243,6 +243,13 @@ impl Probes {
         }
     }
 
+    /// Whether each address for browsers of a service leads to where nobody but they may get.
+    pub(super) fn only_browsers_may_reach(&self, service: Service) -> bool {
+        let mut places = self.places.iter().filter(|it| it.service == service);
+        let is_unclear = |it: &Place| matches!(it.leads, Leads::Unclear(_));
+        places.clone().next().is_some() && places.all(is_unclear)
+    }
+
     /// Where browsers reach the HTTP actions. An issuer in the container is no such address.
     pub(super) fn public_site(&self) -> Option<&str> {
         self.variable("CUSTOM_AUTH_SITE_URL")

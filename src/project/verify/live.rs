@@ -1,7 +1,7 @@
 //! Checks of the deployment.
 
 use super::{
-    Answer, Facts, Keeper, Source, Verdict,
+    Answer, Facts, Keeper, Service, Source, Verdict,
     keeper::{APPLY, START},
     probe::moduli,
 };
@@ -84,6 +84,12 @@ pub(super) fn api_instance(facts: &Facts) -> Verdict {
 pub(super) fn site_answers(facts: &Facts) -> Verdict {
     match &facts.probes.site {
         Answer::Known(()) => Verdict::passed("HTTP actions have an address that answers"),
+        // A name that only browsers resolve, for example.
+        Answer::Failed(why) if facts.probes.only_browsers_may_reach(Service::Site) => {
+            Verdict::open(format!(
+                "{why}; browsers may still reach it: see browser_site"
+            ))
+        }
         Answer::Failed(why) => Verdict::failed(
             why.as_str(),
             "Check that port 3211 of the backend is published or its Coder app is there, and that VITE_CONVEX_SITE_URL is its address.",

@@ -378,6 +378,18 @@ fn a_login_page_is_neither_well_nor_wrong_for_browsers() {
 }
 
 #[test]
+fn a_site_whose_name_only_browsers_resolve_is_not_said_to_be_down() {
+    let mut facts = good();
+    facts.probes.site = Answer::Failed("no such host".to_owned());
+    for place in &mut facts.probes.places {
+        place.leads = Leads::Unclear("no such host; browsers may still reach it".to_owned());
+    }
+    assert_eq!(failed(&facts), Vec::<&str>::new());
+    facts.probes.places[1].leads = Leads::Astray("nothing listens".to_owned());
+    assert_eq!(failed(&facts), ["site_answers", "browser_site"]);
+}
+
+#[test]
 fn another_address_of_the_same_deployment_is_as_good() {
     let mut facts = good();
     let there = "http://localhost:4210";
