@@ -226,7 +226,7 @@ fn same_label(name: &str, there: Option<&String>, wanted: &str) -> bool {
 pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Conflict> {
     no_conflict(desired, observed)?;
     if !desired.running {
-        return Ok(stop(observed));
+        return Ok(stop(desired, observed));
     }
     let container = |spec, existing: Option<_>, renews_from| Container {
         renew: desired.renew >= renews_from && existing.is_some(),
@@ -269,8 +269,7 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
         steps.push(Step::RemoveContainer(Role::Backend));
     }
     // From before they shared one.
-    let network = observed.network.as_ref().and_then(Existing::deployment);
-    if shared && network == Some(desired.name.as_str()) {
+    if shared && has_network(desired, observed) {
         steps.push(Step::RemoveNetwork);
     }
     steps.extend(backend.steps());
@@ -279,7 +278,13 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     Ok(steps)
 }
 
-fn stop(observed: &Observed) -> Vec<Step> {
+/// Whether there is a network, and it is the deployment's own.
+fn has_network(desired: &Desired, observed: &Observed) -> bool {
+    let network = observed.network.as_ref().and_then(Existing::deployment);
+    network == Some(desired.name.as_str())
+}
+
+fn stop(desired: &Desired, observed: &Observed) -> Vec<Step> {
     [
         // By its volume a deployment is known to exist while it is stopped.
         (observed.volume.is_none(), Step::CreateVolume),
@@ -294,7 +299,7 @@ fn stop(observed: &Observed) -> Vec<Step> {
         ),
         // Docker has few address ranges for networks, and this one holds
         // nothing that is worth keeping.
-        (observed.network.is_some(), Step::RemoveNetwork),
+        (has_network(desired, observed), Step::RemoveNetwork),
     ]
     .into_iter()
     .filter_map(|(needed, step)| needed.then_some(step))
@@ -319,6 +324,8 @@ fn no_conflict(desired: &Desired, observed: &Observed) -> Result<(), Conflict> {
     check(Kind::Volume, names.volume(), volume)?;
     container(&observed.backend, Role::Backend)?;
     container(&observed.dashboard, Role::Dashboard)?;
+    let probe = observed.probe.as_ref().map(Existing::deployment);
+    check(Kind::Container, names.container(Role::Probe), probe)?;
     if matches!(desired.attachment, Attachment::Shared { .. }) {
         return Ok(());
     }

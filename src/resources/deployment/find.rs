@@ -59,7 +59,8 @@ pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnosti
         let volume = docker
             .volume(&patience, &names.volume())
             .await
-            .map_err(failed)?;
+            .map_err(failed)?
+            .filter(|volume| volume.deployment() == Some(names.deployment()));
         return Ok(match volume {
             Some(_) => Found::Stopped(None),
             None => Found::Gone,

@@ -60,7 +60,7 @@ pub(super) async fn refresh(
             .volume(&patience, &names.volume())
             .await
             .map_err(failed)?
-            .is_none()
+            .is_none_or(|volume| volume.deployment() != Some(names.deployment()))
     {
         whereabouts::check_absent(&cx.private, docker.endpoint(), &object)?;
         cx.warn(Diagnostic::warning(

@@ -147,7 +147,7 @@ fn every_image_is_there_before_anything_is_ended() {
     let mut desired = desired();
     let mut observed = all_there(&desired);
     observed.network = None;
-    observed.probe = Some(Existing::default());
+    observed.probe.clone_from(&observed.volume);
     desired.backend.image = "backend:2".to_owned();
     desired.dashboard.as_mut().unwrap().image = "dashboard:2".to_owned();
     let todo = steps(&desired, &observed).unwrap();
@@ -275,7 +275,7 @@ fn a_create_that_died_before_the_end_is_finished() {
     let mut observed = all_there(&desired);
     observed.backend.as_mut().unwrap().restarts = false;
     observed.dashboard.as_mut().unwrap().state = State::Created;
-    observed.probe = Some(Existing::default());
+    observed.probe.clone_from(&observed.volume);
     assert_eq!(
         steps(&desired, &observed).unwrap(),
         [
@@ -379,6 +379,26 @@ fn what_belongs_to_others_is_a_conflict() {
     let conflict = steps(&desired, &stranger).unwrap_err();
     assert_eq!((conflict.kind, conflict.owner), (Kind::Container, None));
     assert_eq!(conflict.name, "demo-dashboard");
+    // What a look into the volume would need the name of is no exception.
+    let mut stranger = all_there(&desired);
+    stranger.probe = Some(Existing::default());
+    let conflict = steps(&desired, &stranger).unwrap_err();
+    assert_eq!(conflict.name, "demo-probe");
+}
+
+#[test]
+fn the_network_of_a_stranger_stays() {
+    let mut desired = desired();
+    let mut observed = all_there(&desired);
+    observed.network = Some(Existing::default());
+    desired.attachment = Attachment::Shared {
+        container: "abc".to_owned(),
+    };
+    for running in [true, false] {
+        desired.running = running;
+        let todo = steps(&desired, &observed).unwrap();
+        assert!(!todo.contains(&Step::RemoveNetwork), "{todo:?}");
+    }
 }
 
 #[test]
