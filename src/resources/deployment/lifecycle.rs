@@ -47,12 +47,13 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
     let mut observed = work.observe(&[]).await?;
     whereabouts::note(&mut cx.private, &work.docker);
     let stored = work.stored_credentials(&observed).await?;
-    let has_data = stored.secret.is_some() || stored.name.is_some();
+    // A volume on which no backend was ever about to start has no data: the
+    // secret is there first. It was made by a run that ended right after.
+    let adopted = stored.secret.is_some() || stored.name.is_some();
     let holder = ownership::holder(Record::owner(&stored), observed.volume.as_ref());
     if planned.on_conflict.as_deref() != Some(Model::ADOPT) {
-        ownership::claim(&planned.name, &owner, holder.as_ref(), &observed, has_data)?;
+        ownership::claim(&planned.name, &owner, holder.as_ref(), &observed, adopted)?;
     }
-    let adopted = observed.volume.is_some() && has_data;
     if adopted {
         cx.warn(Diagnostic::warning(
             "Existing data taken over",

@@ -268,9 +268,11 @@ fn of_reply(endpoint: &Endpoint, doing: String, status: u16, message: String) ->
 }
 
 /// What daemons say with other statuses than 409 of an object that is not in a state for something.
-const STATES: [&str; 3] = [
+const STATES: [&str; 4] = [
     // Docker (moby, `daemon/`), of a container that ended between two calls.
     "is not running",
+    // Docker, of one that ended by itself while it was being killed.
+    "did not receive an exit event",
     // Podman (`libpod/define/errors.go`), of the same, and of a name that is taken.
     "container state improper",
     "is already in use",
@@ -388,6 +390,10 @@ mod tests {
         }
         for (status, message) in [
             (500, "Container 84 is not running: Exited (7) 1 second ago"),
+            (
+                500,
+                "cannot stop container: a: tried to kill container, but did not receive an exit event",
+            ),
             (409, "remove a: volume is in use - [0f]"),
             (
                 409,

@@ -137,7 +137,7 @@ pub fn due(
     cx: &mut Cx<Session>,
     work: &Work,
     planned: &Model,
-    adopted: bool,
+    has_data: bool,
     stored: &Credentials,
 ) -> Result<Option<Source>, Diagnostic> {
     let asked = planned.restore_from.as_ref();
@@ -151,9 +151,6 @@ pub fn due(
         (None, None) if asked.is_some() => Err(which(NEITHER)),
         (None, None) => Ok(None),
     };
-    // A volume on which no backend was ever about to start has no data: the
-    // secret is there first. It was made by a run that ended right after.
-    let has_data = adopted && (stored.secret.is_some() || stored.name.is_some());
     match Mark::read(stored) {
         Mark::Copying if volume.is_some() => source(None),
         Mark::Importing(begun) if snapshot.is_some() => source(begun),
