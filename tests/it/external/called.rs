@@ -62,8 +62,8 @@ on_each_core! {
             "{ access_url = \"https://coder.example\", workspace = \"dev\", owner = \"ann\", slugs = \"x\" }",
             &["terraform-provider-convex external: app_url: slugs: There is no such key."],
         );
-        // Nulls are left out, so this one is missing.
-        refused("postgres_url", "{ url = null }", &["postgres_url: url: The key is missing or empty."]);
+        // The real provider leaves nulls out, so that such a key is missing.
+        refused("postgres_url", "{}", &["postgres_url: url: The key is missing or empty."]);
         refused("jwks", "{ private_key = sensitive(\"hunter2\") }", &["jwks: private_key: The private key"]);
     }
 }
