@@ -133,23 +133,28 @@ fn quote(value: &str, into: &mut String) {
 /// its exit code is not 0, it has complained on standard error, and a status
 /// that came nevertheless is that of a reply that was cut off.
 pub fn reply(code: Option<i64>, stdout: &[u8], stderr: &[u8]) -> Result<Response, TransportError> {
-    if code != Some(0) {
-        return Err(complaint(code, stderr));
-    }
-    let status = stdout
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .and_then(|end| {
-            let status = std::str::from_utf8(&stdout[end + 1..]).ok()?;
-            Some((end, status.parse().ok()?))
-        });
-    match status {
-        Some((end, status)) if status != 0 => Ok(Response {
+    match status(stdout).filter(|_| code == Some(0)) {
+        Some((end, status)) => Ok(Response {
             status,
             body: stdout[..end].to_vec(),
         }),
-        _ => Err(complaint(code, stderr)),
+        None => Err(complaint(code, stderr)),
     }
+}
+
+/// Whether its output alone tells that curl succeeded: with `--show-error` it
+/// fails with a complaint, always.
+#[must_use]
+pub fn succeeded(stdout: &[u8], stderr: &[u8]) -> bool {
+    stderr.is_empty() && status(stdout).is_some()
+}
+
+/// Where the body ends, and the status behind it.
+fn status(stdout: &[u8]) -> Option<(usize, u16)> {
+    let end = stdout.iter().rposition(|byte| *byte == b'\n')?;
+    let status = std::str::from_utf8(&stdout[end + 1..]).ok()?;
+    let status = status.parse().ok().filter(|status| *status != 0)?;
+    Some((end, status))
 }
 
 /// Why curl failed, by its exit code; the numbers are in its manual.

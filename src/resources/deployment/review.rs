@@ -147,7 +147,15 @@ fn database(plan: &mut Plan<'_>, settings: &Settings) {
                 "The database connection may not be encrypted".to_owned()
             }
         };
-        plan.report(Diagnostic::warning(summary, warning.to_string()).at("database"));
+        let is_common = matches!(warning, DatabaseWarning::OtherName { .. });
+        let warning = Diagnostic::warning(summary, warning.to_string());
+        // Terraform would show the line with the URL and its password, in the
+        // plan of whoever has a server that gives such URLs.
+        plan.report(if is_common {
+            warning
+        } else {
+            warning.at("database")
+        });
     }
 }
 

@@ -88,6 +88,20 @@ impl Docker {
         options: CreateExecOptions<&str>,
         stdin: &[u8],
     ) -> Result<Output, DockerError> {
+        self.exec_unless(patience, container, options, stdin, |_| false)
+            .await
+    }
+
+    /// The same. The daemon is not asked for the exit code where what was
+    /// printed tells that it is 0.
+    async fn exec_unless(
+        &self,
+        patience: &Patience,
+        container: &str,
+        options: CreateExecOptions<&str>,
+        stdin: &[u8],
+        succeeded: impl Fn(&Output) -> bool,
+    ) -> Result<Output, DockerError> {
         let program = options.cmd.as_ref().and_then(|it| it.first());
         let doing = format!("run {} in {container}", program.unwrap_or(&"nothing"));
         let options = CreateExecOptions {
@@ -144,7 +158,11 @@ impl Docker {
                 reason: format!("it printed more than {MAX_OUTPUT} bytes"),
             });
         }
-        printed.code = self.exit_code(patience, &exec.id, &doing).await?;
+        printed.code = if succeeded(&printed) {
+            Some(0)
+        } else {
+            self.exit_code(patience, &exec.id, &doing).await?
+        };
         Ok(printed)
     }
 
@@ -287,14 +305,19 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
     ) -> Result<Response, TransportError> {
         let asked = Instant::now();
         let config = curl::config(request, key, self.port);
+        let options = CreateExecOptions {
+            cmd: Some(curl::COMMAND.to_vec()),
+            ..Default::default()
+        };
         let output = self
             .docker
             .as_ref()
-            .exec(
+            .exec_unless(
                 &self.patience,
                 &self.container,
-                &curl::COMMAND,
+                options,
                 config.expose().as_bytes(),
+                |output| curl::succeeded(&output.stdout, &output.stderr),
             )
             .await;
         let output = match output {
