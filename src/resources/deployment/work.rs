@@ -196,15 +196,27 @@ impl Work {
             record: record.clone(),
             ..secrets.to_store()
         };
-        let todo = loop {
+        loop {
             let todo = steps(&desired, &observed).map_err(|conflict| self.conflict(conflict))?;
+            if desired.running && !todo.contains(&Step::StoreSecrets) {
+                // Before the steps, which look who has the deployment.
+                let record = Credentials {
+                    record: record.clone(),
+                    ..Credentials::default()
+                };
+                let backend = self.settings.names().container(Role::Backend);
+                self.docker
+                    .store_credentials(&self.patience, &backend, &record)
+                    .await
+                    .map_err(|error| self.failed(error))?;
+            }
             let job = Job {
                 desired: &desired,
                 credentials: &credentials,
                 files: &secrets.files,
             };
             let failed = match self.take_steps(cx, &job, &observed, &todo).await {
-                Ok(()) => break todo,
+                Ok(()) => break,
                 Err(failed) => failed,
             };
             let other = match &failed {
@@ -218,7 +230,7 @@ impl Work {
                 (None, Failed::Docker(error)) => return Err(self.not_done(error, &desired).await),
                 (None, Failed::Said(problem)) => return Err(*problem),
             }
-        };
+        }
         if !desired.running && self.rebinds {
             // Once it is started again, nobody else will know.
             if self.puts_file_aside {
@@ -226,21 +238,10 @@ impl Work {
                 aside.map_err(|error| self.failed(error))?;
             }
             let record = Credentials {
-                record: record.clone(),
-                ..Credentials::default()
-            };
-            self.store_while_stopped(&record).await?;
-        }
-        if desired.running && !todo.contains(&Step::StoreSecrets) {
-            let record = Credentials {
                 record,
                 ..Credentials::default()
             };
-            let backend = self.settings.names().container(Role::Backend);
-            self.docker
-                .store_credentials(&self.patience, &backend, &record)
-                .await
-                .map_err(|error| self.failed(error))?;
+            self.store_while_stopped(&record).await?;
         }
         Ok(())
     }

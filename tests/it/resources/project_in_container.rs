@@ -181,9 +181,9 @@ fn all_files_are_looked_at_written_and_removed_at_once() {
         );
     };
     project.apply().ok();
-    calls("create", 14);
+    calls("create", 17);
     project.assert_no_changes();
-    calls("refresh", 9);
+    calls("refresh", 12);
     workspace.sh("cd /home/coder/work/app && rm scripts/setup-convex.sh && echo >>convex/http.ts");
     project
         .plan()
@@ -192,7 +192,7 @@ fn all_files_are_looked_at_written_and_removed_at_once() {
     proxy.take();
     // The refresh, and what is there when it is written.
     project.apply().ok();
-    calls("update", 22);
+    calls("update", 25);
     // One that does not run can still be looked at, and written to.
     docker(&["stop", "-t", "0", &workspace.name]);
     project.assert_no_changes();
@@ -205,7 +205,7 @@ fn all_files_are_looked_at_written_and_removed_at_once() {
     workspace.sh("test -s /home/coder/work/app/package.json");
     proxy.take();
     project.destroy().ok();
-    calls("destroy", 18);
+    calls("destroy", 21);
     let left = workspace.sh("cd /home/coder/work/app && find . -type d | sort");
     assert_eq!(left, ".\n./convex\n./convex/lib\n./scripts\n./src");
 }
