@@ -248,15 +248,15 @@ fn failed_to_start(output: &Output) -> Option<String> {
         .then(|| said.trim().to_owned())
 }
 
-/// What Docker prints in place of a program that is not in the image.
+/// What Docker prints in place of a program that is not in the image. The
+/// program is named then (runc: `libcontainer/standard_init_linux.go`); files
+/// of the container's process are missing while it ends, too.
 pub(super) fn missing_program(output: &Output) -> Option<String> {
-    let reasons = [
-        "executable file not found",
-        "no such file or directory",
-        "permission denied",
-        "exec format error",
-    ];
-    failed_to_start(output).filter(|said| reasons.iter().any(|reason| said.contains(reason)))
+    failed_to_start(output).filter(|said| {
+        [": exec: \"", ": exec /"]
+            .iter()
+            .any(|it| said.contains(it))
+    })
 }
 
 /// Requests by a program inside the backend's container. It works wherever the
@@ -446,11 +446,17 @@ mod tests {
             "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown\r\n",
         );
         assert!(missing_program(&missing).is_some());
-        let ending = output(
-            "OCI runtime exec failed: exec failed: unable to start container process: error executing setns process: exit status 1: unknown\r\n",
-        );
-        assert!(missing_program(&ending).is_none());
-        assert!(failed_to_start(&ending).is_some());
+        for reason in [
+            "error executing setns process: exit status 1: unknown",
+            "open /proc/4242/ns/mnt: no such file or directory: unknown",
+            "can't get final child's PID from pipe: EOF: unknown",
+        ] {
+            let ending = output(&format!(
+                "OCI runtime exec failed: exec failed: unable to start container process: {reason}\r\n"
+            ));
+            assert!(missing_program(&ending).is_none(), "{reason}");
+            assert!(failed_to_start(&ending).is_some(), "{reason}");
+        }
         assert!(failed_to_start(&output("{}\n200")).is_none());
     }
 }

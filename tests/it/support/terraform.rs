@@ -72,10 +72,16 @@ impl Outcome {
         format!("{}{}", self.stdout, self.stderr)
     }
 
+    /// Both outputs for a test that fails, whose report may be cut: first the
+    /// errors.
+    fn report(&self) -> String {
+        format!("{}{}", self.stderr, self.stdout)
+    }
+
     /// Demands success.
     #[track_caller]
     pub fn ok(self) -> Self {
-        assert_eq!(self.code, 0, "{}", self.text());
+        assert_eq!(self.code, 0, "{}", self.report());
         self
     }
 
@@ -83,7 +89,7 @@ impl Outcome {
     /// Terraform's frame aside.
     #[track_caller]
     pub fn fails_with(self, texts: &[&str]) -> Self {
-        assert_ne!(self.code, 0, "{}", self.text());
+        assert_ne!(self.code, 0, "{}", self.report());
         self.says(texts)
     }
 
@@ -96,7 +102,7 @@ impl Outcome {
             assert!(
                 said.contains(&flat(text)),
                 "no {text:?} in:\n{}",
-                self.text()
+                self.report()
             );
         }
         self
