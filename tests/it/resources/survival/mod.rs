@@ -4,6 +4,7 @@
 mod causes;
 mod claims;
 mod daemon;
+mod full_disk;
 mod looking;
 mod many;
 mod starting;
