@@ -1,6 +1,7 @@
 //! A person in front of the scaffold's page, in Chromium.
 
 use std::{
+    path::PathBuf,
     process::Command,
     sync::{
         OnceLock,
@@ -32,6 +33,11 @@ pub enum Login {
     },
 }
 
+/// What drives the browser, installed.
+pub fn packages() -> PathBuf {
+    node::npm_install(&[("playwright-core", "1.65.1")])
+}
+
 /// What somebody sees who opens the page, signs up, reloads, signs out and in.
 pub fn browse(page: &str, login: &Login) -> Json {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +51,7 @@ pub fn browse(page: &str, login: &Login) -> Json {
     };
     let chromium = tools::on_path(chromium()).display().to_string();
     let said = node::run_node(
-        &node::npm_install(&[("playwright-core", "1.65.1")]),
+        &packages(),
         SCRIPT,
         &[],
         &[

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod golden;
 pub mod http;
 pub mod node;
+pub mod own_host;
 pub mod plugin;
 pub mod podman;
 #[allow(

@@ -2,7 +2,6 @@
 //! in. The checklist is green exactly where that works.
 
 use std::{
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -19,6 +18,7 @@ use crate::support::{
     browser::{self, Login, PATIENCE, browse},
     docker::{Bridge, Name, docker, images, port},
     node,
+    own_host::on_a_host_of_its_own,
     terraform::{Core, Project},
 };
 
@@ -253,20 +253,16 @@ fn somebody_signs_in_wherever_the_ports_are_published() {
 
 #[test]
 fn somebody_signs_in_on_the_default_ports() {
-    let ports = [3210, 3211, 6791];
-    let taken = ports
-        .into_iter()
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_err());
-    if let Some(port) = taken {
-        // Another deployment of this machine, such as the quickstart, is not ours to stop.
-        println!(
-            "skipped: scenario, signing in on the default ports: port {port} of this machine is taken"
-        );
-        return;
-    }
-    let app = App::start("network = { publish = { api = 3210, site = 3211, dashboard = 6791 } }");
-    app.works(Page::Dev);
-    app.terraform.destroy().ok();
+    // There is no way from there to a package registry.
+    node::app_packages();
+    browser::packages();
+    // On this machine another deployment may have these ports.
+    on_a_host_of_its_own(|| {
+        let app =
+            App::start("network = { publish = { api = 3210, site = 3211, dashboard = 6791 } }");
+        app.works(Page::Dev);
+        app.terraform.destroy().ok();
+    });
 }
 
 #[test]
