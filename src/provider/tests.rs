@@ -50,8 +50,13 @@ fn plan(config: &Value) -> Diagnostics {
     planned(&Value::Null, config).1
 }
 
-/// A plan, and what it says.
+/// A plan of a deployment, and what it says.
 fn planned(prior: &Value, config: &Value) -> (Value, Diagnostics) {
+    planned_of("convex_deployment", prior, config)
+}
+
+/// A plan of one of this kind, and what it says.
+fn planned_of(kind: &str, prior: &Value, config: &Value) -> (Value, Diagnostics) {
     let (provider, members) = (convex(), convex().members());
     let empty = provider.schema().empty();
     let session = provider.configure(Config::new(&empty)).unwrap();
@@ -60,7 +65,7 @@ fn planned(prior: &Value, config: &Value) -> (Value, Diagnostics) {
         Private::default(),
         CancellationToken::new(),
     );
-    let resource = &members.resources["convex_deployment"];
+    let resource = &members.resources[kind];
     let parts = resource.plan(&mut cx, prior, config).now_or_never();
     let parts = parts.unwrap();
     (parts.planned, parts.diagnostics)
@@ -256,6 +261,24 @@ fn an_unknown_value_hides_only_what_depends_on_it() {
             "{path}: {output}"
         );
     }
+}
+
+/// The scripts of an app name the file with the key, where it is.
+#[test]
+fn a_key_that_may_turn_out_to_be_none_leaves_open_what_names_its_file() {
+    let members = convex().members();
+    let mut config = members.resources["convex_project"].schema().empty();
+    set(&mut config, &["directory"], Value::from("/home/coder/app"));
+    set(&mut config, &["package_manager"], Value::from("npm"));
+    set(&mut config, &["admin_key"], Value::Unknown);
+    let (planned, found) = planned_of("convex_project", &Value::Null, &config);
+    assert!(!found.has_errors(), "{found:?}");
+    let size = |file: &str| {
+        let path = Path::of("files").key(file).attribute("size");
+        planned.at(&path).is_unknown()
+    };
+    assert!(size("package.json"));
+    assert!(!size("convex/http.ts"));
 }
 
 #[test]

@@ -10,9 +10,8 @@ terraform {
 }
 
 variable "workspace_container" {
-  description = "For example one(docker_container.workspace[*].id)."
+  description = "For example one(docker_container.workspace[*].id), which is null while the workspace is stopped."
   type        = string
-  default     = null
 }
 
 variable "admin_key" {

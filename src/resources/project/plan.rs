@@ -67,7 +67,7 @@ pub fn finish(plan: &mut Plan<'_>) {
         plan.set_unknown("detected_package_manager");
     }
     let inputs = outline.map(|model| model.inputs());
-    let Some((overview, steps)) = inputs
+    let Some((made, keyless)) = inputs
         .filter(|_| files_known)
         .and_then(|inputs| rendered(plan, inputs))
     else {
@@ -82,17 +82,26 @@ pub fn finish(plan: &mut Plan<'_>) {
         }
         return;
     };
-    let manager_known = !first || plan.config().has("package_manager");
+    let overview = made.overview;
+    let mut steps_known = !first || plan.config().has("package_manager");
     plan.set("files", &overview.files);
+    if let Some(keyless) = keyless {
+        steps_known &= keyless.steps == made.steps;
+        for (path, file) in &overview.files {
+            if keyless.overview.files.get(path) != Some(file) {
+                contents_unknown(plan, path);
+            }
+        }
+    }
     plan.set("secret_files", &overview.secret_files);
     plan.set("agent_env", &overview.agent_env);
     plan.set("install_script", &overview.install_script);
-    plan.set("next_steps", &steps);
+    plan.set("next_steps", &made.steps);
     for (attribute, known) in [
         ("secret_files", secret),
         ("agent_env", origins),
         ("install_script", install),
-        ("next_steps", manager_known),
+        ("next_steps", steps_known),
     ] {
         if !known {
             plan.set_unknown(attribute);
@@ -103,25 +112,51 @@ pub fn finish(plan: &mut Plan<'_>) {
         plan.set_unknown("files");
     } else if !origins {
         for path in WITH_ORIGINS {
-            let file = Path::of("files").key(path);
             if overview.files.contains_key(path) {
-                plan.set_unknown(file.attribute("size"));
-                plan.set_unknown(file.attribute("sha256"));
+                contents_unknown(plan, path);
             }
         }
     }
 }
 
-/// What can be said of the files already.
-fn rendered(plan: &mut Plan<'_>, mut inputs: Inputs) -> Option<(Overview, String)> {
+/// Leaves open what is in a file that is written.
+fn contents_unknown(plan: &mut Plan<'_>, path: &str) {
+    let file = Path::of("files").key(path);
+    plan.set_unknown(file.attribute("size"));
+    plan.set_unknown(file.attribute("sha256"));
+}
+
+/// What a project's inputs come to.
+struct Made {
+    overview: Overview,
+    steps: String,
+}
+
+/// What can be said of the files already. A key that is not known yet may turn out to be none, so
+/// there is a second answer then, without it.
+fn rendered(plan: &mut Plan<'_>, mut inputs: Inputs) -> Option<(Made, Option<Made>)> {
     for diagnostic in inputs.check_policies() {
         plan.report(diagnostic);
     }
-    stand_in(plan, &mut inputs);
+    let key = plan.config().get::<Option<Secret>>("admin_key");
+    // Unknown origins read as such with gaps.
+    inputs.origins = inputs.origins.filter(|it| it.parse().is_some());
     let detected = plan.prior::<String>("detected_package_manager");
-    let steps = inputs.next_steps(detected.as_deref());
-    match inputs.overview().and_then(|it| Ok((it, steps?))) {
-        Ok(rendered) => Some(rendered),
+    let make = |inputs: &Inputs| {
+        Ok(Made {
+            overview: inputs.overview()?,
+            steps: inputs.next_steps(detected.as_deref())?,
+        })
+    };
+    let keyless = key.is_unknown().then(|| make(&inputs));
+    if key.is_unknown() {
+        inputs.admin_key = Some(ANY_KEY.into());
+    }
+    match keyless
+        .transpose()
+        .and_then(|keyless| Ok((make(&inputs)?, keyless)))
+    {
+        Ok(made) => Some(made),
         Err(diagnostic) => {
             plan.report(diagnostic);
             None
@@ -169,24 +204,5 @@ fn container(plan: &mut Plan<'_>) {
             plan.set_unknown("pending");
             plan.set_unknown("drifted");
         }
-    }
-}
-
-/// A key that is not known yet is one all the same.
-fn stand_in(plan: &Plan<'_>, inputs: &mut Inputs) {
-    if inputs.admin_key.is_none() && plan.config().has("admin_key") {
-        let unknown = plan
-            .config()
-            .get::<Option<Secret>>("admin_key")
-            .is_unknown();
-        inputs.admin_key = unknown.then(|| ANY_KEY.into());
-    }
-    // Unknown origins read as such with gaps.
-    if inputs
-        .origins
-        .as_ref()
-        .is_some_and(|it| it.parse().is_none())
-    {
-        inputs.origins = None;
     }
 }
