@@ -257,6 +257,8 @@ resource "convex_env" "this" {
   variables  = var.variables
   secrets    = { for name in local.secret_names : name => { value = var.secrets[name] } }
   auth       = var.sign_in ? { site_url = local.site_url } : null
+  # They are deleted with the volume.
+  on_destroy = var.on_destroy == "delete" ? "keep" : null
 }
 
 # A stopped workspace has no use for these, and may have no agent either. One

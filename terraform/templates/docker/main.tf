@@ -237,6 +237,8 @@ resource "convex_deployment" "app" {
 resource "convex_env" "app" {
   deployment  = convex_deployment.app.id
   on_conflict = "overwrite"
+  # They are deleted with the volume.
+  on_destroy = "keep"
 
   variables = data.coder_parameter.openai_api_key.value == "" ? {} : { ENABLE_RAG = "true" }
   secrets   = data.coder_parameter.openai_api_key.value == "" ? {} : { OPENAI_API_KEY = { value = sensitive(data.coder_parameter.openai_api_key.value) } }
