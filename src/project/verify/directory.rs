@@ -1,6 +1,8 @@
 //! The checklist for a directory, with the deployment that it speaks of.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path, process::Stdio, sync::Arc, time::Duration};
+
+use tokio::{process::Command, time::timeout};
 
 use super::{
     Addresses, Answer, Facts, Given, Probes, Report, Snapshot, Source,
@@ -27,6 +29,9 @@ const HEEDED: [&str; 4] = [
     "VITE_CONVEX_URL",
     "VITE_CONVEX_SITE_URL",
 ];
+
+/// How long Node.js may take to say its version.
+const NODE_ANSWERS: Duration = Duration::from_secs(10);
 
 impl Given {
     /// The same one, not to be sent for this reason.
@@ -127,6 +132,7 @@ pub async fn verify_directory(
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), environment(name)?)))
         .collect();
+    snapshot.node = node_version(directory).await;
     let probes = match addresses(&snapshot) {
         Ok((addresses, sources)) => {
             let around = Surroundings::read(|name| environment(name).map(Into::into));
@@ -142,6 +148,15 @@ pub async fn verify_directory(
         probes,
         frontend_url: None,
     }))
+}
+
+/// What Node.js says of itself in a directory, if it is there.
+async fn node_version(directory: &Path) -> Option<String> {
+    let mut node = Command::new("node");
+    node.arg("--version").current_dir(directory);
+    node.stdin(Stdio::null()).kill_on_drop(true);
+    let said = timeout(NODE_ANSWERS, node.output()).await.ok()?.ok()?;
+    String::from_utf8(said.stdout).ok()
 }
 
 /// Looks at the containers of a deployment on this machine, and asks it if they run.
@@ -189,11 +204,11 @@ mod tests {
         };
         Snapshot {
             files: [(ENV_LOCAL.to_owned(), seen)].into(),
-            functions_lead_out: false,
             environment: environment
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            ..Snapshot::default()
         }
     }
 

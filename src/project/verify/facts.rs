@@ -24,6 +24,8 @@ pub struct Snapshot {
     pub functions_lead_out: bool,
     /// Variables of the process that come before those of the files.
     pub environment: BTreeMap<String, String>,
+    /// The version of Node.js there, as it says it; `None` where it was not asked.
+    pub node: Option<String>,
 }
 
 /// What was found out about one thing.

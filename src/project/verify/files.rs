@@ -9,7 +9,10 @@ use super::{Facts, Snapshot, Verdict};
 use crate::render::{
     dotenv, gitignore,
     package_json::Additions,
-    project::{ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY},
+    project::{
+        ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY,
+        node::{NODE_IN_WORDS, is_supported},
+    },
 };
 
 impl Snapshot {
@@ -123,6 +126,20 @@ pub(super) fn secrets_private(facts: &Facts) -> Verdict {
                 format!("others can read {}", open.join(", ")),
                 format!("Run: chmod 600 {}", paths.join(" ")),
             )
+        }
+    })
+}
+
+pub(super) fn node(facts: &Facts) -> Verdict {
+    with(facts, |snapshot| {
+        let version = snapshot.node.as_deref().unwrap_or_default().trim();
+        match is_supported(version) {
+            None => Verdict::open("there is no Node.js here"),
+            Some(true) => Verdict::passed(format!("Node.js {version}")),
+            Some(false) => Verdict::failed(
+                format!("Node.js {version} is too old for the packages of a new app"),
+                format!("Install Node.js {NODE_IN_WORDS}"),
+            ),
         }
     })
 }

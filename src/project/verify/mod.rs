@@ -70,13 +70,14 @@ impl Verdict {
 type Make = fn(&Facts) -> Verdict;
 
 /// The name of each check and how it is made, in the order in which their remedies help.
-const CHECKS: [(&str, Make); 26] = [
+const CHECKS: [(&str, Make); 27] = [
     ("env_file", env::env_file),
     ("env_urls", env::env_urls),
     ("env_issuer", env::env_issuer),
     ("env_site", env::env_site),
     ("secrets_private", files::secrets_private),
     ("secrets_ignored", files::secrets_ignored),
+    ("node", files::node),
     ("packages", files::packages),
     ("generated_code", files::generated_code),
     ("schema_auth_tables", files::schema_auth_tables),

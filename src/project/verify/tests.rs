@@ -16,7 +16,7 @@ fn all_is_well_where_all_is_well() {
 #[test]
 fn each_fault_turns_exactly_its_check_red() {
     type Inject = fn(&mut Facts);
-    let faults: [(&str, Inject); 49] = [
+    let faults: [(&str, Inject); 50] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
         ("env_file", |it| {
             edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
@@ -62,6 +62,9 @@ fn each_fault_turns_exactly_its_check_red() {
             edit(it, ".gitignore", |text| {
                 text.replace("jwt_private_key.pem", "")
             });
+        }),
+        ("node", |it| {
+            it.snapshot.as_mut().unwrap().node = Some("v18.20.8\n".to_owned());
         }),
         ("packages", |it| {
             edit(it, "package.json", |text| {
@@ -304,7 +307,7 @@ fn what_was_not_asked_is_neither_well_nor_wrong() {
         "{table}"
     );
     assert!(
-        table.ends_with("\n12 passed, 0 failed, 14 could not be checked\n"),
+        table.ends_with("\n12 passed, 0 failed, 15 could not be checked\n"),
         "{table}"
     );
     assert!(!table.contains('\u{1b}'));

@@ -6,7 +6,8 @@ use crate::render::package_json::Additions;
 const DEPENDENCIES: &[(&str, &str)] = &[
     ("@auth/core", "^0.41.1"),
     ("@convex-dev/auth", "^0.0.95"),
-    ("convex", "^1.48.0"),
+    // 1.49 needs Node.js 22.
+    ("convex", "~1.48.0"),
 ];
 const FRONTEND_DEPENDENCIES: &[(&str, &str)] = &[("react", "^19.2.0"), ("react-dom", "^19.2.0")];
 
@@ -18,11 +19,25 @@ const FRONTEND_DEV_DEPENDENCIES: &[(&str, &str)] = &[
     ("vite", "^8.0.0"),
 ];
 
-/// The maintained successor of npm-run-all, with the same commands.
-const COMPOSE_DEV_DEPENDENCIES: &[(&str, &str)] = &[("npm-run-all2", "^9.0.0")];
+/// The maintained successor of npm-run-all, with the same commands. Version 9 needs a newer
+/// Node.js than everything else here.
+const COMPOSE_DEV_DEPENDENCIES: &[(&str, &str)] = &[("npm-run-all2", "^8.0.4")];
 
 /// In this mode Vite reads `.env.convex.local`.
 const FRONTEND: &str = "vite --mode convex";
+
+/// All packages that a new app may have, and the versions that it takes.
+#[must_use]
+pub fn packages() -> Vec<(&'static str, &'static str)> {
+    [
+        DEPENDENCIES,
+        FRONTEND_DEPENDENCIES,
+        DEV_DEPENDENCIES,
+        FRONTEND_DEV_DEPENDENCIES,
+        COMPOSE_DEV_DEPENDENCIES,
+    ]
+    .concat()
+}
 
 /// What a project needs in its `package.json`.
 pub(super) fn additions(project: &Project) -> Additions {

@@ -2,6 +2,7 @@
 
 use super::{
     ENV_LOCAL, Project,
+    node::{NODE_IN_JAVASCRIPT, NODE_IN_WORDS},
     scripts::{ADD_MISSING, COMMON},
     template::{fill, shell},
 };
@@ -71,6 +72,8 @@ impl Project {
                 ("SECONDS", &install.wait_s.to_string()),
                 ("CLONE_SECONDS", &install.clone_wait_s.to_string()),
                 ("OWN", if own { "yes" } else { "" }),
+                ("NODE", NODE_IN_WORDS),
+                ("IS_SUPPORTED", NODE_IN_JAVASCRIPT),
                 ("WRITE", writes.trim_end()),
                 (
                     "DEPLOY",

@@ -5,12 +5,14 @@ mod compose;
 mod hosts;
 mod install;
 mod next;
+pub mod node;
 mod scaffold;
 mod scripts;
 mod template;
 
 use std::{collections::BTreeMap, str::FromStr};
 
+pub use additions::packages;
 pub use hosts::ALLOWED_HOSTS;
 pub use install::{Install, Writes};
 pub use scaffold::VITE_CONFIG;

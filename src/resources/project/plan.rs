@@ -142,19 +142,19 @@ fn rendered(plan: &mut Plan<'_>, mut inputs: Inputs) -> Option<(Made, Option<Mad
     // Unknown origins read as such with gaps.
     inputs.origins = inputs.origins.filter(|it| it.parse().is_some());
     let detected = plan.prior::<String>("detected_package_manager");
-    let make = |inputs: &Inputs| {
+    let render = |inputs: &Inputs| {
         Ok(Made {
             overview: inputs.overview()?,
             steps: inputs.next_steps(detected.as_deref())?,
         })
     };
-    let keyless = key.is_unknown().then(|| make(&inputs));
+    let keyless = key.is_unknown().then(|| render(&inputs));
     if key.is_unknown() {
         inputs.admin_key = Some(ANY_KEY.into());
     }
     match keyless
         .transpose()
-        .and_then(|keyless| Ok((make(&inputs)?, keyless)))
+        .and_then(|keyless| Ok((render(&inputs)?, keyless)))
     {
         Ok(made) => Some(made),
         Err(diagnostic) => {

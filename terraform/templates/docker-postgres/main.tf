@@ -42,7 +42,7 @@ variable "agent_in_hosts" {
 
 variable "workspace_image" {
   type        = string
-  description = "Image of the workspace, with Node.js 18 or newer and a user named coder."
+  description = "Image of the workspace, with Node.js (22.12 or newer, or 20.19 or newer of 20) and a user named coder."
   default     = "codercom/example-node:ubuntu"
 }
 

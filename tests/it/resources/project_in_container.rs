@@ -192,7 +192,7 @@ fn all_files_are_looked_at_written_and_removed_at_once() {
     proxy.take();
     // The refresh, and what is there when it is written.
     project.apply().ok();
-    calls("update", 25);
+    calls("update", 28);
     // One that does not run can still be looked at, and written to.
     docker(&["stop", "-t", "0", &workspace.name]);
     project.assert_no_changes();
@@ -205,7 +205,7 @@ fn all_files_are_looked_at_written_and_removed_at_once() {
     workspace.sh("test -s /home/coder/work/app/package.json");
     proxy.take();
     project.destroy().ok();
-    calls("destroy", 21);
+    calls("destroy", 25);
     let left = workspace.sh("cd /home/coder/work/app && find . -type d | sort");
     assert_eq!(left, ".\n./convex\n./convex/lib\n./scripts\n./src");
 }

@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use terraform_provider_convex::render::project::packages;
+
 use super::tools;
 
 /// A directory with the packages installed. Each set of packages has its own, made once and kept.
@@ -31,20 +33,7 @@ pub fn npm_install(packages: &[(&str, &str)]) -> PathBuf {
 
 /// What a new app has in its `package.json`, installed.
 pub fn app_packages() -> PathBuf {
-    npm_install(&[
-        ("convex", "1.48.0"),
-        ("@convex-dev/auth", "0.0.95"),
-        ("@auth/core", "^0.41.1"),
-        ("react", "^19.2.0"),
-        ("react-dom", "^19.2.0"),
-        ("@types/node", "^24.0.0"),
-        ("@types/react", "^19.2.0"),
-        ("@types/react-dom", "^19.2.0"),
-        ("@vitejs/plugin-react", "^6.0.0"),
-        ("npm-run-all2", "^9.0.0"),
-        ("typescript", "^7.0.2"),
-        ("vite", "^8.0.0"),
-    ])
+    npm_install(&packages())
 }
 
 /// What an ES module prints when node runs it in a directory of [`npm_install`].

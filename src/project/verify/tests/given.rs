@@ -70,6 +70,7 @@ pub fn good() -> Facts {
     Facts {
         snapshot: Some(Snapshot {
             files,
+            node: Some("v22.12.0".to_owned()),
             ..Snapshot::default()
         }),
         frontend_url: Some("https://app.example".to_owned()),

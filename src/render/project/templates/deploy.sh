@@ -16,7 +16,12 @@ if ! npx convex deploy --yes "${target[@]}" >"$log" 2>&1 </dev/null; then
     tail -n 30 "$log" >&2
     problem=$(cat "$log")
     rm -f "$log"
+    # The command line asks before it does these, and there is nobody to answer.
     case $problem in
+        *--skip-large-indexes-check*)
+            fail "this deploy makes or deletes an index of a table with 100,000 documents or more" "if you mean it, run in $directory: npx convex deploy --yes --skip-large-indexes-check ${target[*]}" ;;
+        *--allow-unstaging-schema*)
+            fail "this deploy drops a staged schema" "if you mean it, run in $directory: npx convex deploy --yes --allow-unstaging-schema ${target[*]}" ;;
         *AuthConfigMissingEnvironmentVariable* | *"not set"*)
             fail "a variable of the deployment is missing" "set it with convex_env, apply, and run this again" ;;
         *BadAdminKey* | *401*)

@@ -12,6 +12,13 @@ env_file=.env.convex.local
 # Whether the app is a repository's own.
 own=@OWN@
 
+# Nothing is installed for a Node.js that its packages refuse.
+need_node() {
+    command -v node >/dev/null || fail "there is no node here" "install Node.js @NODE@"
+    [ -n "$own" ] || node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(@IS_SUPPORTED@ ? 0 : 1)' ||
+        fail "Node.js $(node --version) is too old for the packages of this app" "install Node.js @NODE@"
+}
+
 begin "directory $directory"
 # A repository may be on its way there, and must find no directory of ours.
 deadline=$((SECONDS + @CLONE_SECONDS@))
@@ -34,7 +41,7 @@ if [ -n "$own" ] && [ ! -f package.json ]; then
 fi
 
 begin "dependencies"
-command -v node >/dev/null || fail "there is no node here" "install Node.js 22 or newer"
+need_node
 # lock_of DIRECTORY: the manager that a directory speaks of.
 lock_of() {
     local named

@@ -43,8 +43,17 @@ struct Served(Child);
 impl Drop for Served {
     fn drop(&mut self) {
         let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["--", &group]).status();
+        let signal = |arguments: &[&str]| {
+            let kill = Command::new("kill").args(arguments).arg(&group).output();
+            kill.is_ok_and(|it| it.status.success())
+        };
+        signal(&["--"]);
         let _ = self.0.wait();
+        // Vite outlives npm for a moment, and serves a project once at a time.
+        let begin = Instant::now();
+        while signal(&["-0", "--"]) && begin.elapsed() < Duration::from_secs(10) {
+            sleep(Duration::from_millis(50));
+        }
     }
 }
 
