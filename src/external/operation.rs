@@ -205,7 +205,7 @@ fn app_url(query: &Query) -> Result<Outcome, Wrong> {
 
 fn postgres_url(query: &Query) -> Result<Outcome, Wrong> {
     let url = read(query, "url", PostgresUrl::parse)?;
-    Ok([("postgres_url", url.cluster_url().clone())].into())
+    Ok([("postgres_url", url.cluster_url())].into())
 }
 
 fn jwks(query: &Query) -> Result<Outcome, Wrong> {

@@ -16,7 +16,7 @@ impl Function for PostgresUrlFunction {
     fn signature(&self) -> Signature {
         Signature::new(
             "PostgreSQL URL as Convex wants it",
-            "Takes a PostgreSQL URL as other programs want it and removes the database name, which the backend refuses because it appends its own. User, password, host, port and query stay. Terraform marks the result sensitive where the argument is.",
+            "Takes a PostgreSQL URL as other programs want it and removes the database name, which the backend refuses because it appends its own. User, password, host and port stay, and the parameters that the backend takes; the others are left out, such as `pgbouncer`. Terraform marks the result sensitive where the argument is.",
             Type::String,
         )
         .parameter(Parameter::new(
@@ -28,7 +28,7 @@ impl Function for PostgresUrlFunction {
 
     fn call(&self, (url,): (Secret,)) -> Result<Secret, FunctionError> {
         PostgresUrl::parse(url.expose())
-            .map(|url| url.cluster_url().clone())
+            .map(|url| url.cluster_url())
             .map_err(|error| FunctionError::argument(0, error.to_string()))
     }
 }

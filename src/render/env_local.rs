@@ -86,7 +86,7 @@ pub fn entries(
         Entry::new(
             "POSTGRES_URL",
             "The database server, without a database name: Convex appends its own.",
-            database.cluster_url().clone(),
+            database.cluster_url(),
         )
     });
     let issuer = reach.issuer();
@@ -230,12 +230,12 @@ CONVEX_SELF_HOSTED_ADMIN_KEY='app|01ab'
 
     #[test]
     fn the_database_is_there_only_if_there_is_one_and_without_its_name() {
-        let url = "postgres://u:it's%20$HOME`x`\\@db:5432/app?sslmode=disable&a=b";
+        let url = "postgres://u:it's%20$HOME`x`\\@db:5432/app?sslmode=disable";
         let file = with(Some(url), |env| env.env_local()).unwrap();
         let variables = dotenv::decode(file.expose()).unwrap();
         assert_eq!(
             variables["POSTGRES_URL"],
-            "postgres://u:it%27s%20%24HOME%60x%60%5C@db:5432?sslmode=disable&a=b"
+            "postgres://u:it%27s%20%24HOME%60x%60%5C@db:5432?sslmode=disable"
         );
         let file = with(None, |env| env.env_local()).unwrap();
         assert!(!file.expose().contains("POSTGRES_URL"));

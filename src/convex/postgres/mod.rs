@@ -24,7 +24,8 @@ use super::secret::Secret;
 /// path is therefore split off and kept apart.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl {
-    cluster_url: Secret,
+    /// Without a database name and without parameters.
+    server: Secret,
     user: String,
     password: Option<Secret>,
     hosts: Vec<HostPort>,
@@ -61,8 +62,9 @@ impl PostgresUrl {
         let password = url.password().map(decode).transpose()?.map(Secret::from);
         let database = decode(url.path().trim_start_matches('/'))?;
         url.set_path("");
+        url.set_query(None);
         Ok(Self {
-            cluster_url: Secret::from(shell_safe(url.as_str())),
+            server: Secret::from(shell_safe(url.as_str())),
             user,
             password,
             hosts,
@@ -71,23 +73,29 @@ impl PostgresUrl {
         })
     }
 
-    /// The URL without a database name, with all its parameters.
+    /// The URL without a database name, with the parameters that the backend's driver knows, and
+    /// `sslmode`, where there is one, in the words of that driver.
     ///
     /// Quotation marks, dollar signs, backslashes and the like are percent-encoded, which changes
     /// nothing for the server and lets the URL pass through shells and env files.
     #[must_use]
-    pub fn cluster_url(&self) -> &Secret {
-        &self.cluster_url
+    pub fn cluster_url(&self) -> Secret {
+        self.with_tls(self.ssl_mode().map(SslMode::tls))
     }
 
-    /// The URL as the backend starts with it: without a database name, with the parameters its
-    /// driver knows, and with this use of TLS in the words of that driver.
+    /// The URL as the backend starts with it: [`Self::cluster_url`] with this use of TLS.
     #[must_use]
     pub fn for_backend(&self, tls: Tls) -> Secret {
-        let url = self.cluster_url.expose();
-        let base = url.split_once('?').map_or(url, |(base, _)| base);
-        let query = self.parameters.query(tls.as_ssl_mode());
-        Secret::from(shell_safe(&format!("{base}?{query}")))
+        self.with_tls(Some(tls))
+    }
+
+    fn with_tls(&self, tls: Option<Tls>) -> Secret {
+        let server = self.server.expose();
+        let query = self.parameters.query(tls.map(Tls::as_ssl_mode));
+        if query.is_empty() {
+            return self.server.clone();
+        }
+        Secret::from(shell_safe(&format!("{server}?{query}")))
     }
 
     /// The user name, decoded.
@@ -276,8 +284,8 @@ mod tests {
                 Some("app"),
             ),
             (
-                "postgres://u:p@h?sslmode=require&a=b",
-                "postgres://u:p@h?sslmode=require&a=b",
+                "postgres://u:p@h?sslmode=verify-full&a=b&pgbouncer=true&options=-ca%3Db",
+                "postgres://u:p@h?options=-ca%3Db&sslmode=require",
                 None,
             ),
             (

@@ -87,12 +87,17 @@ impl Parameters {
     }
 
     /// As a query, with this `sslmode`.
-    pub(super) fn query(&self, mode: SslMode) -> String {
-        let mut query = String::new();
-        for (name, value) in &self.kept {
-            query.push_str(&format!("{}={}&", encode(name), encode(value)));
-        }
-        query + "sslmode=" + mode.as_str()
+    pub(super) fn query(&self, mode: Option<SslMode>) -> String {
+        let kept = self
+            .kept
+            .iter()
+            .map(|(name, value)| (encode(name), encode(value)));
+        let mode = mode.map(|it| ("sslmode".to_owned(), it.as_str().to_owned()));
+        let pairs: Vec<_> = kept
+            .chain(mode)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        pairs.join("&")
     }
 }
 

@@ -72,6 +72,8 @@ fn what_people_paste_reaches_the_driver_of_the_backend() {
         ),
     ] {
         let url = PostgresUrl::parse(pasted).unwrap();
+        let shown = url.cluster_url();
+        as_the_backend_reads(shown.expose(), "my_app", false).unwrap_or_else(|it| panic!("{it}"));
         for (tls, mode) in [
             (Tls::Off, SslMode::Disable),
             (Tls::Preferred, SslMode::Prefer),
