@@ -277,6 +277,7 @@ mod tests {
         let ended = TransportError::Ended {
             code: 1,
             out_of_memory: false,
+            restarts: 1,
             log: "Error: database or disk is full".into(),
         };
         let asked = Instant::now();

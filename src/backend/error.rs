@@ -19,13 +19,15 @@ pub enum TransportError {
         /// The end of its log.
         log: String,
     },
-    /// The backend ends again and again.
-    #[error("the backend ends again and again, last with code {code}")]
+    /// Docker starts the backend again and again.
+    #[error("the backend keeps restarting: it last ended with code {code}")]
     Ended {
         /// Its last exit code.
         code: i64,
         /// Whether it used more memory than it may.
         out_of_memory: bool,
+        /// How often Docker has started it again.
+        restarts: u64,
         /// The end of its log.
         log: String,
     },

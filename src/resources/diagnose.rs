@@ -4,7 +4,7 @@ mod backend;
 mod end;
 mod host;
 
-pub(crate) use self::backend::{backend_error, warn_down};
+pub(crate) use self::backend::{backend_error, warn_down, warn_of_loop};
 use self::end::{End, explain};
 use crate::{
     plugin::{Diagnostic, redact::Foreign, value::Path},

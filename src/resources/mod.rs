@@ -12,4 +12,4 @@ mod place;
 pub mod project;
 
 pub use self::deployment::find_instance;
-pub(crate) use self::diagnose::{backend_error, docker_error, warn_down};
+pub(crate) use self::diagnose::{backend_error, docker_error, warn_down, warn_of_loop};

@@ -54,6 +54,8 @@ pub enum State {
     Restarting {
         /// With this code, last time.
         code: i64,
+        /// Because it used more memory than it may.
+        out_of_memory: bool,
     },
     /// It is frozen.
     Paused,
@@ -96,6 +98,8 @@ pub struct ObservedContainer {
     pub may_gain_rights: bool,
     /// Whether Docker starts it again when it ends.
     pub restarts: bool,
+    /// How often Docker has started it again since it was last started on purpose.
+    pub restart_count: u64,
     /// The environment of the image. Only looked up when the container is not
     /// one we know.
     pub image_env: Option<BTreeMap<String, String>>,

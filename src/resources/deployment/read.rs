@@ -21,9 +21,9 @@ use crate::{
         process_env::{self},
     },
     plugin::{Cx, Diagnostic, Diagnostics, redact},
-    resources::{docker_error, warn_down},
+    resources::{docker_error, warn_down, warn_of_loop},
     runtime::{
-        Attachment, ContainerSpec, Difference, ObservedContainer, Role, State, differences,
+        Attachment, ContainerSpec, Difference, ObservedContainer, Role, differences,
         docker::Patience,
     },
     session::{Live, Session},
@@ -110,14 +110,11 @@ pub(super) async fn refresh(
     let running = backend
         .as_ref()
         .is_some_and(|it| it.is_running() && it.restarts);
-    if let Some(backend) = &backend
-        && matches!(backend.state, State::Restarting { .. })
-        && let Some(ended) = docker
-            .end_of_loop(&patience, &backend.id)
-            .await
-            .map_err(failed)?
-    {
-        warn_down(cx, &object, "look at the backend", &ended.into());
+    for (role, container) in [(Role::Backend, &backend), (Role::Dashboard, &dashboard)] {
+        let Some(container) = container else { continue };
+        if let Some(ended) = docker.end_of_loop(&patience, container).await {
+            warn_of_loop(cx, &object, role, &ended);
+        }
     }
     // Whether no container should be there. One that is started by others makes
     // a deployment run, unless it has no network to be in.

@@ -16,8 +16,20 @@ pub(crate) fn warn_down<S>(cx: &mut Cx<S>, object: &str, doing: &str, error: &Ba
     }
 }
 
+/// Warns of a container that Docker starts again and again.
+pub(crate) fn warn_of_loop<S>(cx: &mut Cx<S>, object: &str, role: Role, ended: &TransportError) {
+    if let Some((summary, detail, attribute)) = of_loop(object, role, ended) {
+        cx.warn(Diagnostic::warning(summary, detail).at(attribute));
+    }
+}
+
 /// The diagnostic of a failed request to the backend of an `object`.
 pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> Diagnostic {
+    if let BackendError::Transport(problem) = error
+        && let Some((summary, detail, _)) = of_loop(object, Role::Backend, problem)
+    {
+        return Diagnostic::error(summary, detail);
+    }
     let (summary, detail) = match error {
         BackendError::Transport(TransportError::NotRunning) => (
             "The backend does not run",
@@ -25,14 +37,6 @@ pub(crate) fn backend_error(object: &str, doing: &str, error: &BackendError) -> 
         ),
         BackendError::Transport(TransportError::Silent { seconds, log }) => {
             return silent(object, Role::Backend, *seconds, log);
-        }
-        BackendError::Transport(TransportError::Ended {
-            code,
-            out_of_memory,
-            log,
-        }) => {
-            let (summary, detail, _) = of_loop(object, *code, *out_of_memory, log);
-            return Diagnostic::error(summary, detail);
         }
         BackendError::Transport(TransportError::Tls(reason)) => (
             "No trusted connection to the backend",

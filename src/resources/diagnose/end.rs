@@ -1,7 +1,7 @@
 //! Why a program ended, by how it ended and what it said.
 
 use super::{end_of_log, program};
-use crate::{plugin::value::Path, runtime::Role};
+use crate::{backend::TransportError, plugin::value::Path, runtime::Role};
 
 /// The cause of an end, what to do, and the attribute to do it with.
 pub(super) struct End {
@@ -186,27 +186,43 @@ pub(super) fn explain(role: Role, code: i64, out_of_memory: bool, log: &str) -> 
     end("its log says why", "Remove the cause", ".")
 }
 
-/// What is said of a backend that ends whenever it is started: title, detail
-/// and attribute.
+/// What is said of a program that Docker starts again and again: title, detail and attribute.
+/// Nothing of any other problem.
 pub(super) fn of_loop(
     object: &str,
-    code: i64,
-    out_of_memory: bool,
-    log: &str,
-) -> (&'static str, String, Path) {
-    let end = explain(Role::Backend, code, out_of_memory, log);
+    role: Role,
+    problem: &TransportError,
+) -> Option<(String, String, Path)> {
+    let TransportError::Ended {
+        code,
+        out_of_memory,
+        restarts,
+        log,
+    } = problem
+    else {
+        return None;
+    };
+    let end = explain(role, *code, *out_of_memory, log);
+    let times = match restarts {
+        0 | 1 => "once".to_owned(),
+        many => format!("{many} times"),
+    };
     let detail = format!(
-        "The backend of {object} ends whenever Docker starts it, last with code {code}: {}. {}\n\n{}, and apply again. Its data is kept.",
+        "Docker has restarted the {role} of {object} {times}. It last ended with code {code}: {}. {}\n\n{}, and apply again. Its data is kept.",
         end.cause,
         end_of_log(log),
         end.remedy
     );
-    ("The backend ends again and again", detail, end.attribute)
+    Some((
+        format!("The {role} keeps restarting"),
+        detail,
+        end.attribute,
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::explain;
+    use super::{TransportError, explain, of_loop};
     use crate::runtime::Role;
 
     fn cause(code: i64, out_of_memory: bool, log: &str) -> (&'static str, String) {
@@ -281,6 +297,37 @@ mod tests {
             }
         }
         assert_eq!(cause(3, false, "boom").0, "its log says why");
+    }
+
+    #[test]
+    fn a_loop_is_told_with_its_restarts_and_the_last_cause() {
+        let loops = |role, restarts, log: &str| {
+            let log = log.to_owned();
+            let ended = TransportError::Ended {
+                code: 1,
+                out_of_memory: false,
+                restarts,
+                log,
+            };
+            of_loop("deployment \"a\"", role, &ended).unwrap()
+        };
+        let (title, detail, at) = loops(Role::Backend, 12, "Error: file is not a database");
+        assert_eq!(
+            (title.as_str(), at.to_string().as_str()),
+            ("The backend keeps restarting", "backend")
+        );
+        for part in [
+            "backend of deployment \"a\" 12 times",
+            "code 1: its database file is damaged",
+        ] {
+            assert!(detail.contains(part), "{detail}");
+        }
+        let (title, detail, _) = loops(Role::Dashboard, 1, "");
+        assert!(
+            title.contains("dashboard") && detail.contains("\"a\" once."),
+            "{detail}"
+        );
+        assert!(of_loop("a", Role::Backend, &TransportError::NotRunning).is_none());
     }
 
     /// Every log on `PostgreSQL` has the word, and every fatal end that code.

@@ -12,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{ASIDE, Docker, DockerError, Patience};
+use super::{ASIDE, Docker, DockerError, Patience, observe};
 use crate::{
     backend::{Request, Response, Transport, TransportError, curl},
     convex::AdminKey,
@@ -284,10 +284,16 @@ impl<D: AsRef<Docker>> ExecTransport<D> {
     /// and one that is stopped was meant to.
     async fn why_it_does_not_run(&self) -> TransportError {
         let docker = self.docker.as_ref();
-        match docker.end_of_loop(&self.patience, &self.container).await {
-            Ok(ended) => ended.unwrap_or(TransportError::NotRunning),
-            Err(error) => of_docker(error, Duration::ZERO),
-        }
+        let ended = match docker.inspect(&self.patience, &self.container).await {
+            Ok(Some(found)) => {
+                docker
+                    .end_of_loop(&self.patience, &observe::read(found))
+                    .await
+            }
+            Ok(None) => None,
+            Err(error) => return of_docker(error, Duration::ZERO),
+        };
+        ended.unwrap_or(TransportError::NotRunning)
     }
 
     /// The same way to another port of the container.

@@ -23,6 +23,7 @@ mod look;
 mod observe;
 mod pages;
 mod registry;
+mod restarts;
 mod snapshot;
 mod transport;
 mod tunnel;
@@ -85,6 +86,14 @@ impl Patience {
     fn extended(&self, least: Duration) -> Self {
         Self {
             deadline: self.deadline.max(Instant::now() + least),
+            cancel: self.cancel.clone(),
+        }
+    }
+
+    /// The same, but for so long at most.
+    fn at_most(&self, most: Duration) -> Self {
+        Self {
+            deadline: self.deadline.min(Instant::now() + most),
             cancel: self.cancel.clone(),
         }
     }

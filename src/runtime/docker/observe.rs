@@ -13,10 +13,7 @@ use futures_util::StreamExt;
 
 use super::{Docker, DockerError, Patience, archive, found};
 use crate::{
-    backend::{
-        TransportError,
-        log::{is_disk_full, says_disk_is_full, says_it_migrates},
-    },
+    backend::log::{is_disk_full, says_disk_is_full, says_it_migrates},
     convex::Secret,
     runtime::{
         Existing, Limits, Names, Observed, ObservedContainer, Role, State,
@@ -137,8 +134,13 @@ impl Docker {
         names: &Names,
         role: Role,
     ) -> Result<Option<ObservedContainer>, DockerError> {
-        let container = self.inspect(patience, &names.container(role)).await?;
-        Ok(container.map(read))
+        match self.inspect(patience, &names.container(role)).await? {
+            Some(container) => self
+                .settled(patience, role, read(container))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Looks at somebody else's container.
@@ -190,25 +192,6 @@ impl Docker {
         Ok(names
             .map(|name| name.trim_start_matches('/').to_owned())
             .collect())
-    }
-
-    /// How a container ended that Docker starts again and again; `None` for any
-    /// other.
-    pub async fn end_of_loop(
-        &self,
-        patience: &Patience,
-        container: &str,
-    ) -> Result<Option<TransportError>, DockerError> {
-        let inspected = self.inspect(patience, container).await?;
-        let state = inspected.and_then(|it| it.state).unwrap_or_default();
-        if state.status != Some(ContainerStateStatusEnum::RESTARTING) {
-            return Ok(None);
-        }
-        Ok(Some(TransportError::Ended {
-            code: state.exit_code.unwrap_or_default(),
-            out_of_memory: state.oom_killed.unwrap_or_default(),
-            log: self.log_tail(patience, container).await,
-        }))
     }
 
     pub(super) async fn inspect(
@@ -311,20 +294,24 @@ fn shorten_line(line: &str) -> String {
     }
 }
 
-fn read(container: ContainerInspectResponse) -> ObservedContainer {
+pub(super) fn read(container: ContainerInspectResponse) -> ObservedContainer {
     let config = container.config.unwrap_or_default();
     let host = container.host_config.unwrap_or_default();
     let state = container.state.unwrap_or_default();
     let code = state.exit_code.unwrap_or_default();
+    let out_of_memory = state.oom_killed.unwrap_or_default();
     let started = state.started_at.clone();
     let state = match state.status {
         Some(ContainerStateStatusEnum::RUNNING) => State::Running,
         Some(ContainerStateStatusEnum::CREATED) => State::Created,
         Some(ContainerStateStatusEnum::PAUSED) => State::Paused,
-        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting { code },
+        Some(ContainerStateStatusEnum::RESTARTING) => State::Restarting {
+            code,
+            out_of_memory,
+        },
         Some(ContainerStateStatusEnum::EXITED) => State::Exited {
             code,
-            out_of_memory: state.oom_killed.unwrap_or_default(),
+            out_of_memory,
         },
         _ => State::Dying,
     };
@@ -385,6 +372,10 @@ fn read(container: ContainerInspectResponse) -> ObservedContainer {
             )
         }),
         restarts,
+        restart_count: container
+            .restart_count
+            .and_then(|count| count.try_into().ok())
+            .unwrap_or_default(),
         image_env: None,
     }
 }

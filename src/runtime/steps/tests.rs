@@ -69,6 +69,7 @@ fn running(spec: &ContainerSpec) -> ObservedContainer {
         dropped: spec.confinement.dropped.clone(),
         may_gain_rights: spec.confinement.may_gain_rights,
         restarts: true,
+        restart_count: 0,
         image_env: None,
     }
 }
@@ -259,7 +260,10 @@ fn a_container_that_does_not_run_is_made_anew() {
         code: 0,
         out_of_memory: false,
     };
-    let looping = State::Restarting { code: 1 };
+    let looping = State::Restarting {
+        code: 1,
+        out_of_memory: false,
+    };
     for state in [ended, looping, State::Dying, State::Paused] {
         let mut observed = all_there(&desired);
         observed.backend.as_mut().unwrap().state = state;

@@ -10,6 +10,7 @@ use crate::support::{
     backend::Backend,
     docker::{Name, docker, images},
     driver::{Driver, deployment},
+    standin,
     terraform::{Core, Project},
 };
 
@@ -135,10 +136,34 @@ fn a_backend_in_a_loop_is_told_and_can_be_destroyed() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let plan = project.plan().ok();
-    plan.says(&[
-        "The backend ends again and again",
-        "database file is damaged",
-    ]);
+    plan.says(&["The backend keeps restarting", "database file is damaged"]);
+    project.destroy().ok();
+    assert_eq!(objects(&name), Vec::<String>::new());
+}
+
+/// What it does at one moment plays no part: this one serves for a while each time.
+#[test]
+fn a_backend_that_keeps_restarting_is_planned_in_the_same_way_each_time_on_the_standin() {
+    let name = Name::new();
+    let faulty = standin::faulty("exit_after_ms=3:7000");
+    let project = Project::new(Core::Installed, &config(&block(&name, &faulty)));
+    project.apply().ok();
+    let inspect = |what: &str| docker(&["inspect", "-f", what, &name.container("backend")]);
+    for status in ["running", "restarting", "running"] {
+        while inspect("{{.RestartCount}} {{.State.Status}}")
+            .trim_start_matches(|c: char| c.is_ascii_digit())
+            != format!(" {status}")
+            || inspect("{{.RestartCount}}") == "0"
+        {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        project.plan().ok().says(&[
+            "Warning: The backend keeps restarting",
+            "Docker has restarted the backend of deployment",
+            "It last ended with code 3",
+            "~ running = false -> true",
+        ]);
+    }
     project.destroy().ok();
     assert_eq!(objects(&name), Vec::<String>::new());
 }
