@@ -81,7 +81,7 @@ impl Deployment {
     #[must_use]
     pub fn gets_keys(&self) -> bool {
         let planned = self.planned.as_ref();
-        planned.is_some_and(|it| it.creates || it.renews_secret)
+        planned.is_some_and(|it| it.creates || it.renews_keys)
     }
 
     /// Whether it will get other keys than those it has.
@@ -107,14 +107,26 @@ pub struct Standing {
 pub struct Planned {
     /// Whether it is made, and so has none of what it may have had before.
     pub creates: bool,
-    /// Whether its instance gets another secret.
-    pub renews_secret: bool,
+    /// Whether its instance gets another secret or another name, which ends the keys before.
+    pub renews_keys: bool,
+    /// Whether its backend may find other documents than before, and so other variables.
+    pub other_documents: bool,
+    /// Where its API will be reached.
+    pub addresses: Vec<String>,
     /// How it will be reached.
     pub reach: Known<Reach>,
     /// Whether it will run.
     pub running: Known<bool>,
     /// Whether its secrets may be kept in the state.
     pub keeps_secrets: Known<bool>,
+}
+
+impl Planned {
+    /// Whether what depends on its data may find none of it.
+    #[must_use]
+    pub fn other_data(&self) -> bool {
+        self.creates || self.other_documents
+    }
 }
 
 /// What was last seen of a deployment.
@@ -173,6 +185,14 @@ impl Session {
     #[must_use]
     pub fn deployment(&self, name: &str) -> Deployment {
         self.deployments().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Whether this run gives other data to a deployment whose API is at `url`.
+    pub fn gives_other_data(&self, url: &str) -> bool {
+        let is_there = |it: &Planned| it.addresses.iter().any(|address| address == url);
+        let deployments = self.deployments();
+        let mut planned = deployments.values().filter_map(|it| it.planned.as_ref());
+        planned.any(|it| it.other_data() && is_there(it))
     }
 
     /// Notes something of a deployment.

@@ -1,5 +1,7 @@
 //! What every member refuses and plans, without Docker.
 
+mod moves;
+
 use std::sync::Arc;
 
 use futures_util::FutureExt;

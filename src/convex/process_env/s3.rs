@@ -194,6 +194,21 @@ impl S3Storage {
         }))
     }
 
+    /// Where what lasts is: what it is, and its bucket. Exports and imports come and go.
+    #[must_use]
+    pub fn places(&self) -> [(&'static str, String); 3] {
+        let [_, files, modules, search, _] = &self.buckets;
+        let place = |bucket: &String| match &self.endpoint {
+            Some(endpoint) => format!("{bucket:?} at {endpoint}"),
+            None => format!("{bucket:?} of AWS"),
+        };
+        [
+            ("files", place(files)),
+            ("modules", place(modules)),
+            ("search indexes", place(search)),
+        ]
+    }
+
     /// The secret of the key, where there is one.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {

@@ -102,6 +102,22 @@ impl Bonds {
         now.database == Some(DatabaseKind::Sqlite) && self.broken_by(now).iter().any(moves)
     }
 
+    /// Whether a backend that goes on as `now` finds other documents, or none.
+    pub fn leaves_documents(&self, now: &Self) -> bool {
+        let leaves = |broken: &Broken| match broken {
+            Broken::Database { .. } => true,
+            // A file is not named after the instance.
+            Broken::Instance { .. } => now.database != Some(DatabaseKind::Sqlite),
+            Broken::Storage { .. } => false,
+        };
+        self.puts_file_aside(now) || self.broken_by(now).iter().any(leaves)
+    }
+
+    /// Whether something is not known.
+    pub fn is_open(&self) -> bool {
+        self.instance.is_none() || self.database.is_none() || self.storage.is_none()
+    }
+
     /// Whether a database server would keep a backend as `now` from starting:
     /// the database remembers its kind of storage.
     fn is_stuck(&self, now: &Self) -> bool {
@@ -362,6 +378,29 @@ mod tests {
         assert!(local.puts_file_aside(&s3) && server.puts_file_aside(&local));
         assert!(!local.puts_file_aside(&server) && !local.puts_file_aside(&renamed));
         assert!(!local.puts_file_aside(&local));
+    }
+
+    #[test]
+    fn documents_are_left_behind_by_what_leads_to_another_database() {
+        let local = bonds("a", DatabaseKind::Sqlite, StorageKind::Local);
+        let s3 = bonds("a", DatabaseKind::Sqlite, StorageKind::S3);
+        let server = bonds("a", DatabaseKind::Postgres, StorageKind::Local);
+        let (renamed, elsewhere) = (
+            bonds("b", DatabaseKind::Sqlite, StorageKind::Local),
+            bonds("b", DatabaseKind::Postgres, StorageKind::Local),
+        );
+        for (was, now) in [
+            (&local, &s3),
+            (&s3, &local),
+            (&local, &server),
+            (&server, &local),
+            (&server, &elsewhere),
+        ] {
+            assert!(was.leaves_documents(now), "{was:?} {now:?}");
+        }
+        for (was, now) in [(&local, &local), (&server, &server), (&local, &renamed)] {
+            assert!(!was.leaves_documents(now), "{was:?} {now:?}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn keep_bonds(plan: &mut Plan<'_>) {
 }
 
 /// What is known of them: everything, unless a value is made in the same run.
-fn planned_bonds(plan: &Plan<'_>) -> Bonds {
+pub fn planned_bonds(plan: &Plan<'_>) -> Bonds {
     let instance = plan.planned::<Option<String>>("instance_name");
     let known = |path: &str| !plan.planned::<serde::de::IgnoredAny>(path).is_unknown();
     let mut bonds = Bonds {

@@ -10,6 +10,7 @@ mod import;
 mod leftovers;
 mod lifecycle;
 pub(crate) mod model;
+mod moves;
 mod network;
 mod ownership;
 mod plan;

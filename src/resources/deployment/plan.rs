@@ -9,6 +9,7 @@ use super::{
     guard,
     images::{default_backend_image, default_dashboard_image},
     model::{Model, NetworkModel, PerContainer},
+    moves::Moves,
     network::{AUTOMATIC, Container, Network},
     release, review,
     settings::Settings,
@@ -34,16 +35,18 @@ pub fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     origins(plan);
     release::plan_images(plan);
     guard::keep_bonds(plan);
-    warn_of_new_secret(plan);
+    let moves = Moves::of(plan);
+    warn_of_new_secret(plan, &moves);
     check_secrecy(plan);
     let outlook = outlook(plan);
-    review::changes(plan, outlook.as_ref().map(|outlook| &outlook.settings));
+    let settings = outlook.as_ref().map(|outlook| &outlook.settings);
+    review::changes(plan, settings, &moves);
     match &outlook {
         Some(outlook) => derived(plan, outlook),
         None => nothing_known(plan),
     }
-    containers(plan, outlook.as_ref());
-    note(cx, plan, outlook.as_ref().map(|outlook| &outlook.settings));
+    containers(plan, outlook.as_ref(), &moves);
+    note(cx, plan, settings, &moves);
 }
 
 /// Says what becomes of a deployment that this run has seen and that is planned as new, and refuses
@@ -308,7 +311,7 @@ fn gives_another_secret(plan: &Plan<'_>) -> bool {
 }
 
 /// Says in words what a new secret ends.
-fn warn_of_new_secret(plan: &mut Plan<'_>) {
+fn warn_of_new_secret(plan: &mut Plan<'_>, moves: &Moves) {
     let rotates = rotates(plan);
     if rotates && plan.config().has("instance_secret") {
         plan.report(
@@ -344,11 +347,16 @@ fn warn_of_new_secret(plan: &mut Plan<'_>) {
         "has changed, so"
     };
     let name = plan.prior::<String>("name").unwrap_or_default();
+    let kept = if moves.any() {
+        ""
+    } else {
+        " Data, variables and the sessions of the app's users are kept."
+    };
     plan.report(
         Diagnostic::warning(
             "All admin keys will be revoked",
             format!(
-                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply. Data, variables and the sessions of the app's users are kept."
+                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply.{kept}"
             ),
         )
         .at(cause),
@@ -404,7 +412,7 @@ fn check_secrecy(plan: &mut Plan<'_>) {
 }
 
 /// Says which containers are made anew.
-fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
+fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>, moves: &Moves) {
     let Some(Outlook {
         settings, is_open, ..
     }) = outlook
@@ -505,7 +513,7 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>) {
             .iter()
             .all(|(_, reasons)| *reasons == [review::NETWORK]);
     if !new_secret && !is_another(plan) && !only_follows {
-        review::restarts(plan, settings, &restarts);
+        review::restarts(plan, settings, &restarts, moves);
     }
 }
 
@@ -520,23 +528,32 @@ fn same_container(one: &ContainerSpec, other: &ContainerSpec) -> bool {
 /// Tells the rest of this run what is planned. A deployment that stays as it is
 /// says nothing: while the plan is applied Terraform will not mention it again,
 /// and what depends on it must then come to the same plan.
-fn note(cx: &Cx<Session>, plan: &mut Plan<'_>, settings: Option<&Settings>) {
+fn note(cx: &Cx<Session>, plan: &mut Plan<'_>, settings: Option<&Settings>, moves: &Moves) {
     let Some(id) = whereabouts::planned_id(plan) else {
         return;
     };
     if !plan.changes_anything() {
         return;
     }
+    let reach = match settings.filter(|settings| !settings.awaits_origin()) {
+        Some(settings) => Known::Known(settings.reach()),
+        None => Known::Unknown,
+    };
+    let urls = settings.and_then(Settings::urls).and_then(|urls| urls.api);
+    let origin = match &reach {
+        Known::Known(reach) => Some(reach.public.api.to_string()),
+        Known::Unknown => None,
+    };
     let planned = Planned {
         creates: plan.creates(),
-        renews_secret: plan.prior::<Secret>("instance_secret").is_some()
+        renews_keys: plan.prior::<Secret>("instance_secret").is_some()
             && plan.changes("instance_secret")
             || gives_another_secret(plan)
-            || rotates(plan),
-        reach: match settings.filter(|settings| !settings.awaits_origin()) {
-            Some(settings) => Known::Known(settings.reach()),
-            None => Known::Unknown,
-        },
+            || rotates(plan)
+            || !plan.creates() && plan.changes("instance_name"),
+        other_documents: moves.documents,
+        addresses: [urls, origin].into_iter().flatten().collect(),
+        reach,
         keeps_secrets: match plan.planned::<Option<bool>>("secrets_in_state") {
             Known::Known(keeps) => Known::Known(keeps != Some(false)),
             Known::Unknown => Known::Unknown,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     bonds::Bonds,
     model::{Model, VolumeModel},
+    moves::Moves,
     network::Network,
     settings::Settings,
     whereabouts::is_another,
@@ -25,17 +26,17 @@ use crate::{
 };
 
 /// Looks at a plan that makes or changes a deployment.
-pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>) {
+pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>, moves: &Moves) {
     new_volume(plan);
     fate(plan);
-    image(plan);
+    image(plan, moves);
+    elsewhere(plan, moves);
     if let Some(settings) = settings {
         origins(plan, settings);
-        issuer(plan, settings);
+        issuer(plan, settings, moves);
         variables(plan, settings);
         database(plan, settings);
-        other_server(plan, settings);
-        permission(plan, settings);
+        permission(plan, settings, moves);
     }
 }
 
@@ -79,7 +80,7 @@ fn origins(plan: &mut Plan<'_>, settings: &Settings) {
 
 /// Says what a move between internal and public origins means for those who are
 /// signed in, and for functions.
-fn issuer(plan: &mut Plan<'_>, settings: &Settings) {
+fn issuer(plan: &mut Plan<'_>, settings: &Settings, moves: &Moves) {
     let prior = plan.prior::<Model>(Path::root());
     let Some(was) = prior.and_then(|prior| Settings::of(&prior).ok()) else {
         return;
@@ -87,11 +88,20 @@ fn issuer(plan: &mut Plan<'_>, settings: &Settings) {
     if is_another(plan) || was.origins.internal == settings.origins.internal {
         return;
     }
+    let stay = if moves.documents {
+        ""
+    } else {
+        " Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens."
+    };
     // No addresses: agent_env has them too, so they are struck out as secrets.
     let detail = if settings.origins.internal {
-        "moves to internal origins: the issuer of its tokens is then port 3211 of its own container, and not origins.site any more. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. Functions see the issuer as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false."
+        format!(
+            "moves to internal origins: the issuer of its tokens is then port 3211 of its own container, and not origins.site any more.{stay} Functions see the issuer as CONVEX_SITE_URL; code that builds public addresses, for webhooks or OAuth callbacks, must read CUSTOM_AUTH_SITE_URL instead. To keep the public issuer, set internal_origins to false."
+        )
     } else {
-        "moves to public origins: the issuer of its tokens is then origins.site, and not port 3211 of its own container any more. Users stay signed in: clients of @convex-dev/auth get tokens of the new issuer with their refresh tokens. The backend must reach origins.api and origins.site from inside its container without a login. If it does not, nobody can sign in and Node actions fail."
+        format!(
+            "moves to public origins: the issuer of its tokens is then origins.site, and not port 3211 of its own container any more.{stay} The backend must reach origins.api and origins.site from inside its container without a login. If it does not, nobody can sign in and Node actions fail."
+        )
     };
     plan.report(
         Diagnostic::warning(
@@ -198,7 +208,7 @@ pub fn replacement(standing: &Standing, refused: bool) -> Diagnostic {
         return Diagnostic::warning(
             format!("Deployment {name:?} is made anew"),
             format!(
-                "Deployment {name:?} exists, and is planned as new. Terraform destroys it first, and clients are disconnected until the new one is ready. The data stays in the volume {name}-data, and the new one goes on with it."
+                "Deployment {name:?} exists, and is planned as new. Terraform destroys it first, and clients are disconnected until the new one is ready. The data stays in the volume {name}-data, and the new one goes on with it.{left_behind}"
             ),
         );
     }
@@ -268,7 +278,7 @@ fn fate(plan: &mut Plan<'_>) {
 }
 
 /// Says what another image does to data, and whether there is a way back.
-fn image(plan: &mut Plan<'_>) {
+fn image(plan: &mut Plan<'_>, moves: &Moves) {
     let Some(prior) = plan.prior::<Model>(Path::root()) else {
         return;
     };
@@ -288,50 +298,74 @@ fn image(plan: &mut Plan<'_>) {
     } else {
         "No snapshot is exported first. To export one, set upgrade = { snapshot = true }."
     };
+    let stays = if moves.any() {
+        ""
+    } else {
+        " Its data stays where it is."
+    };
     plan.report(
         Diagnostic::warning(
             "The backend image changes",
             format!(
-                "Deployment {name:?} goes from {was} to {now}. Its data stays where it is. If the new image is a newer release, it migrates the data when it starts: there is no way back to the older one. {way_back}"
+                "Deployment {name:?} goes from {was} to {now}.{stays} If the new image is a newer release, it migrates the data when it starts: there is no way back to the older one. {way_back}"
             ),
         )
         .at("backend.image"),
     );
 }
 
-/// Says that data stays on the server it is on.
-fn other_server(plan: &mut Plan<'_>, settings: &Settings) {
-    let was = plan.prior::<String>("database_server");
-    let (Some(was), Some(now)) = (was, settings.database_server()) else {
-        return;
-    };
-    if was == now || plan.changes("name") {
-        return;
+/// Says what stays behind where the backend is told to look for it elsewhere.
+fn elsewhere(plan: &mut Plan<'_>, moves: &Moves) {
+    let name = plan.prior::<String>("name").unwrap_or_default();
+    if let Some((was, now)) = &moves.server {
+        let database = plan.planned::<Option<String>>("instance_name").known();
+        let database = database.flatten().unwrap_or_default().replace('-', "_");
+        plan.report(
+            Diagnostic::warning(
+                "Another database server",
+                format!(
+                    "Deployment {name:?} goes from {was} to {now}, and takes what the database {database:?} has there. No data is moved: if it is another database and not another address of the same, all documents, variables and functions stay behind on {was}."
+                ),
+            )
+            .at("database"),
+        );
     }
-    let database = settings.instance_name.database_name();
-    plan.report(
-        Diagnostic::warning(
-            "Another database server",
-            format!(
-                "Deployment {:?} goes from {was} to {now}, and takes what the database {database:?} has there. No data is moved: if it is another database and not another address of the same, all documents, variables and functions stay behind on {was}.",
-                settings.name.as_str()
-            ),
-        )
-        .at("database"),
-    );
+    if !moves.buckets.is_empty() {
+        let each = moves.buckets.iter();
+        let each = each.map(|(what, was, now)| format!("- {what}: from {was} to {now}"));
+        plan.report(
+            Diagnostic::warning(
+                "Another file store",
+                format!(
+                    "Deployment {name:?} looks for these in other buckets:\n{}\n\nNothing is copied: unless the new buckets have the same objects, they stay behind in the old ones, and the backend does not find them. Stop the deployment and copy the objects before this is applied.",
+                    each.collect::<Vec<_>>().join("\n")
+                ),
+            )
+            .at(if plan.config().has("storage") {
+                "storage"
+            } else {
+                "backend.env"
+            }),
+        );
+    }
 }
 
 /// Says that a guard is off, when it is taken off and nothing is lost yet.
-fn permission(plan: &mut Plan<'_>, settings: &Settings) {
+fn permission(plan: &mut Plan<'_>, settings: &Settings, moves: &Moves) {
     let allowed = plan.planned("allow_data_loss") == Known::Known(Some(true));
-    if !allowed || !plan.changes("allow_data_loss") || breaks(plan, settings) {
+    if !allowed || !plan.changes("allow_data_loss") || moves.breaks {
         return;
     }
+    let none = if moves.any() {
+        ""
+    } else {
+        " This plan has none."
+    };
     plan.report(
         Diagnostic::warning(
             "Data loss is allowed",
             format!(
-                "allow_data_loss is true: a change that leaves data of deployment {:?} behind is made and not refused, in this apply and in later ones. This plan has none. Set it back once the change that it is for is made.",
+                "allow_data_loss is true: a change that leaves data of deployment {:?} behind is made and not refused, in this apply and in later ones.{none} Set it back once the change that it is for is made.",
                 settings.name.as_str()
             ),
         )
@@ -339,15 +373,13 @@ fn permission(plan: &mut Plan<'_>, settings: &Settings) {
     );
 }
 
-/// Whether data is left behind.
-fn breaks(plan: &Plan<'_>, settings: &Settings) -> bool {
-    let prior = plan.prior::<Model>(Path::root());
-    let was = prior.map(|it| it.bonds()).unwrap_or_default();
-    !was.broken_by(&Bonds::of(settings)).is_empty()
-}
-
 /// Says which running containers start anew, and why.
-pub fn restarts(plan: &mut Plan<'_>, settings: &Settings, restarts: &[(Role, Vec<String>)]) {
+pub fn restarts(
+    plan: &mut Plan<'_>,
+    settings: &Settings,
+    restarts: &[(Role, Vec<String>)],
+    moves: &Moves,
+) {
     if restarts.is_empty() {
         return;
     }
@@ -371,7 +403,7 @@ pub fn restarts(plan: &mut Plan<'_>, settings: &Settings, restarts: &[(Role, Vec
         .iter()
         .map(|(role, reasons)| format!("the {role} because {}", why(reasons)));
     let each = each.collect::<Vec<_>>().join("; ");
-    let data = if breaks(plan, settings) {
+    let data = if moves.any() {
         String::new()
     } else {
         format!(" {}", where_data_stays(settings))
@@ -385,15 +417,24 @@ pub fn restarts(plan: &mut Plan<'_>, settings: &Settings, restarts: &[(Role, Vec
 }
 
 fn where_data_stays(settings: &Settings) -> String {
-    let volume = settings.names().volume();
-    let kind = Bonds::of(settings).database;
-    if settings.database.is_none() && kind == Some(DatabaseKind::Sqlite) {
-        return format!("The data stays in the volume {volume}.");
+    let bonds = Bonds::of(settings);
+    let mut places = Vec::new();
+    if settings.database.is_some() || bonds.database != Some(DatabaseKind::Sqlite) {
+        let database = settings.instance_name.database_name();
+        let server = settings.database_server();
+        let server = server.map(|it| format!(" at {it}")).unwrap_or_default();
+        places.push(format!("in the database {database:?}{server}"));
     }
-    let database = settings.instance_name.database_name();
-    let server = settings.database_server();
-    let server = server.map(|it| format!(" at {it}")).unwrap_or_default();
-    format!("The data stays in the database {database:?}{server} and in the volume {volume}.")
+    if bonds.storage == Some(StorageKind::S3) {
+        places.push("in the buckets".to_owned());
+    }
+    places.push(format!("in the volume {}", settings.names().volume()));
+    let last = places.pop().unwrap_or_default();
+    let places = match places.as_slice() {
+        [] => last,
+        some => format!("{} and {last}", some.join(", ")),
+    };
+    format!("The data stays {places}.")
 }
 
 /// The reason of a container that joins another network.

@@ -154,7 +154,7 @@ fn keys(plan: &mut Plan<'_>, seen: &Seen, prior: Option<AuthModel>, rotates: boo
                 .any(|name| name == auth_names::PRIVATE_KEY);
             let own = prior.and_then(|_| seen::own_jwks(plan.private()));
             match own {
-                Some(own) if !rotates && !lost && !seen.made_anew => plan.set("auth.jwks", &own),
+                Some(own) if !rotates && !lost && !seen.other_data => plan.set("auth.jwks", &own),
                 // A key that nobody keeps is only made to be sent.
                 _ if stopped => plan.set("auth.jwks", &None::<String>),
                 _ => plan.set_unknown("auth.jwks"),

@@ -69,7 +69,7 @@ pub async fn look(
         .unwrap_or_default();
     before.allow(OnConflict::of(&model));
     let compared = compared_secrets(plan, prior.as_ref(), &model);
-    if seen.running == Known::Known(false) || (seen.made_anew && prior.is_some()) {
+    if seen.running == Known::Known(false) || (seen.other_data && prior.is_some()) {
         return comparison;
     }
     let read = cx.session.listing(id);
@@ -88,7 +88,7 @@ pub async fn look(
     let needed = prior.is_none() || unseen || (!compared.is_empty() && seals.is_none());
     let listing = match read.flatten() {
         Some(listing) => Some(listing),
-        None if needed && !seen.made_anew && !target.lacks_key() => {
+        None if needed && !seen.other_data && !target.lacks_key() => {
             fetch(cx, target, limit(plan)).await
         }
         None => None,

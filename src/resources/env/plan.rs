@@ -122,8 +122,12 @@ fn seen(cx: &Cx<Session>, plan: &mut Plan<'_>) -> Seen {
     }
     let mut seen = Seen::of(deployment.as_ref(), plan.private());
     match by_url {
-        // It is not for this provider to start or stop it.
-        Known::Known(true) => seen.running = Known::Known(true),
+        // It is not for this provider to start or stop it. Its data may be for it all the same.
+        Known::Known(true) => {
+            seen.running = Known::Known(true);
+            let url = plan.planned::<Option<String>>("url").known().flatten();
+            seen.other_data = url.is_some_and(|url| cx.session.gives_other_data(&url));
+        }
         Known::Known(false) => {}
         Known::Unknown => seen.running = Known::Unknown,
     }
@@ -274,8 +278,9 @@ fn mark(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
 fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
     let prior = plan.prior::<Model>(Path::root());
     let waits = prior.as_ref().and_then(|it| it.pending) == Some(true);
-    let changes = plan.creates() || plan.changes_anything() || comparison.differs;
-    let made_anew = seen.made_anew && !plan.creates();
+    // Where the data may be other data, the variables are declared as before and sent anew.
+    let unseen = comparison.differs || seen.other_data;
+    let changes = plan.creates() || plan.changes_anything() || unseen;
     let has_adopted = prior
         .as_ref()
         .and_then(|it| it.adopted.as_ref())
@@ -285,41 +290,33 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
         Known::Unknown => true,
     };
     let nothing = Vec::<String>::new();
-    if made_anew {
-        // The variables are declared as before, but the backend that has them
-        // is not the same any more.
-        for path in ["pending", "drifted", "undeclared"] {
-            plan.set_unknown(path);
+    match seen.running {
+        Known::Known(true) => {
+            plan.set("pending", &false);
+            plan.set("drifted", &nothing);
+            plan.set("undeclared", &nothing);
         }
-    } else {
-        match seen.running {
-            Known::Known(true) => {
-                plan.set("pending", &false);
-                plan.set("drifted", &nothing);
-                plan.set("undeclared", &nothing);
+        // Nothing can be set, and what is not changed does not wait.
+        Known::Known(false) => {
+            plan.set("pending", &(waits || changes));
+            for (path, names) in [
+                ("drifted", prior.as_ref().and_then(|it| it.drifted.as_ref())),
+                (
+                    "undeclared",
+                    prior.as_ref().and_then(|it| it.undeclared.as_ref()),
+                ),
+            ] {
+                plan.set(path, names.unwrap_or(&nothing));
             }
-            // Nothing can be set, and what is not changed does not wait.
-            Known::Known(false) => {
-                plan.set("pending", &(waits || changes));
-                for (path, names) in [
-                    ("drifted", prior.as_ref().and_then(|it| it.drifted.as_ref())),
-                    (
-                        "undeclared",
-                        prior.as_ref().and_then(|it| it.undeclared.as_ref()),
-                    ),
-                ] {
-                    plan.set(path, names.unwrap_or(&nothing));
-                }
-            }
-            Known::Unknown if changes => {
-                for path in ["pending", "drifted", "undeclared"] {
-                    plan.set_unknown(path);
-                }
-            }
-            Known::Unknown => {}
         }
+        Known::Unknown if changes => {
+            for path in ["pending", "drifted", "undeclared"] {
+                plan.set_unknown(path);
+            }
+        }
+        Known::Unknown => {}
     }
-    let sends = plan.changes_anything() || comparison.differs || made_anew;
+    let sends = plan.changes_anything() || unseen;
     let stopped = seen.is_stopped();
     if plan.creates() {
         if stopped {

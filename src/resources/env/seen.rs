@@ -107,8 +107,8 @@ pub struct Seen {
     pub running: Known<bool>,
     /// What its deployment is like; `None` when nobody here knows.
     pub traits: Option<Known<Traits>>,
-    /// Whether the backend is made anew, and has none of the variables.
-    pub made_anew: bool,
+    /// Whether the backend may have other data than before, and so none of the variables.
+    pub other_data: bool,
 }
 
 impl Seen {
@@ -119,7 +119,7 @@ impl Seen {
         Self {
             running: Known::Unknown,
             traits: Some(Known::Unknown),
-            made_anew: false,
+            other_data: false,
         }
     }
 
@@ -137,20 +137,20 @@ impl Seen {
             return Self {
                 running: planned.running,
                 traits: Some(traits),
-                made_anew: planned.creates,
+                other_data: planned.other_data(),
             };
         }
         if let Some(live) = deployment.and_then(|it| it.live.as_ref()) {
             return Self {
                 running: Known::Known(live.running),
                 traits: Some(Known::Known(Traits::of(live))),
-                made_anew: false,
+                other_data: false,
             };
         }
         Self {
             running: private.get(RUNNING).map_or(Known::Unknown, Known::Known),
             traits: private.get(TRAITS).map(Known::Known),
-            made_anew: false,
+            other_data: false,
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 
 use super::{config, configure, deployment, project};
 use crate::support::{
+    backend::Backend,
     docker::{Bridge, Name, docker, images},
     on_each_core,
     postgres::Server,
@@ -320,12 +321,29 @@ fn data_stays_on_its_kind_of_database_unless_its_loss_is_allowed() {
     let name = Name::new();
     let server = Reachable::start(&name, "off");
     server.server.create_database("my_app");
-    let on = |url: &str, more: &str| {
-        let database = format!("database = {{\n url_wo = {url:?}\n url_wo_version = 1\n}}");
-        deployment(
+    let published = "network = { publish = { api = 0 } }";
+    let without = |more: &str| {
+        let app = deployment(
             &name,
-            &format!("instance_name = \"my-app\"\n{database}\n{more}"),
+            &format!("instance_name = \"my-app\"\n{published}\n{more}"),
+        );
+        format!(
+            r#"{app}
+            resource "convex_env" "by_id" {{
+              deployment = convex_deployment.app.id
+              variables  = {{ BY_ID = "1" }}
+            }}
+            resource "convex_env" "by_url" {{
+              url       = convex_deployment.app.urls.api
+              admin_key = convex_deployment.app.admin_key
+              variables = {{ BY_URL = "1" }}
+            }}"#
         )
+    };
+    let on = |url: &str, more: &str| {
+        without(&format!(
+            "database = {{\n url_wo = {url:?}\n url_wo_version = 1\n}}\n{more}"
+        ))
     };
     let url = server.url("?sslmode=disable");
     let project = Project::new(Core::Installed, &config(&on(&url, "")));
@@ -337,7 +355,6 @@ fn data_stays_on_its_kind_of_database_unless_its_loss_is_allowed() {
         !state.contains(&server.host),
         "not among what projects are told either"
     );
-    let without = |more: &str| deployment(&name, &format!("instance_name = \"my-app\"\n{more}"));
     configure(&project, &without(""));
     let refusal = "The kind of database cannot be changed";
     project.plan().fails_with(&[refusal, "allow_data_loss"]);
@@ -362,7 +379,14 @@ fn data_stays_on_its_kind_of_database_unless_its_loss_is_allowed() {
         "Documents are left behind",
         "the database \"my_app\" on the server",
         r#"~ database_kind = "postgresql" -> "sqlite""#,
+        "0 added, 3 changed, 0 destroyed",
     ]);
+    let backend = Backend::of(&name, &project.state("convex_deployment.app"));
+    for variable in ["BY_ID", "BY_URL"] {
+        assert_eq!(backend.get(variable).as_deref(), Some("1"), "{variable}");
+    }
+    configure(&project, &without("allow_data_loss = true"));
+    project.assert_no_changes();
     configure(&project, &without(""));
     project.apply().ok();
     project.assert_no_changes();
