@@ -1,5 +1,9 @@
 //! Files of the machine that runs this, and nothing that only looks like one.
 
+mod directory;
+
+pub use directory::{Directory, Entry, Unfinished, Untrusted};
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read},
@@ -48,8 +52,12 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// Reads a file of at most `limit` bytes, however long it is said to be.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_open(open(path)?, limit)
+}
+
+fn read_open(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    open(path)?.take(limit + 1).read_to_end(&mut content)?;
+    file.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         return Err(io::Error::other(Unfit::TooLarge(limit)));
     }

@@ -1,7 +1,7 @@
 //! Entries of a `.gitignore`.
 
-/// What must not get into git: files with secrets, and what was set aside when a file of ours was
-/// repaired.
+/// What must not get into git: files with secrets, what was set aside when a file of ours was
+/// repaired, and what an interrupted write left.
 pub const LINES: [&str; 4] = [
     ".env.convex.local",
     ".env.convex.deployment",

@@ -3,16 +3,14 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    ffi::OsString,
-    fs::{self, File, Permissions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    fs,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
 use super::{MAX_FILE, MadeDirectory, Surrounding, Target, TargetError};
 use crate::{
-    local_file,
+    local_file::{self, Directory, Unfit, Untrusted},
     render::files::{Edit, Existing, FilePath},
 };
 
@@ -48,157 +46,71 @@ impl LocalDirectory {
             })
     }
 
-    /// The directory without links; `None` when there is none.
-    fn real_root(&self) -> Result<Option<PathBuf>, TargetError> {
-        match fs::canonicalize(&self.root) {
-            Ok(root) if root.is_dir() => Ok(Some(root)),
-            Ok(root) => Err(TargetError::NotDirectory {
-                path: root.display().to_string(),
-            }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed(&self.root, &error)),
-        }
+    /// `None` when there is none.
+    fn open(&self) -> Result<Option<Directory>, TargetError> {
+        Directory::open(&self.root).map_err(|error| self.failed(&error))
     }
 
-    /// Where a path really is: all links on the way and at the end are followed, and must not lead
-    /// out. Names beyond what exists are left as they are.
-    fn real(root: &Path, path: &FilePath) -> Result<PathBuf, TargetError> {
-        let leads_out = || TargetError::LeadsOut {
-            path: path.to_string(),
-        };
-        let mut real = root.to_owned();
-        for name in path.names() {
-            let next = real.join(name);
-            match fs::symlink_metadata(&next) {
-                Ok(found) if found.is_symlink() => {
-                    // One that leads nowhere could lead anywhere by the time of writing.
-                    real = fs::canonicalize(&next).map_err(|_| leads_out())?;
-                    if !real.starts_with(root) {
-                        return Err(leads_out());
-                    }
-                }
-                Ok(_) => real = next,
-                Err(error) if error.kind() == ErrorKind::NotFound => real = next,
-                Err(error) => return Err(failed(&next, &error)),
-            }
-        }
-        Ok(real)
-    }
-
-    fn look_at(root: &Path, path: &FilePath) -> Result<Existing, TargetError> {
-        let real = Self::real(root, path)?;
-        let found = match fs::symlink_metadata(&real) {
-            Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Existing::Absent),
-            Err(error) => return Err(failed(&real, &error)),
-        };
-        // Opening a pipe would wait for its other end.
-        if !found.is_file() {
-            let what = if found.is_dir() {
-                "a directory"
-            } else {
-                "something special"
+    fn failed(&self, error: &io::Error) -> TargetError {
+        if error.kind() == ErrorKind::NotADirectory {
+            return TargetError::NotDirectory {
+                path: self.root.display().to_string(),
             };
-            return Err(TargetError::NotFile {
-                path: path.to_string(),
-                what,
-            });
         }
-        if found.len() > MAX_FILE {
-            return Err(TargetError::TooLarge {
-                path: path.to_string(),
-            });
+        failed(&self.root, "", error)
+    }
+
+    fn look_at(&self, root: &Directory, path: &FilePath) -> Result<Existing, TargetError> {
+        let failed = |error: io::Error| failed(&self.root, path.as_str(), &error);
+        let Some(entry) = root.entry(Path::new(path.as_str()), None).map_err(failed)? else {
+            return Ok(Existing::Absent);
+        };
+        if entry.is_directory() {
+            return Err(failed(ErrorKind::IsADirectory.into()));
         }
-        // It may be another one by now.
-        let content = local_file::read(&real, MAX_FILE).map_err(|error| failed(&real, &error))?;
-        Ok(Existing::File {
-            content,
-            bits: found.mode() & 0o7777,
+        Ok(match entry.read(MAX_FILE).map_err(failed)? {
+            Some((content, bits)) => Existing::File { content, bits },
+            None => Existing::Absent,
         })
     }
-
-    /// Makes the directories on the way to a file, for the owner of the one they are in, and
-    /// returns those that were missing.
-    fn make_parents(real: &Path) -> Result<Vec<PathBuf>, TargetError> {
-        let Some(parent) = real.parent() else {
-            return Ok(Vec::new());
-        };
-        let missing: Vec<&Path> = parent
-            .ancestors()
-            .take_while(|it| fs::symlink_metadata(it).is_err())
-            .collect();
-        let mut made = Vec::new();
-        for directory in missing.into_iter().rev() {
-            match fs::create_dir(directory) {
-                Ok(()) => {
-                    if let Some(above) = directory.parent() {
-                        give_to_owner_of(above, directory);
-                    }
-                    made.push(directory.to_owned());
-                }
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(directory, &error)),
-            }
-        }
-        Ok(made)
-    }
-
-    /// Removes a directory that was made here, if it is empty. One that has become a link by now,
-    /// or is reached by one, is somebody else's.
-    fn remove_empty(root: &Path, below: &str) {
-        let path = root.join(below);
-        if fs::canonicalize(&path).is_ok_and(|real| real == path) {
-            // Nobody misses an empty one that stays.
-            let _ = fs::remove_dir(&path);
-        }
-    }
-
-    /// Writes beside the file and renames, so that it is never half there.
-    fn write(real: &Path, content: &[u8], bits: u32) -> Result<(), TargetError> {
-        let directory = real.parent().unwrap_or(Path::new("/"));
-        let mut prefix = OsString::from(".");
-        prefix.push(real.file_name().unwrap_or_default());
-        let written = || -> io::Result<()> {
-            let mut beside = tempfile::Builder::new()
-                .prefix(&prefix)
-                .suffix(".convex-new")
-                .permissions(Permissions::from_mode(0o600))
-                .tempfile_in(directory)?;
-            beside.write_all(content)?;
-            // The owner first: a change of it takes some bits away.
-            let like = if real.exists() { real } else { directory };
-            give_to_owner_of(like, beside.path());
-            beside
-                .as_file()
-                .set_permissions(Permissions::from_mode(bits))?;
-            beside.as_file().sync_all()?;
-            beside.persist(real)?;
-            File::open(directory)?.sync_all()
-        };
-        written().map_err(|error| failed(real, &error))
-    }
 }
 
-/// Only root can give a file away, and only then it is needed.
-fn give_to_owner_of(like: &Path, path: &Path) {
-    if let Ok(owner) = fs::metadata(like) {
-        let _ = chown(path, Some(owner.uid()), Some(owner.gid()));
-    }
-}
-
-fn failed(path: &Path, error: &io::Error) -> TargetError {
-    let path = path.display().to_string();
-    let remedy = match error.kind() {
-        ErrorKind::IsADirectory => {
+/// Why a path below the project's directory cannot be looked at or changed; of an empty path, why
+/// that directory cannot.
+fn failed(root: &Path, below: &str, error: &io::Error) -> TargetError {
+    let path = match below {
+        "" => root.display().to_string(),
+        below => root.join(below).display().to_string(),
+    };
+    let below = below.to_owned();
+    match (Untrusted::of(error), Unfit::of(error), error.kind()) {
+        (Some(Untrusted::LeadsOut), _, _) => return TargetError::LeadsOut { path: below },
+        (_, Some(Unfit::TooLarge(_)), _) => return TargetError::TooLarge { path: below },
+        (_, Some(Unfit::NotAFile), _) => {
+            return TargetError::NotFile {
+                path: below,
+                what: "something special",
+            };
+        }
+        (_, _, ErrorKind::IsADirectory) => {
             return TargetError::NotFile {
                 path,
                 what: "a directory",
             };
         }
-        ErrorKind::PermissionDenied => "Give the user that runs Terraform the right to it",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "Free some space",
-        ErrorKind::ReadOnlyFilesystem => "Choose a path on a file system that can be written to",
-        ErrorKind::NotADirectory => "Part of the path is a file. Choose another path",
+        _ => {}
+    }
+    let remedy = match (Untrusted::of(error), error.kind()) {
+        (Some(Untrusted::OfStranger(_)), _) => {
+            "Remove it, or give it to the owner of the directory with chown"
+        }
+        (Some(Untrusted::LinkOfStranger(_)), _) => "Name the directory without that link",
+        (_, ErrorKind::PermissionDenied) => "Give the user that runs Terraform the right to it",
+        (_, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => "Free some space",
+        (_, ErrorKind::ReadOnlyFilesystem) => {
+            "Choose a path on a file system that can be written to"
+        }
+        (_, ErrorKind::NotADirectory) => "Part of the path is a file. Choose another path",
         _ => "Remove the cause, and apply again",
     };
     TargetError::Failed {
@@ -212,12 +124,12 @@ impl Target for LocalDirectory {
     async fn look(&self, paths: &[FilePath]) -> Result<BTreeMap<FilePath, Existing>, TargetError> {
         let paths = paths.to_vec();
         self.off(move |own| {
-            let root = own.real_root()?;
+            let root = own.open()?;
             paths
                 .into_iter()
                 .map(|path| {
                     let existing = match &root {
-                        Some(root) => Self::look_at(root, &path)?,
+                        Some(root) => own.look_at(root, &path)?,
                         None => Existing::Absent,
                     };
                     Ok((path, existing))
@@ -230,40 +142,29 @@ impl Target for LocalDirectory {
     async fn change(&self, edits: &[Edit]) -> Result<Vec<MadeDirectory>, TargetError> {
         let edits = edits.to_vec();
         self.off(move |own| {
-            let mut made = Vec::new();
             if edits.is_empty() {
-                return Ok(made);
+                return Ok(Vec::new());
             }
-            if Self::make_parents(&own.root.join("x"))?.contains(&own.root) {
-                made.push(MadeDirectory(String::new()));
+            let made = Directory::make(&own.root);
+            let (root, is_made) = made.map_err(|error| own.failed(&error))?;
+            let mut made = Vec::new();
+            if is_made {
+                made.push(PathBuf::new());
             }
-            let root = own.real_root()?.ok_or_else(|| TargetError::NotDirectory {
-                path: own.root.display().to_string(),
-            })?;
-            for edit in edits {
-                match edit {
-                    Edit::Write {
-                        path,
-                        content,
-                        bits,
-                    } => {
-                        let real = Self::real(&root, &path)?;
-                        let below = |it: PathBuf| {
-                            let below = it.strip_prefix(&root).ok()?.to_str()?;
-                            Some(MadeDirectory(below.to_owned()))
-                        };
-                        let parents = Self::make_parents(&real)?;
-                        made.extend(parents.into_iter().filter_map(below));
-                        Self::write(&real, &content, bits)?;
+            for edit in &edits {
+                let (Edit::Write { path, .. } | Edit::Permit { path, .. }) = edit;
+                let mut done = || {
+                    let entry = root.entry(Path::new(path.as_str()), Some(&mut made))?;
+                    let entry = entry.ok_or(ErrorKind::NotFound)?;
+                    match edit {
+                        Edit::Write { content, bits, .. } => entry.write(content, *bits),
+                        Edit::Permit { bits, .. } => entry.permit(*bits),
                     }
-                    Edit::Permit { path, bits } => {
-                        let real = Self::real(&root, &path)?;
-                        fs::set_permissions(&real, Permissions::from_mode(bits))
-                            .map_err(|error| failed(&real, &error))?;
-                    }
-                }
+                };
+                done().map_err(|error| failed(&own.root, path.as_str(), &error))?;
             }
-            Ok(made)
+            let made = made.iter().filter_map(|it| it.to_str());
+            Ok(made.map(|it| MadeDirectory(it.to_owned())).collect())
         })
         .await
     }
@@ -277,20 +178,17 @@ impl Target for LocalDirectory {
         // What is below another one is longer.
         directories.sort_by_key(|MadeDirectory(below)| Reverse(below.len()));
         self.off(move |own| {
-            let Some(root) = own.real_root()? else {
+            let Some(root) = own.open()? else {
                 return Ok(());
             };
-            for path in files {
-                let real = Self::real(&root, &path)?;
-                match fs::remove_file(&real) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(failed(&real, &error));
-                    }
-                    _ => {}
-                }
+            for path in &files {
+                let entry = root.entry(Path::new(path.as_str()), None);
+                let removed = entry.and_then(|it| it.map_or(Ok(()), |it| it.remove()));
+                removed.map_err(|error| failed(&own.root, path.as_str(), &error))?;
             }
-            for MadeDirectory(below) in directories {
-                Self::remove_empty(&root, &below);
+            for MadeDirectory(below) in &directories {
+                // Nobody misses an empty one that stays.
+                let _ = root.remove_empty(Path::new(below));
             }
             Ok(())
         })
@@ -299,11 +197,11 @@ impl Target for LocalDirectory {
 
     async fn surroundings(&self) -> Result<Vec<Surrounding>, TargetError> {
         self.off(move |own| {
-            let Some(root) = own.real_root()? else {
+            let Some(root) = own.open()? else {
                 return Ok(Vec::new());
             };
             let mut found = Vec::new();
-            for directory in root.ancestors().take(MAX_ABOVE) {
+            for directory in root.real().ancestors().take(MAX_ABOVE) {
                 let names: Vec<String> = fs::read_dir(directory)
                     .into_iter()
                     .flatten()
@@ -333,6 +231,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::render::gitignore;
 
     fn path(text: &str) -> FilePath {
         FilePath::parse(text).unwrap()
@@ -384,6 +283,20 @@ mod tests {
         target.remove(&[path("run")], &[]).await.unwrap();
         target.remove(&[path("run")], &[]).await.unwrap();
         assert_eq!(existing(&target, "run").await, Ok(Existing::Absent));
+    }
+
+    #[test]
+    fn git_ignores_what_an_interrupted_write_leaves() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::open(root.path()).unwrap().unwrap();
+        let _unfinished = directory.begin("key".as_ref()).unwrap();
+        let hidden = fs::read_dir(root.path()).unwrap().next().unwrap().unwrap();
+        let hidden = hidden.file_name().into_string().unwrap();
+        let covers = |line: &&str| {
+            let parts: Vec<&str> = line.split('*').collect();
+            matches!(parts[..], ["", part, ""] if hidden.contains(part))
+        };
+        assert!(gitignore::LINES.iter().any(covers), "{hidden}");
     }
 
     #[tokio::test]

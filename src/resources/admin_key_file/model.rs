@@ -61,7 +61,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "path",
-                string("Absolute path of the file: on the machine that runs Terraform or, with `container`, in there. Directories on the way are made. A file that is there already is replaced.")
+                string("Absolute path of the file: on the machine that runs Terraform or, with `container`, in there. Directories on the way are made. A file that is there already is replaced and keeps its owner; without `container` it must belong to the owner of its directory, to root or to the user that runs Terraform. A new file gets the owner of its directory.")
                     .required()
                     .parsed::<AbsolutePath>()
                     .replaces(),

@@ -1,12 +1,12 @@
 //! A snapshot of the data before it meets another backend.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path as FilePath, PathBuf},
     time::Duration,
 };
 
-use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     backend::{BackendError, api},
     convex::{Access, AdminKey, InstanceName},
+    local_file::{Directory, Unfinished},
     plugin::{Cx, Diagnostic, redact},
     resources::backend_error,
     runtime::{Desired, Observed, ObservedContainer, Role},
@@ -42,7 +43,7 @@ enum Target {
     /// It stays on the volume.
     Volume,
     /// To a file in this directory of this machine, which is begun already.
-    Here(PathBuf, NamedTempFile),
+    Here(PathBuf, Unfinished),
 }
 
 impl Work {
@@ -172,9 +173,11 @@ impl Work {
         let Some(directory) = directory else {
             return Ok(Target::Volume);
         };
-        tempfile::Builder::new()
-            .prefix(".snapshot")
-            .tempfile_in(directory)
+        Directory::open(FilePath::new(directory))
+            .and_then(|it| {
+                it.ok_or(io::ErrorKind::NotFound)?
+                    .begin(OsStr::new("snapshot"))
+            })
             .map(|file| Target::Here(directory.into(), file))
             .map_err(|error| self.not_written(FilePath::new(directory), &error))
     }
@@ -255,19 +258,16 @@ impl Work {
         &self,
         backend: &str,
         file: &str,
-        begun: NamedTempFile,
+        begun: Unfinished,
         place: &FilePath,
     ) -> Result<(), Diagnostic> {
         let copied = self
             .docker
-            .copy_out(&self.patience, backend, file, begun.as_file())
+            .copy_out(&self.patience, backend, file, begun.file())
             .await;
         copied.map_err(|error| self.not_written(place, &error))?;
-        let named = place.to_owned();
-        let written = spawn_blocking(move || {
-            begun.as_file().sync_all()?;
-            Ok(begun.persist(named)?)
-        });
+        let name = place.file_name().unwrap_or_default().to_owned();
+        let written = spawn_blocking(move || begun.finish(&name));
         let written = written.await.unwrap_or_else(|error| Err(error.into()));
         written.map_err(|error: io::Error| self.not_written(place, &error))?;
         let removed = self

@@ -99,7 +99,7 @@ pub fn schema() -> Schema {
         .with("id", string("The directory.").computed(OnUpdate::Keep))
         .with(
             "directory",
-            string("Directory of the app: on the machine that runs Terraform or, with `container`, the absolute path in there. It is made if there is none.")
+            string("Directory of the app: on the machine that runs Terraform or, with `container`, the absolute path in there. It is made if there is none. Without `container`, what is changed in it must belong to the owner of the directory, to root or to the user that runs Terraform, and new files get that owner.")
                 .required()
                 .replaces(),
         );
