@@ -66,9 +66,7 @@ impl DecodeError {
 /// quotes (several lines; `\n \r \t \" \\ \$` and `` \` `` are escapes, as their writers mean
 /// them). Nothing is expanded: a dollar sign is a dollar sign.
 pub fn decode(text: &str) -> Result<BTreeMap<String, String>, DecodeError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    Ok(assignments(&text)?
+    Ok(assignments(&with_line_feeds(text))?
         .into_iter()
         .map(|it| (it.name.to_owned(), it.value))
         .collect())
@@ -85,8 +83,20 @@ pub(super) struct Assignment<'a> {
     pub place: Range<usize>,
 }
 
+/// A text in which each line ends with a line feed, and each byte is in the place that it had: a
+/// carriage return alone is a line break for every reader.
+pub(super) fn with_line_feeds(text: &str) -> String {
+    let mut characters = text.chars().peekable();
+    let mut even = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        let is_alone = character == '\r' && characters.peek() != Some(&'\n');
+        even.push(if is_alone { '\n' } else { character });
+    }
+    even
+}
+
 /// The assignments of an env file in their order, as [`decode`] reads them. Lines end with a line
-/// feed, with or without a carriage return before it.
+/// feed, with or without a carriage return before it; see [`with_line_feeds`].
 pub(super) fn assignments(text: &str) -> Result<Vec<Assignment<'_>>, DecodeError> {
     let mut found = Vec::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -198,6 +208,8 @@ mod tests {
         let cases = [
             ("A=b", "b"),
             ("A=b\r\nB=c\r\n", "b"),
+            ("# c\rA=b\rB=c\r", "b"),
+            ("A='b\rc\r\nd'", "b\nc\nd"),
             ("\u{feff}A=b", "b"),
             ("# comment\n\n  A = b  # comment\n", "b"),
             ("export A=b", "b"),

@@ -1,6 +1,10 @@
 //! Bringing an env file up to date that a person may have edited.
 
-use super::{DecodeError, EncodeError, decode::assignments, encode_line};
+use super::{
+    DecodeError, EncodeError,
+    decode::{assignments, with_line_feeds},
+    encode_line,
+};
 use crate::convex::Secret;
 
 /// A variable that an env file should have.
@@ -66,7 +70,8 @@ pub fn merge(
     entries: &[Entry],
     is_ours: impl Fn(&str, &str) -> bool,
 ) -> Result<Merged, MergeError> {
-    let found = assignments(text)?;
+    let even = with_line_feeds(text);
+    let found = assignments(&even)?;
     let mut merged = Merged {
         text: Secret::default(),
         added: Vec::new(),
@@ -163,6 +168,20 @@ mod tests {
     }
 
     #[test]
+    fn a_carriage_return_alone_is_a_line_break() {
+        let text = "# c\rA=1\rB='x\ry'\r";
+        let it = merged(text, &[("A", "2"), ("B", "z"), ("C", "3")], &[("A", "1")]);
+        assert_eq!(it.text.expose(), "# c\rA=2\rB='x\ry'\r\n\n# It.\nC=3\n");
+        assert_eq!((it.updated, it.kept), (vec!["A".into()], vec!["B".into()]));
+        let text = "A='x\ry'\rB=2";
+        let it = merged(text, &[("A", "x\ny"), ("B", "3")], &[("B", "2")]);
+        assert_eq!(it.text.expose(), "A='x\ry'\rB=3");
+        // Found by fuzzing.
+        let error = merge("#\0\r\0\0\0='#AhE'", &entries(&[("A", "1")]), |_, _| false);
+        assert_eq!(error.unwrap_err(), DecodeError::Name { line: 2 }.into());
+    }
+
+    #[test]
     fn the_last_of_two_counts() {
         let it = merged("A=1\nA=2\n", &[("A", "3")], &[("A", "2")]);
         assert_eq!(it.text.expose(), "A=1\nA=3\n");
@@ -181,12 +200,13 @@ mod tests {
     proptest! {
         #[test]
         fn the_second_time_changes_nothing_and_the_first_keeps_every_line(
-            lines in proptest::collection::vec("(# [a-z']{0,5}|[A-D]=[a-z ]{0,3}|[A-D]='[a-z\n#]{0,4}'|)\r?", 0..6),
+            lines in proptest::collection::vec("(# [a-z']{0,5}|[A-D]=[a-z ]{0,3}|[A-D]='[a-z\n\r#]{0,4}'|)\r?", 0..6),
+            between in "\n|\r|\r\n",
             end in "\n?",
             wanted in proptest::collection::vec(("[A-F]", "[a-z $']{0,4}"), 0..4),
             ours in any::<bool>(),
         ) {
-            let text = lines.join("\n") + &end;
+            let text = lines.join(&between) + &end;
             let mut wanted = wanted;
             wanted.sort();
             wanted.dedup_by(|a, b| a.0 == b.0);
