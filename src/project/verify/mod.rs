@@ -20,6 +20,8 @@ mod tests;
 
 use serde::Serialize;
 
+use crate::plugin::redact;
+
 pub use directory::{ask_from_here, browser_addresses, verify_directory};
 pub use facts::{
     Answer, Discovery, Facts, Fault, Instances, Issuer, Keeper, Leads, Place, Probes, SeenFile,
@@ -125,18 +127,11 @@ pub fn verify(facts: &Facts) -> Report {
 /// Most characters of a text that are shown. Coder cuts the lines of a log at 1,024.
 const MAX_TEXT: usize = 900;
 
-/// A text with words of others in it, without what drives a terminal or turns the direction of
-/// writing, and of a length that can be read.
+/// A text with words of others in it, without what drives a terminal, in one line that can be read.
 fn printable(text: &str) -> String {
-    let drives =
-        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut shown: String = text
-        .chars()
-        .take(MAX_TEXT)
-        .map(|c| if drives(c) { ' ' } else { c })
-        .collect();
-    if shown.len() < text.len() && text.chars().count() > MAX_TEXT {
-        shown.push('…');
+    let text = redact::strike_unmistakable(text).replace(['\n', '\t'], " ");
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
-    shown
 }

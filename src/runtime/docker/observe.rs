@@ -15,6 +15,7 @@ use super::{Docker, DockerError, Patience, archive, found};
 use crate::{
     backend::log::{is_disk_full, says_disk_is_full, says_it_migrates},
     convex::Secret,
+    plugin::redact::strike,
     runtime::{
         Existing, Limits, Names, Observed, ObservedContainer, Role, State,
         contract::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
@@ -242,12 +243,19 @@ impl Docker {
         let collected = async {
             // The end of a longer log would be the better part, and only comes last.
             let mut bytes = VecDeque::new();
+            let mut is_cut = false;
             while let Some(Ok(part)) = stream.next().await {
                 bytes.extend(part.into_bytes());
                 let too_many = bytes.len().saturating_sub(MAX_LOG);
                 bytes.drain(..too_many);
+                is_cut |= too_many > 0;
             }
-            Vec::from(bytes)
+            let mut bytes = Vec::from(bytes);
+            // A secret could be in the rest of a line.
+            if is_cut && let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+                bytes.drain(..=end);
+            }
+            bytes
         };
         let bytes = self
             .within(patience, "read the log", collected)
@@ -261,6 +269,8 @@ impl Docker {
 /// The last lines, and before them the last one that tells of a migration and
 /// the last one that tells of a full disk, should many others have come after.
 fn end_of_log(text: &str) -> String {
+    // What is left of a secret that was cut is not known as one.
+    let text = &strike(text);
     let lines: Vec<_> = text.lines().map(shorten_line).collect();
     let (before, end) = lines.split_at(lines.len().saturating_sub(LOG_LINES));
     let mut telling: Vec<usize> = [says_it_migrates, says_disk_is_full]
@@ -276,21 +286,11 @@ fn end_of_log(text: &str) -> String {
     all.join("\n")
 }
 
-/// Without the colours some programs print, and cut if it is very long.
+/// Cut if it is very long.
 fn shorten_line(line: &str) -> String {
-    let mut plain = String::new();
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            // An escape sequence ends with its first letter.
-            characters.by_ref().find(char::is_ascii_alphabetic);
-        } else if !character.is_control() || character == '\t' {
-            plain.push(character);
-        }
-    }
-    match plain.char_indices().nth(LOG_LINE) {
-        Some((end, _)) => format!("{}…", &plain[..end]),
-        None => plain,
+    match line.char_indices().nth(LOG_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
@@ -427,7 +427,8 @@ fn read_ports(
 
 #[cfg(test)]
 mod tests {
-    use super::{LOG_LINES, end_of_log, shorten_line, started_at};
+    use super::{LOG_LINES, end_of_log, started_at};
+    use crate::plugin::redact;
 
     #[test]
     fn a_migration_is_told_however_much_comes_after_it() {
@@ -457,7 +458,18 @@ mod tests {
 
     #[test]
     fn colours_and_endless_lines_are_kept_out_of_diagnostics() {
-        assert_eq!(shorten_line("\u{1b}[31mred\u{1b}[0m\tplain"), "red\tplain");
-        assert_eq!(shorten_line(&"é".repeat(500)).chars().count(), 401);
+        let log = format!("\u{1b}[31mred\u{1b}[0m\tplain\n{}", "é".repeat(500));
+        let told = end_of_log(&log);
+        let (first, second) = told.split_once('\n').unwrap();
+        assert_eq!(first, "red\tplain");
+        assert_eq!(second.chars().count(), 401);
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_left_where_a_line_is_cut() {
+        let secret = "7c".repeat(32);
+        redact::remember(&secret);
+        let told = end_of_log(&format!("{}{secret} and more", "x".repeat(337)));
+        assert!(!told.contains("7c7c"), "{told}");
     }
 }
