@@ -1,6 +1,9 @@
 //! Files into and out of containers, as tar archives.
 
-use std::io::{self, Read};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
 use bollard::{
     body_full,
@@ -40,7 +43,7 @@ const RESTORE_NAME: &str = "restore";
 const RELEASES_FILE: &str = "releases.json";
 
 /// The files that are read, and how long each may be, in bytes. All others are somebody else's.
-const FILES: [(&str, u64); 6] = [
+pub(super) const FILES: [(&str, u64); 6] = [
     (SECRET_FILE, 4096),
     (NAME_FILE, 4096),
     (KEY_FILE, 16 << 10),
@@ -51,6 +54,9 @@ const FILES: [(&str, u64); 6] = [
 
 /// Longest archive of a directory with such files that is read, in bytes.
 pub(super) const MAX_CREDENTIALS: usize = 1 << 20;
+
+/// What the archive of one file has beside its content, in bytes, at most.
+pub(super) const MAX_HEADS: usize = 4096;
 
 impl Docker {
     /// Puts credentials into the volume of a container that exists, readable by
@@ -128,18 +134,27 @@ impl Docker {
         let options = DownloadFromContainerOptionsBuilder::new()
             .path(path)
             .build();
-        let parts = self
+        let mut parts = self
             .client
-            .download_from_container(container, Some(options))
-            .try_fold(Vec::new(), |mut bytes, part| async move {
+            .download_from_container(container, Some(options));
+        let read = async {
+            let mut bytes = Vec::new();
+            while let Some(part) = parts.try_next().await? {
                 bytes.extend_from_slice(&part);
                 if bytes.len() > limit {
-                    let more = format!("{path} has more than {limit} bytes");
-                    return Err(io::Error::other(more).into());
+                    break;
                 }
-                Ok(bytes)
+            }
+            Ok(bytes)
+        };
+        let bytes = found(self.call(patience, doing, read).await)?;
+        if bytes.as_ref().is_some_and(|it| it.len() > limit) {
+            return Err(DockerError::Failed {
+                doing: doing.to_owned(),
+                reason: format!("{path} has more than {limit} bytes"),
             });
-        found(self.call(patience, doing, parts).await)
+        }
+        Ok(bytes)
     }
 }
 
@@ -180,15 +195,22 @@ fn append(
     builder.append_data(&mut file, path, content)
 }
 
-/// Reads the archive of the credentials' directory.
-pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
-    let mut found = Credentials::default();
+/// Reads the archive of the credentials' directory, or of one file in it.
+pub(super) fn credentials(packed: &[u8], found: &mut Credentials) -> io::Result<()> {
     for entry in Archive::new(packed).entries()? {
         let entry = entry?;
         if entry.header().entry_type() != EntryType::Regular {
             continue;
         }
         let path = entry.path()?.into_owned();
+        // What is in a directory of its own is somebody's copy.
+        let directory = path.parent().unwrap_or(Path::new(""));
+        if !["", CREDENTIALS_DIRECTORY]
+            .map(Path::new)
+            .contains(&directory)
+        {
+            continue;
+        }
         let known = |(name, _): &&(&str, u64)| path.ends_with(name);
         let Some((name, limit)) = FILES.iter().find(known) else {
             continue;
@@ -219,13 +241,18 @@ pub(super) fn credentials(packed: &[u8]) -> io::Result<Credentials> {
             found.releases = Some(text.into());
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{File, credentials, pack_credentials, pack_files};
-    use crate::runtime::docker::daemon::Daemon;
+    use super::{Credentials, File, pack_credentials, pack_files};
+    use crate::runtime::docker::daemon::{Daemon, refusal};
+
+    fn credentials(packed: &[u8]) -> std::io::Result<Credentials> {
+        let mut found = Credentials::default();
+        super::credentials(packed, &mut found).map(|()| found)
+    }
 
     fn modes(packed: &[u8]) -> Vec<(String, u32)> {
         tar::Archive::new(packed)
@@ -274,7 +301,12 @@ mod tests {
         };
         let secret = ("instance_secret", &b"00ff"[..]);
         let long = vec![b'x'; 1 << 20];
-        let beside = pack(&[("core", &long), ("binary", b"\xff"), secret]);
+        let beside = pack(&[
+            ("core", &long),
+            ("binary", b"\xff"),
+            secret,
+            ("old/instance_secret", b"\xff"),
+        ]);
         let read = credentials(&beside).unwrap();
         assert_eq!(read.secret.unwrap().expose(), "00ff");
         let error = credentials(&pack(&[("instance_name", &long)]))
@@ -291,16 +323,40 @@ mod tests {
         assert_eq!(read.releases.unwrap().expose().len(), 32 << 10);
     }
 
+    fn archived(content: &[u8]) -> Vec<u8> {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n\r\n";
+        [&head[..], content].concat()
+    }
+
     #[tokio::test]
     async fn an_archive_without_end_is_not_kept() {
-        let daemon = Daemon::new(|_| {
-            let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n\r\n";
-            [&head[..], &vec![b'x'; 2 << 20]].concat()
-        });
+        let daemon = Daemon::new(|_| archived(&vec![b'x'; 2 << 20]));
         let (docker, patience) = (&daemon.docker, &daemon.patience);
         let error = docker.credentials(patience, "a").await.unwrap_err();
-        let limit = "/convex/data/credentials has more than 1048576 bytes";
+        let limit = "/convex/data/credentials/instance_secret has more than 8192 bytes";
         assert!(error.to_string().contains(limit), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_long_file_of_somebody_else_hides_none_of_a_deployment() {
+        let daemon = Daemon::new(|request| {
+            if request.contains("credentials%2Finstance_secret") {
+                let file = File {
+                    path: "instance_secret".into(),
+                    mode: 0o600,
+                    content: "00ff".into(),
+                };
+                archived(&pack_files(&[file]).unwrap())
+            } else if request.contains("credentials%2F") {
+                refusal(404, "Could not find the file")
+            } else {
+                archived(&vec![b'x'; 2 << 20])
+            }
+        });
+        let read = daemon.docker.credentials(&daemon.patience, "a").await;
+        let read = read.unwrap();
+        assert_eq!(read.secret.unwrap().expose(), "00ff");
+        assert_eq!(read.name, None);
     }
 
     #[test]

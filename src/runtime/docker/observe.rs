@@ -214,21 +214,30 @@ impl Docker {
     ) -> Result<Credentials, DockerError> {
         let path = format!("{DATA_DIRECTORY}/{CREDENTIALS_DIRECTORY}");
         let doing = "read the credentials in the volume";
-        let Some(packed) = self
-            .download(
-                patience,
-                container,
-                (&path, archive::MAX_CREDENTIALS),
-                doing,
-            )
-            .await?
-        else {
-            return Ok(Credentials::default());
+        let whole = (path.as_str(), archive::MAX_CREDENTIALS);
+        let packed = match self.download(patience, container, whole, doing).await {
+            // Something else in there may be longer than all that is read.
+            Err(DockerError::Failed { .. }) => {
+                let mut packed = Vec::new();
+                for (name, limit) in archive::FILES {
+                    let file = format!("{path}/{name}");
+                    let limit = usize::try_from(limit).unwrap_or_default() + archive::MAX_HEADS;
+                    let found = self.download(patience, container, (&file, limit), doing);
+                    packed.extend(found.await?);
+                }
+                packed
+            }
+            packed => packed?.into_iter().collect(),
         };
-        archive::credentials(&packed).map_err(|error| DockerError::Failed {
-            doing: doing.to_owned(),
-            reason: error.to_string(),
-        })
+        let mut credentials = Credentials::default();
+        for packed in packed {
+            let read = archive::credentials(&packed, &mut credentials);
+            read.map_err(|error| DockerError::Failed {
+                doing: doing.to_owned(),
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(credentials)
     }
 
     /// The end of a container's log, or nothing when it cannot be had: it only
