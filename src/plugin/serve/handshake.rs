@@ -81,6 +81,7 @@ impl Launch {
         let text = |name: &str| var(name).and_then(|value| value.into_string().ok());
         Self {
             client_certificate: None,
+            tcp: false,
             ..Self::unchecked(&text)
         }
     }
@@ -91,15 +92,19 @@ impl Launch {
                 .and_then(|port| port.parse().ok())
                 .unwrap_or(default)
         };
+        let client_certificate = text("PLUGIN_CLIENT_CERT");
         Self {
-            client_certificate: text("PLUGIN_CLIENT_CERT"),
             socket_directory: text("PLUGIN_UNIX_SOCKET_DIR").map(PathBuf::from),
             temporary_directory: text("TMPDIR").map_or_else(|| "/tmp".into(), PathBuf::from),
             ports: (
                 port("PLUGIN_MIN_PORT", 10_000),
                 port("PLUGIN_MAX_PORT", 25_000),
             ),
-            tcp: text("TF_PLUGIN_NETWORK").as_deref() == Some("tcp"),
+            // A port is open to every user of the machine, and without a certificate it is
+            // neither encrypted nor closed to any of them.
+            tcp: text("TF_PLUGIN_NETWORK").as_deref() == Some("tcp")
+                && client_certificate.is_some(),
+            client_certificate,
             log_level: LogLevel::from_environment(text),
         }
     }

@@ -30,6 +30,10 @@ use crate::plugin::{
     service::{Service, Tasks},
 };
 
+/// Longest message, in bytes. A state or a plan may well exceed tonic's default of 4 MiB, and room
+/// for a whole message is taken before it comes.
+const MAX_MESSAGE: usize = 64 << 20;
+
 /// How long the process outlives the call that ends it. Terraform kills it
 /// after two seconds.
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -120,9 +124,8 @@ async fn run(
     let server = tonic::transport::Server::builder()
         .add_service(
             ProviderServer::new(Arc::clone(&service))
-                // A state or a plan may well exceed tonic's default of 4 MiB.
-                .max_decoding_message_size(usize::MAX)
-                .max_encoding_message_size(usize::MAX),
+                .max_decoding_message_size(MAX_MESSAGE)
+                .max_encoding_message_size(MAX_MESSAGE),
         )
         .add_service(companions.controller())
         .add_service(companions.stdio())

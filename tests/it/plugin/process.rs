@@ -141,21 +141,23 @@ async fn a_long_temporary_directory_does_not_break_the_socket() {
 }
 
 #[tokio::test]
-async fn tcp_is_used_where_asked_for_within_the_ports_given() {
-    let plugin = Plugin::start(
-        &binaries::fixture(),
-        &[
-            ("TF_PLUGIN_NETWORK", "tcp"),
-            ("PLUGIN_MIN_PORT", "21000"),
-            ("PLUGIN_MAX_PORT", "21900"),
-        ],
-    );
+async fn tcp_is_used_where_asked_for_and_never_without_a_certificate() {
+    let identity = ClientIdentity::new();
+    let asked = [
+        ("TF_PLUGIN_NETWORK", "tcp"),
+        ("PLUGIN_MIN_PORT", "21000"),
+        ("PLUGIN_MAX_PORT", "21900"),
+    ];
+    let plugin = Plugin::start(&binaries::fixture(), &asked);
+    assert_eq!(plugin.handshake[2], "unix");
+    let secured = [&asked[..], &[("PLUGIN_CLIENT_CERT", &identity.pem)]].concat();
+    let plugin = Plugin::start(&binaries::fixture(), &secured);
     assert_eq!(plugin.handshake[2], "tcp");
     let port = plugin.handshake[3]
         .strip_prefix("127.0.0.1:")
         .expect("loopback");
     assert!((21_000..=21_900).contains(&port.parse::<u16>().expect("a port")));
-    let mut client = plugin.connect().await;
+    let mut client = plugin.connect_tls(Some(&identity)).await.expect("trusted");
     thing_type(&mut client).await;
 }
 
@@ -183,6 +185,23 @@ async fn only_the_client_with_the_announced_certificate_is_served() {
         assert!(refused);
     }
     // The refused ones did the plugin no harm.
+    thing_type(&mut client).await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_refused_with_its_limit() {
+    let plugin = Plugin::start(&binaries::fixture(), &[]);
+    let mut client = plugin.connect().await;
+    let config = DynamicValue {
+        msgpack: vec![0; 65 << 20],
+        json: Vec::new(),
+    };
+    let request = proto::validate_provider_config::Request {
+        config: Some(config),
+    };
+    let error = client.validate_provider_config(request).await.unwrap_err();
+    assert_eq!(error.code(), Code::OutOfRange);
+    assert!(error.message().contains("67108864"), "{error}");
     thing_type(&mut client).await;
 }
 
