@@ -2,7 +2,13 @@
 //!
 //! Podman speaks Docker's API too, with gaps.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use hyper::HeaderMap;
 
@@ -15,6 +21,8 @@ pub(super) struct Engine {
     /// It is a Podman before release 5.1, which cannot change a container that
     /// is there (containers/podman, pull request 22322).
     is_rigid: AtomicBool,
+    /// How many bytes programs may print that print more than others, by the ID of their exec.
+    outputs: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Engine {
@@ -36,6 +44,18 @@ impl Engine {
         self.is_rigid.store(is_rigid, Ordering::Relaxed);
         self.known.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Expects a program to print up to so many bytes.
+    pub(super) fn expect_output(&self, exec: &str, bytes: u64) {
+        let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.insert(exec.to_owned(), bytes);
+    }
+
+    /// How many bytes a program may print that is started now, if it was said.
+    pub(super) fn output_of(&self, exec: &str) -> Option<u64> {
+        let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.remove(exec)
     }
 
     /// Whether it can change a container that is there. Known once it has

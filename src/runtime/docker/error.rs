@@ -6,7 +6,7 @@ use bollard::errors::Error;
 
 use super::{
     Endpoint, Source, SshProblem, TlsProblem,
-    dial::DialError,
+    dial::{DialError, TooLong},
     transport::{ApiVersion, Lost, TooOld},
 };
 use crate::{
@@ -205,6 +205,15 @@ impl DockerError {
 /// Finds the cause of `error`, which came of trying to `doing`.
 pub(super) fn classify(endpoint: &Endpoint, doing: &str, error: Error) -> DockerError {
     let doing = doing.to_owned();
+    let too_long = match &error {
+        Error::IOError { err } => TooLong::of(err),
+        Error::HyperResponseError { err } => TooLong::of(err),
+        _ => None,
+    };
+    if let Some(too_long) = too_long {
+        let reason = too_long.to_string();
+        return DockerError::Failed { doing, reason };
+    }
     match error {
         Error::DockerResponseServerError {
             status_code,

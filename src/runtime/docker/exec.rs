@@ -186,13 +186,14 @@ impl Docker {
     }
 
     /// Runs a program in a running container and writes what it prints into
-    /// `target`, of whatever length. Returns how many bytes that were.
+    /// `target`. More than `limit` bytes are an error. Returns how many bytes
+    /// that were.
     pub(super) async fn exec_into(
         &self,
         patience: &Patience,
         container: &str,
         command: &[&str],
-        target: &mut (impl AsyncWrite + Unpin),
+        (target, limit): (&mut (impl AsyncWrite + Unpin), u64),
     ) -> Result<u64, DockerError> {
         let doing = format!("run {} in {container}", command[0]);
         let options = CreateExecOptions {
@@ -203,6 +204,9 @@ impl Docker {
         };
         let exec = self.client.create_exec(container, options);
         let exec = self.call(patience, &doing, exec).await?;
+        // Each piece has a head, and may be short.
+        let with_heads = limit.saturating_mul(2).saturating_add(MAX_OUTPUT as u64);
+        self.engine.expect_output(&exec.id, with_heads);
         let started = self.client.start_exec(&exec.id, None::<StartExecOptions>);
         let StartExecResults::Attached { mut output, .. } =
             self.call(patience, &doing, started).await?
@@ -214,8 +218,11 @@ impl Docker {
             while let Some(part) = output.next().await {
                 match part? {
                     LogOutput::StdOut { message } | LogOutput::Console { message } => {
-                        target.write_all(&message).await?;
                         written += message.len() as u64;
+                        if written > limit {
+                            break;
+                        }
+                        target.write_all(&message).await?;
                     }
                     LogOutput::StdErr { message } if printed.length() < MAX_OUTPUT => {
                         printed.stderr.extend(&message);
@@ -227,6 +234,10 @@ impl Docker {
             Ok((written, printed))
         };
         let (written, mut printed) = self.call(patience, &doing, copy).await?;
+        if written > limit {
+            let reason = format!("it printed more than {limit} bytes");
+            return Err(DockerError::Failed { doing, reason });
+        }
         printed.code = self.exit_code(patience, &exec.id, &doing).await?;
         printed.of_success(&doing)?;
         Ok(written)
@@ -376,7 +387,10 @@ pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError 
 #[cfg(test)]
 mod tests {
     use super::{Output, failed_to_start, missing_program};
-    use crate::runtime::docker::daemon::{Daemon, json, printed, refusal};
+    use crate::runtime::docker::{
+        DockerError,
+        daemon::{Daemon, json, printed, refusal},
+    };
 
     #[tokio::test]
     async fn only_an_exit_code_of_zero_is_success() {
@@ -397,7 +411,7 @@ mod tests {
                 docker.remove_all(patience, "a", &files, &[]).await,
                 docker.note_restore(patience, "a", "m", true).await,
                 docker
-                    .exec_into(patience, "a", &["cat", "/f"], &mut target)
+                    .exec_into(patience, "a", &["cat", "/f"], (&mut target, 3))
                     .await
                     .map(drop),
             ];
@@ -408,6 +422,57 @@ mod tests {
                 assert!(refused.contains(expected.unwrap_or_default()), "{refused}");
             }
             assert_eq!(target, b"out");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_is_written_than_was_expected() {
+        let Daemon {
+            docker, patience, ..
+        } = &Daemon::ending(Some(0), printed(&[(1, "out"), (1, "put")]));
+        let mut target = Vec::new();
+        let command = ["cat", "/f"];
+        let more = docker.exec_into(patience, "a", &command, (&mut target, 5));
+        let error = more.await.unwrap_err().to_string();
+        assert!(error.ends_with("it printed more than 5 bytes"), "{error}");
+        assert_eq!(target, b"out");
+    }
+
+    #[tokio::test]
+    async fn a_piece_without_end_is_not_kept() {
+        let mut endless = printed(&[(1, "out")]);
+        endless.extend([1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        endless.extend(vec![b'x'; 40 << 20]);
+        let Daemon {
+            docker, patience, ..
+        } = &Daemon::ending(Some(0), endless);
+        let too_long = |error: DockerError| {
+            let error = error.to_string();
+            assert!(
+                error.contains("the daemon's reply has more than "),
+                "{error}"
+            );
+        };
+        too_long(docker.exec(patience, "a", &["a"], b"").await.unwrap_err());
+        let target = (&mut Vec::new(), 3);
+        let into = docker.exec_into(patience, "a", &["a"], target);
+        too_long(into.await.unwrap_err());
+    }
+
+    #[tokio::test]
+    async fn json_without_end_is_not_kept() {
+        for status in [200, 500] {
+            let endless = Daemon::new(move |_| {
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json");
+                let begin = format!("{head}\r\nConnection: close\r\n\r\n[\"");
+                [begin.into_bytes(), vec![b'x'; 34 << 20]].concat()
+            });
+            let error = endless.docker.port_holders(&endless.patience).await;
+            let error = error.unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "cannot list containers: the daemon's reply has more than 33554432 bytes"
+            );
         }
     }
 

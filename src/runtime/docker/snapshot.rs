@@ -113,7 +113,12 @@ impl Docker {
         let target = target.try_clone().map_err(|it| failed(it.to_string()))?;
         let mut target = tokio::fs::File::from_std(target);
         let written = self
-            .exec_into(patience, container, &["cat", "--", file], &mut target)
+            .exec_into(
+                patience,
+                container,
+                &["cat", "--", file],
+                (&mut target, length),
+            )
             .await?;
         if written == length {
             return Ok(());

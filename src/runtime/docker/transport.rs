@@ -11,7 +11,7 @@ use hyper::{Uri, header::HeaderValue};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 
 use super::{
-    dial::{DialError, Dialer},
+    dial::{Allowance, DialError, Dialer},
     engine::Engine,
     host::Connection,
 };
@@ -19,6 +19,13 @@ use super::{
 /// How long a daemon may take to begin a reply, in seconds. The longest
 /// legitimate wait is for a container that is given time to end.
 const REPLY_S: u64 = 90;
+
+/// Longest reply that is read as a whole, in bytes: twice what a program may print, which is
+/// refused with better words.
+const MAX_REPLY: u64 = 32 << 20;
+
+/// Longest report of a pull, in bytes. Each of its lines is read as a whole.
+const MAX_PULL: u64 = 128 << 20;
 
 /// A version of Docker's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,8 +75,10 @@ pub(super) fn client(
     let transport = move |request: BollardRequest| {
         let (client, engine) = (client.clone(), Arc::clone(&engine));
         async move {
+            let request = unversioned(request);
+            let longest = longest(request.uri().path(), &engine);
             let response = client
-                .request(well_encoded(unversioned(request)))
+                .request(well_encoded(request))
                 .await
                 .map_err(|error| bollard::errors::Error::IOError {
                     err: io_error(&error, error.is_connect()),
@@ -79,6 +88,10 @@ pub(super) fn client(
                 .map_err(|too_old| bollard::errors::Error::IOError {
                     err: io::Error::other(too_old),
                 })?;
+            if let Some(allowance) = response.extensions().get::<Allowance>() {
+                let is_refusal = response.status().as_u16() >= 400;
+                allowance.set(if is_refusal { MAX_REPLY } else { longest });
+            }
             Ok(response)
         }
     };
@@ -88,6 +101,17 @@ pub(super) fn client(
         REPLY_S,
         API_DEFAULT_VERSION,
     )
+}
+
+/// How many bytes a reply may have. Whatever reads an archive counts for itself.
+fn longest(path: &str, engine: &Engine) -> u64 {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match parts[..] {
+        ["containers", _, "archive"] => u64::MAX,
+        ["images", "create"] => MAX_PULL,
+        ["exec", id, "start"] => engine.output_of(id).unwrap_or(MAX_REPLY),
+        _ => MAX_REPLY,
+    }
 }
 
 /// The request without an API version in its path.

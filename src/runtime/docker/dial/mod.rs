@@ -1,5 +1,6 @@
 //! Connections to a daemon.
 
+mod counted;
 mod greeting;
 mod ssh;
 mod ssh_problem;
@@ -22,6 +23,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use self::counted::Counted;
+pub(super) use self::counted::{Allowance, TooLong};
 pub use self::ssh_problem::SshProblem;
 use super::host::{Connection, Endpoint, Shown, TlsProblem, Wire};
 
@@ -31,6 +34,9 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How many connections are opened at the same time. An SSH server turns away
 /// more than ten of which it does not know yet who they are (`MaxStartups`).
 const AT_ONCE: usize = 4;
+
+/// Longest reply that is read before it is known what it answers, in bytes.
+const MAX_HEAD: u64 = 1 << 20;
 
 /// A failure that is not the system's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +139,7 @@ impl Dialer {
                 Box::new(ssh::open(address, config).await?)
             }
         };
-        Ok(Conn(TokioIo::new(stream)))
+        Ok(Conn(TokioIo::new(Counted::new(stream, MAX_HEAD))))
     }
 }
 
@@ -165,11 +171,11 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A connection to a daemon, of whatever kind.
-pub(super) struct Conn(TokioIo<Box<dyn Io>>);
+pub(super) struct Conn(TokioIo<Counted>);
 
 impl hyper_util::client::legacy::connect::Connection for Conn {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().extra(self.0.inner().allowance.clone())
     }
 }
 
