@@ -272,27 +272,27 @@ async fn ask_inside(
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| failed(&error))?;
     let names = Names::of(&id.name);
-    let container = names.container(Role::Backend);
     let patience = Patience::new(PATIENCE, cx.cancellation());
     let docker = cx.session.hosts().docker(&id.host)?;
     let backend = docker
         .container_alone(&patience, &names, Role::Backend)
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(&error))?
+        .ok_or_else(|| failed(&"its backend is gone"))?;
     let here = FromHere::new().map_err(|error| failed(&error))?;
-    let inside = FromInside::new(docker.clone(), container.clone(), patience.clone());
+    let inside = FromInside::new(docker.clone(), backend.id.clone(), patience.clone());
     let own = |port: u16| format!("http://127.0.0.1:{port}");
     let way = Way {
-        name: &container,
+        name: &names.container(Role::Backend),
         api: &own(BACKEND_PORT),
         site: Some(own(SITE_PORT)),
         pages: &inside,
-        transport: ExecTransport::new(docker.clone(), container.clone(), patience),
+        transport: ExecTransport::new(docker.clone(), names.clone(), patience),
     };
     let views = Views {
         here: &here,
         inside: Some(&inside),
-        loopback: backend.map_or(Loopback::Nowhere, |it| loopback(&docker, &it)),
+        loopback: loopback(&docker, &backend),
     };
     Ok(Probes {
         keeper: Some(Keeper::Terraform),

@@ -315,6 +315,8 @@ pub struct ContainerSpec {
     pub labels: BTreeMap<String, String>,
     /// The volume at [`DATA_DIRECTORY`](super::DATA_DIRECTORY).
     pub volume: Option<String>,
+    /// A volume of others that it can only read.
+    pub beside: Option<String>,
     /// The network it is in.
     pub network: NetworkSpec,
     /// What it may do.
@@ -424,6 +426,7 @@ impl Desired {
             program: program.clone(),
             labels: all,
             volume: None,
+            beside: None,
             network,
             confinement: self.confinement.clone(),
             entrypoint: None,

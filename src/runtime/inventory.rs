@@ -2,15 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Kind, Role};
+use super::{Kind, Own, Role};
 
 /// An object that says which deployment it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Labelled {
-    /// What it is.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
+    /// The object.
+    pub own: Own,
     /// The deployment.
     pub deployment: String,
     /// What it is to the deployment; see [`Role`] for containers.
@@ -84,7 +82,7 @@ impl Inventory {
     pub fn of(&self, deployment: &str, with_data: bool) -> Vec<&Labelled> {
         let objects = self.deployments.get(deployment).into_iter().flatten();
         objects
-            .filter(|object| with_data || object.kind != Kind::Volume)
+            .filter(|object| with_data || object.own.kind() != Kind::Volume)
             .collect()
     }
 
@@ -106,7 +104,8 @@ impl Inventory {
                 } else {
                     ""
                 };
-                let _ = writeln!(text, "    {} {}{note}", object.kind, object.name);
+                let (kind, name) = (object.own.kind(), object.own.name());
+                let _ = writeln!(text, "    {kind} {name}{note}");
             }
         }
         text
@@ -114,18 +113,18 @@ impl Inventory {
 }
 
 fn is_probe(object: &Labelled) -> bool {
-    object.kind == Kind::Container && object.role == Role::Probe.as_str()
+    object.own.kind() == Kind::Container && object.role == Role::Probe.as_str()
 }
 
 fn is_probe_or_network(object: &Labelled) -> bool {
-    is_probe(object) || object.kind == Kind::Network
+    is_probe(object) || object.own.kind() == Kind::Network
 }
 
 fn standing(objects: &[Labelled]) -> Standing {
     let runs = |it: &Labelled| it.is_running && it.role == Role::Backend.as_str();
     if objects.iter().any(runs) {
         Standing::Running
-    } else if objects.iter().any(|it| it.kind == Kind::Volume) {
+    } else if objects.iter().any(|it| it.own.kind() == Kind::Volume) {
         Standing::Stopped
     } else {
         Standing::Remains
@@ -134,12 +133,13 @@ fn standing(objects: &[Labelled]) -> Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inventory, Kind, Labelled, Standing};
+    use super::{Inventory, Kind, Labelled, Own, Standing};
 
     fn object(kind: Kind, deployment: &str, role: &str, is_running: bool) -> Labelled {
+        let name = format!("{deployment}-{role}");
+        let own = Own::check(kind, &name, name.clone(), Some(deployment), deployment);
         Labelled {
-            kind,
-            name: format!("{deployment}-{role}"),
+            own: own.unwrap(),
             deployment: deployment.to_owned(),
             role: role.to_owned(),
             is_running,
@@ -160,7 +160,11 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        let names: Vec<_> = inventory.left_over().iter().map(|it| &it.name).collect();
+        let names: Vec<_> = inventory
+            .left_over()
+            .iter()
+            .map(|it| it.own.name())
+            .collect();
         assert_eq!(
             names,
             [

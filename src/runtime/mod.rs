@@ -11,6 +11,7 @@ pub mod digests;
 pub mod docker;
 pub mod inventory;
 mod observed;
+mod own;
 mod steps;
 pub mod sweep;
 
@@ -26,5 +27,6 @@ pub use self::{
         NetworkSpec, Program, Publish, Renew, Role, labels,
     },
     observed::{Existing, Observed, ObservedContainer, State},
+    own::Own,
     steps::{Conflict, Difference, Kind, Step, differences, steps},
 };

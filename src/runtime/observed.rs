@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::desired::{Limits, labels};
+use super::{
+    desired::{Limits, labels},
+    own::Own,
+    steps::Conflict,
+};
 
-/// The objects that bear the names of a deployment's.
+/// The objects of a deployment.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The network.
-    pub network: Option<Existing>,
+    pub network: Option<Own>,
     /// The volume.
     pub volume: Option<Existing>,
     /// The backend's container.
@@ -17,6 +21,8 @@ pub struct Observed {
     pub dashboard: Option<ObservedContainer>,
     /// A container that an interrupted look into the volume left.
     pub probe: Option<Existing>,
+    /// Objects of others that have the names of the deployment's.
+    pub strangers: Vec<Conflict>,
 }
 
 /// An object with labels.

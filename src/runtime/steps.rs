@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use super::{
     contract::DATA_DIRECTORY,
     desired::{Attachment, ContainerSpec, Desired, NetworkSpec, Renew, Role, labels},
-    observed::{Existing, Observed, ObservedContainer, State},
+    observed::{Observed, ObservedContainer, State},
 };
 
 /// One thing to do. Each can be done again without harm.
@@ -80,6 +80,16 @@ pub struct Conflict {
     pub name: String,
     /// The deployment it belongs to, if it belongs to one.
     pub owner: Option<String>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, owner } = self;
+        match owner {
+            Some(owner) => write!(f, "{kind} {name}, part of deployment {owner:?}"),
+            None => write!(f, "{kind} {name}, not made by this provider"),
+        }
+    }
 }
 
 /// In what a container is not as it should be.
@@ -224,9 +234,11 @@ fn same_label(name: &str, there: Option<&String>, wanted: &str) -> bool {
 
 /// What to do, in order. Nothing when all is as it should be.
 pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Conflict> {
-    no_conflict(desired, observed)?;
+    if let Some(stranger) = in_the_way(desired, observed) {
+        return Err(stranger.clone());
+    }
     if !desired.running {
-        return Ok(stop(desired, observed));
+        return Ok(stop(observed));
     }
     let container = |spec, existing: Option<_>, renews_from| Container {
         renew: desired.renew >= renews_from && existing.is_some(),
@@ -269,7 +281,7 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
         steps.push(Step::RemoveContainer(Role::Backend));
     }
     // From before they shared one.
-    if shared && has_network(desired, observed) {
+    if shared && observed.network.is_some() {
         steps.push(Step::RemoveNetwork);
     }
     steps.extend(backend.steps());
@@ -278,13 +290,7 @@ pub fn steps(desired: &Desired, observed: &Observed) -> Result<Vec<Step>, Confli
     Ok(steps)
 }
 
-/// Whether there is a network, and it is the deployment's own.
-fn has_network(desired: &Desired, observed: &Observed) -> bool {
-    let network = observed.network.as_ref().and_then(Existing::deployment);
-    network == Some(desired.name.as_str())
-}
-
-fn stop(desired: &Desired, observed: &Observed) -> Vec<Step> {
+fn stop(observed: &Observed) -> Vec<Step> {
     [
         // By its volume a deployment is known to exist while it is stopped.
         (observed.volume.is_none(), Step::CreateVolume),
@@ -299,38 +305,22 @@ fn stop(desired: &Desired, observed: &Observed) -> Vec<Step> {
         ),
         // Docker has few address ranges for networks, and this one holds
         // nothing that is worth keeping.
-        (has_network(desired, observed), Step::RemoveNetwork),
+        (observed.network.is_some(), Step::RemoveNetwork),
     ]
     .into_iter()
     .filter_map(|(needed, step)| needed.then_some(step))
     .collect()
 }
 
-fn no_conflict(desired: &Desired, observed: &Observed) -> Result<(), Conflict> {
-    let names = desired.names();
-    let check = |kind, name: String, owner: Option<Option<&str>>| match owner {
-        Some(owner) if owner != Some(names.deployment()) => Err(Conflict {
-            kind,
-            name,
-            owner: owner.map(str::to_owned),
-        }),
-        _ => Ok(()),
-    };
-    let container = |it: &Option<ObservedContainer>, role| {
-        let owner = it.as_ref().map(ObservedContainer::deployment);
-        check(Kind::Container, names.container(role), owner)
-    };
-    let volume = observed.volume.as_ref().map(Existing::deployment);
-    check(Kind::Volume, names.volume(), volume)?;
-    container(&observed.backend, Role::Backend)?;
-    container(&observed.dashboard, Role::Dashboard)?;
-    let probe = observed.probe.as_ref().map(Existing::deployment);
-    check(Kind::Container, names.container(Role::Probe), probe)?;
-    if matches!(desired.attachment, Attachment::Shared { .. }) {
-        return Ok(());
-    }
-    let network = observed.network.as_ref().map(Existing::deployment);
-    check(Kind::Network, names.network(), network)
+/// The first object of somebody else that has a name the deployment needs now. One that is stopped
+/// needs no more than its volume.
+fn in_the_way<'a>(desired: &Desired, observed: &'a Observed) -> Option<&'a Conflict> {
+    let shared = matches!(desired.attachment, Attachment::Shared { .. });
+    observed.strangers.iter().find(|it| match it.kind {
+        Kind::Volume => true,
+        Kind::Container => desired.running,
+        Kind::Network => desired.running && !shared,
+    })
 }
 
 /// What needs no new container.

@@ -58,11 +58,12 @@ pub async fn sweep(request: &Request, around: &Surroundings) -> Result<String, S
             table
         });
     }
-    chosen.sort_by_key(|object| object.kind != Kind::Container);
+    chosen.sort_by_key(|object| object.own.kind() != Kind::Container);
     let mut said = String::new();
     for object in chosen {
-        docker.remove(&patience, object).await?;
-        said.push_str(&format!("removed {} {}\n", object.kind, object.name));
+        let own = &object.own;
+        docker.remove(&patience, own).await?;
+        said.push_str(&format!("removed {} {}\n", own.kind(), own.name()));
     }
     if said.is_empty() {
         said.push_str("Nothing is left over.\n");

@@ -181,6 +181,5 @@ async fn dashboard_runs(
     let dashboard = docker
         .container_alone(patience, names, Role::Dashboard)
         .await?;
-    let ours = |it: &ObservedContainer| it.deployment() == Some(names.deployment());
-    Ok(dashboard.filter(ours).is_none_or(|it| it.is_running()))
+    Ok(dashboard.is_none_or(|it| it.is_running()))
 }

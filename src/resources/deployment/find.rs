@@ -5,7 +5,7 @@ use crate::{
     convex::{InstanceName, InstanceSecret, Origins, Reach},
     plugin::{Cx, Diagnostic, Diagnostics, Known, Timeouts, redact},
     resources::docker_error,
-    runtime::{DeploymentId, Names, ObservedContainer, Role, docker::Patience},
+    runtime::{DeploymentId, Names, Role, docker::Patience},
     session::{Live, Session},
 };
 
@@ -48,22 +48,17 @@ pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnosti
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
     let names = Names::of(&id.name);
     let failed = |error| docker_error(&object(deployment), error);
-    let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
     // What its image adds to its environment plays no part here.
     let backend = docker
         .container_alone(&patience, &names, Role::Backend)
         .await
-        .map_err(failed)?
-        .filter(ours);
+        .map_err(failed)?;
     let Some(backend) = backend else {
-        let volume = docker
-            .volume(&patience, &names.volume())
-            .await
-            .map_err(failed)?
-            .filter(|volume| volume.deployment() == Some(names.deployment()));
-        return Ok(match volume {
-            Some(_) => Found::Stopped(None),
-            None => Found::Gone,
+        let has_volume = docker.has_volume(&patience, &names).await;
+        return Ok(if has_volume.map_err(failed)? {
+            Found::Stopped(None)
+        } else {
+            Found::Gone
         });
     };
     if !backend.is_running() {

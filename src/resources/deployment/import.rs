@@ -59,19 +59,14 @@ pub(super) async fn look_all_over(
     let patience = Patience::new(Timeouts::default().read(), cx.cancellation());
     let names = Names::of(name);
     let failed = |error| docker_error(&object(&id.to_string()), error);
-    let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
     let look = async |role| {
         let container = docker.container(&patience, &names, role, &[]).await;
-        container.map(|it| it.filter(ours)).map_err(failed)
+        container.map_err(failed)
     };
     let backend = look(Role::Backend).await?;
     let dashboard = look(Role::Dashboard).await?;
-    let volume = docker
-        .volume(&patience, &names.volume())
-        .await
-        .map_err(failed)?
-        .filter(|volume| volume.deployment() == Some(names.deployment()));
-    if backend.is_none() && volume.is_none() {
+    let has_volume = docker.has_volume(&patience, &names).await;
+    if backend.is_none() && !has_volume.map_err(failed)? {
         return Err(Diagnostic::error(
             "No such deployment",
             format!(

@@ -23,11 +23,7 @@ pub(super) async fn remove(
     let failed = |error| docker_error(&work.object, error);
     let labelled = work
         .docker
-        .with_label(
-            &work.patience,
-            labels::NETWORK_FOR,
-            work.settings.name.as_str(),
-        )
+        .network_hosts(&work.patience, work.settings.name.as_str())
         .await
         .map_err(failed)?;
     let in_use = states
@@ -35,14 +31,14 @@ pub(super) async fn remove(
         .filter_map(|model| model.network.as_ref()?.container.as_deref());
     for container in leftovers(labelled, &in_use.collect::<Vec<_>>()) {
         work.docker
-            .remove_container(&work.patience, &container.id)
+            .remove(&work.patience, &container.own)
             .await
             .map_err(failed)?;
         cx.warn(Diagnostic::warning(
             "Leftover container removed",
             format!(
                 "An earlier apply was killed before it saved the state, and left the container {} behind. Its label {} says that it belongs to {}. The container is removed, its volumes are kept.",
-                container.name, labels::NETWORK_FOR, work.object
+                container.own.name(), labels::NETWORK_FOR, work.object
             ),
         ));
     }
@@ -66,13 +62,13 @@ fn leftovers(labelled: Vec<Found>, in_use: &[&str]) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::{Kind, Own};
 
     #[test]
     fn only_what_no_state_knows_of_is_left_over() {
         let id = |name: &str| format!("{name:0<64}");
         let found = |name: &str, network_of: Option<&str>| Found {
-            id: id(name),
-            name: name.to_owned(),
+            own: Own::check(Kind::Container, name, id(name), Some("a"), "a").unwrap(),
             network_of: network_of.map(id),
         };
         let names = |in_use: &[&str]| -> Vec<String> {
@@ -83,7 +79,7 @@ mod tests {
                 found("new-postgres", Some("new")),
             ];
             let left = leftovers(labelled, in_use).into_iter();
-            left.map(|it| it.name).collect()
+            left.map(|it| it.own.name().to_owned()).collect()
         };
         assert_eq!(names(&[&id("new")]), ["killed-postgres", "killed"]);
         assert_eq!(names(&[&id("new")[..12]]), ["killed-postgres", "killed"]);

@@ -21,7 +21,7 @@ use crate::{
     convex::{AdminKey, InstanceSecret, env_var::Changes},
     plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
     resources::{
-        backend_error, docker_error,
+        backend_error,
         imported::{is_fresh, settle},
     },
     runtime::{
@@ -213,7 +213,6 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     let work = Work::new(cx, Settings::of(&prior)?, patience)?;
     let observed = work.observe(&[]).await?;
     whereabouts::check(&cx.private, &work, &observed)?;
-    let ours = |deployment: Option<&str>| deployment == Some(prior.name.as_str());
     let names = work.settings.names();
     let delete_data = prior.deletes_data();
     if let Some(owner) = Owner::of(&prior, cx.session.place()) {
@@ -229,40 +228,21 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
             return Ok(());
         }
     }
-    let failed = |error| docker_error(&work.object, error);
-    for (role, owner) in [
-        (
-            Role::Dashboard,
-            observed.dashboard.as_ref().map(|it| it.deployment()),
-        ),
-        (
-            Role::Backend,
-            observed.backend.as_ref().map(|it| it.deployment()),
-        ),
-        (
-            Role::Probe,
-            observed.probe.as_ref().map(|it| it.deployment()),
-        ),
-    ] {
-        if owner.is_some_and(ours) {
-            work.docker
-                .remove_container(&work.patience, &names.container(role))
-                .await
-                .map_err(failed)?;
-        }
+    let (docker, patience) = (&work.docker, &work.patience);
+    for role in [Role::Dashboard, Role::Backend, Role::Probe] {
+        let own = docker.own_container(patience, &names, role).await;
+        work.remove_own(own).await?;
     }
     leftovers::remove(cx, &work, &[&prior]).await?;
-    if observed.network.is_some_and(|it| ours(it.deployment())) {
-        work.docker
-            .remove_network(&work.patience, &names.network())
-            .await
-            .map_err(failed)?;
+    work.remove_own(docker.own_network(patience, &names).await)
+        .await?;
+    if delete_data {
+        let volume = docker.own_volume(patience, &names).await;
+        work.remove_own(volume.map(|it| it.map(|(own, _)| own)))
+            .await?;
     }
-    if delete_data && observed.volume.is_some_and(|it| ours(it.deployment())) {
-        work.docker
-            .remove_volume(&work.patience, &names.volume())
-            .await
-            .map_err(failed)?;
+    if !observed.strangers.is_empty() {
+        cx.warn(ownership::strangers(&work.object, &observed.strangers));
     }
     cx.session
         .note(&work.settings.id().to_string(), |it| it.live = None);

@@ -15,7 +15,7 @@ use super::model::Model;
 use crate::{
     convex::crypto,
     plugin::Diagnostic,
-    runtime::{Existing, Observed, labels},
+    runtime::{Conflict, Existing, Observed, labels},
 };
 
 /// A resource, and where its configuration is applied.
@@ -141,6 +141,18 @@ pub fn left_alone(object: &str, holder: &Owner) -> Diagnostic {
         "The deployment is left to its new owner",
         format!(
             "By the note in its volume, {object} belongs to {holder} by now. Its containers and its data stay, and it is only forgotten here."
+        ),
+    )
+}
+
+/// What a destruction says of objects that have the names of the deployment's and another owner.
+pub fn strangers(object: &str, strangers: &[Conflict]) -> Diagnostic {
+    let list: Vec<_> = strangers.iter().map(|it| format!("- {it}")).collect();
+    Diagnostic::warning(
+        "Objects of others are left in place",
+        format!(
+            "The Docker host has objects with names of {object} that do not belong to it:\n{}\n\nThey are not changed. Remove them yourself if nobody needs them.",
+            list.join("\n")
         ),
     )
 }

@@ -99,8 +99,8 @@ impl Work {
         let joined = |name: &String| backend.is_some_and(|it| it.networks.contains(name));
         let new = further.iter().filter(|it| desired.running && !joined(it));
         for name in new {
-            let found = self.docker.network(&self.patience, name).await;
-            if found.map_err(|error| self.failed(error))?.is_none() {
+            let found = self.docker.has_network(&self.patience, name).await;
+            if !found.map_err(|error| self.failed(error))? {
                 let network = name.clone();
                 return Err(self.failed(DockerError::NoNetwork { network }));
             }
@@ -142,7 +142,7 @@ impl Work {
         let mut taken = None;
         for port in ports {
             if docker
-                .tunnel(patience, &lender.name, "127.0.0.1", *port)
+                .tunnel(patience, lender.own.id(), "127.0.0.1", *port)
                 .await
                 .is_ok()
             {
@@ -150,7 +150,7 @@ impl Work {
                 break;
             }
         }
-        docker.remove_container(patience, &lender.name).await?;
+        docker.remove(patience, &lender.own).await?;
         let Some(port) = taken else {
             return Ok(None);
         };
@@ -300,11 +300,8 @@ impl Work {
             .start_lender(&self.patience, &self.settings.names(), image, network)
             .await
             .map_err(|error| self.failed(error))?;
-        let outcome = self.ask_server(cx, database, &lender.name).await;
-        let removed = self
-            .docker
-            .remove_container(&self.patience, &lender.name)
-            .await;
+        let outcome = self.ask_server(cx, database, lender.own.id()).await;
+        let removed = self.docker.remove(&self.patience, &lender.own).await;
         let found = outcome?;
         removed.map_err(|error| self.failed(error))?;
         let Some(found) = found else { return Ok(()) };

@@ -47,21 +47,14 @@ pub(super) async fn refresh(
     let ids = model.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = ids.backend.iter().chain(&ids.dashboard).cloned().collect();
 
-    let ours = |container: &ObservedContainer| container.deployment() == Some(names.deployment());
     let look = async |role| {
         let container = docker.container(&patience, &names, role, &known).await;
-        container.map(|it| it.filter(ours)).map_err(failed)
+        container.map_err(failed)
     };
     let backend = look(Role::Backend).await?;
     let dashboard = look(Role::Dashboard).await?;
     // A backend that exists has its volume.
-    if backend.is_none()
-        && docker
-            .volume(&patience, &names.volume())
-            .await
-            .map_err(failed)?
-            .is_none_or(|volume| volume.deployment() != Some(names.deployment()))
-    {
+    if backend.is_none() && !docker.has_volume(&patience, &names).await.map_err(failed)? {
         whereabouts::check_absent(&cx.private, docker.endpoint(), &object)?;
         cx.warn(Diagnostic::warning(
             "Deployment is gone",
@@ -164,12 +157,13 @@ pub(super) async fn refresh(
     model.container_ids = Some(ids);
     let secret = match &model.instance_secret {
         Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
-        None if running => {
-            let backend = names.container(Role::Backend);
-            let stored = docker.credentials(&patience, &backend).await;
-            stored_secret(&stored.map_err(failed)?)?
-        }
-        None => None,
+        None => match backend.as_ref().filter(|_| running) {
+            Some(backend) => {
+                let stored = docker.credentials(&patience, &backend.id).await;
+                stored_secret(&stored.map_err(failed)?)?
+            }
+            None => None,
+        },
     };
     if let Some(secret) = secret.as_ref().filter(|_| running && !stopped) {
         let patience = Patience::new(limit.min(PUBLISHED_LIMIT), cx.cancellation());

@@ -20,7 +20,7 @@ use crate::{
     local_file::{Directory, Unfinished},
     plugin::{Cx, Diagnostic, redact},
     resources::backend_error,
-    runtime::{Desired, Observed, ObservedContainer, Role},
+    runtime::{Desired, Observed, ObservedContainer, Own},
     session::Session,
 };
 
@@ -193,7 +193,9 @@ impl Work {
             short(tag(&image).unwrap_or("image")),
             stamp(OffsetDateTime::now_utc())
         );
-        let backend = self.settings.names().container(Role::Backend);
+        let names = self.settings.names();
+        let backend = self.docker.own_backend(&self.patience, &names).await;
+        let backend = backend.map_err(|error| self.failed(error))?;
         let file = format!("{DIRECTORY}/{name}");
         let downloaded = self
             .docker
@@ -256,7 +258,7 @@ impl Work {
     /// Brings a file from the volume to this machine, and removes it there.
     async fn bring(
         &self,
-        backend: &str,
+        backend: &Own,
         file: &str,
         begun: Unfinished,
         place: &FilePath,
@@ -272,7 +274,7 @@ impl Work {
         written.map_err(|error: io::Error| self.not_written(place, &error))?;
         let removed = self
             .docker
-            .remove_all(&self.patience, backend, &[file.to_owned()], &[])
+            .remove_all(&self.patience, backend.id(), &[file.to_owned()], &[])
             .await;
         removed.map_err(|error| self.failed(error))
     }

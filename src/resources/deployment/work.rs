@@ -12,7 +12,7 @@ use crate::{
     plugin::{Cx, Diagnostic, redact},
     resources::{backend_error, docker_error},
     runtime::{
-        Conflict, Desired, HostRef, Observed, Role, Step,
+        Conflict, Desired, HostRef, Observed, Own, Role, Step,
         docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
         steps,
     },
@@ -136,23 +136,35 @@ impl Work {
             return Ok(Credentials::default());
         }
         let read = async {
-            if observed.backend.is_some() {
-                let container = self.settings.names().container(Role::Backend);
-                return self.docker.credentials(&self.patience, &container).await;
+            if let Some(backend) = &observed.backend {
+                return self.docker.credentials(&self.patience, &backend.id).await;
             }
             let probe = self.probe().await?;
-            let credentials = self.docker.credentials(&self.patience, &probe).await;
-            self.docker.remove_container(&self.patience, &probe).await?;
+            let credentials = self.docker.credentials(&self.patience, probe.id()).await;
+            self.docker.remove(&self.patience, &probe).await?;
             credentials
         };
         read.await.map_err(|error| self.failed(error))
     }
 
     /// A container that never runs, through which the volume can be reached.
-    async fn probe(&self) -> Result<String, DockerError> {
+    async fn probe(&self) -> Result<Own, DockerError> {
         let image = &self.settings.backend_image;
         let names = self.settings.names();
         self.docker.make_probe(&self.patience, &names, image).await
+    }
+
+    /// Removes what was looked for, if it is the deployment's own.
+    pub async fn remove_own(
+        &self,
+        found: Result<Option<Own>, DockerError>,
+    ) -> Result<(), Diagnostic> {
+        let removed = match found {
+            Ok(Some(own)) => self.docker.remove(&self.patience, &own).await,
+            Ok(None) | Err(DockerError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        removed.map_err(|error| self.failed(error))
     }
 
     /// Renames the database file, should there be one. No backend may run.
@@ -163,7 +175,7 @@ impl Work {
         let names = self.settings.names();
         let command = ["-c", PUT_ASIDE, "sh", file];
         self.docker
-            .run_on_volume(&self.patience, &names, image, &command)
+            .run_on_volume(&self.patience, &names, image, None, &command)
             .await
             .map(drop)
     }
@@ -176,7 +188,7 @@ impl Work {
                 .docker
                 .store_credentials(&self.patience, &probe, credentials)
                 .await;
-            self.docker.remove_container(&self.patience, &probe).await?;
+            self.docker.remove(&self.patience, &probe).await?;
             stored
         };
         store.await.map_err(|error| self.failed(error))
@@ -204,11 +216,15 @@ impl Work {
                     record: record.clone(),
                     ..Credentials::default()
                 };
-                let backend = self.settings.names().container(Role::Backend);
-                self.docker
-                    .store_credentials(&self.patience, &backend, &record)
-                    .await
-                    .map_err(|error| self.failed(error))?;
+                let names = self.settings.names();
+                let store = async {
+                    let backend = self.docker.own_backend(&self.patience, &names).await?;
+                    let stored = self
+                        .docker
+                        .store_credentials(&self.patience, &backend, &record);
+                    stored.await
+                };
+                store.await.map_err(|error| self.failed(error))?;
             }
             let job = Job {
                 desired: &desired,
@@ -284,12 +300,15 @@ impl Work {
     /// Notes in the volume which release runs on it now.
     async fn remember_release(&self) -> Result<(), Failed> {
         let names = self.settings.names();
-        let backend = names.container(Role::Backend);
+        let backend = self.docker.own_backend(&self.patience, &names).await?;
         let runs = self
             .docker
             .container_alone(&self.patience, &names, Role::Backend);
         let id = runs.await?.map(|it| it.image_id);
-        let stored = self.docker.credentials(&self.patience, &backend).await?;
+        let stored = self
+            .docker
+            .credentials(&self.patience, backend.id())
+            .await?;
         // Another run may have made the same meanwhile, and then has the last word.
         if let Some(owner) = &self.settings.owner {
             ownership::check(&self.object, owner, Record::owner(&stored).as_ref())?;
@@ -311,17 +330,19 @@ impl Work {
     }
 
     pub fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {
-        let container = self.settings.names().container(Role::Backend);
-        let transport =
-            ExecTransport::new(Arc::clone(&self.docker), container, self.patience.clone());
+        let (docker, names) = (Arc::clone(&self.docker), self.settings.names());
+        let transport = ExecTransport::new(docker, names, self.patience.clone());
         Client::new(transport, key)
     }
 
     /// The secret a running backend has, by its volume.
     pub async fn secret_in_use(&self) -> Result<InstanceSecret, Diagnostic> {
-        let backend = self.settings.names().container(Role::Backend);
-        let stored = self.docker.credentials(&self.patience, &backend).await;
-        let stored = stored.map_err(|error| self.failed(error))?;
+        let names = self.settings.names();
+        let read = async {
+            let backend = self.docker.own_backend(&self.patience, &names).await?;
+            self.docker.credentials(&self.patience, backend.id()).await
+        };
+        let stored = read.await.map_err(|error| self.failed(error))?;
         super::secrets::stored_secret(&stored)?.ok_or_else(|| {
             Diagnostic::error(
                 "The instance secret is gone",

@@ -12,7 +12,7 @@ use crate::{
     plugin::{Cx, Diagnostic, redact},
     resources::deployment::{Found, locate},
     runtime::{
-        DeploymentId, Names, Role,
+        DeploymentId, Names,
         docker::{Docker, ExecTransport, Patience},
     },
     session::{Listing, Live, Session},
@@ -225,9 +225,8 @@ async fn by_deployment(
     })?;
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
-    let container = Names::of(&id.name).container(Role::Backend);
     let docker = cx.session.hosts().docker(&id.host)?;
-    let transport = ExecTransport::new(docker, container, patience.clone());
+    let transport = ExecTransport::new(docker, Names::of(&id.name), patience.clone());
     Ok(Backend::Running {
         client: Box::new(Client::new(Way::Exec(transport), key)),
         traits: Some(Traits::of(&live)),

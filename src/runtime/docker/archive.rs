@@ -16,7 +16,7 @@ use super::{Credentials, Docker, DockerError, Patience, found};
 use crate::{
     convex::Secret,
     runtime::{
-        File,
+        File, Own,
         contract::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
     },
 };
@@ -65,7 +65,7 @@ impl Docker {
     pub async fn store_credentials(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         credentials: &Credentials,
     ) -> Result<(), DockerError> {
         let restore = credentials.restore.clone().map(Secret::from);
@@ -93,7 +93,7 @@ impl Docker {
     pub(super) async fn put_files(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         files: &[File],
     ) -> Result<(), DockerError> {
         let doing = "put files into the container";
@@ -104,7 +104,7 @@ impl Docker {
     async fn upload(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         directory: &str,
         doing: &str,
         packed: io::Result<Vec<u8>>,
@@ -116,9 +116,11 @@ impl Docker {
         let options = UploadToContainerOptionsBuilder::new()
             .path(directory)
             .build();
-        let request =
-            self.client
-                .upload_to_container(container, Some(options), body_full(packed.into()));
+        let request = self.client.upload_to_container(
+            container.id(),
+            Some(options),
+            body_full(packed.into()),
+        );
         self.call(patience, doing, request).await
     }
 

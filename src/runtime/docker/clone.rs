@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 
-use bollard::{
-    models::{Mount, MountType},
-    query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder},
-};
+use bollard::query_parameters::ListContainersOptionsBuilder;
 
-use super::{Docker, DockerError, Patience, create};
+use super::{Docker, DockerError, Patience};
 use crate::runtime::Names;
 
 /// Where the other volume is, for as long as it is copied.
@@ -50,43 +47,9 @@ impl Docker {
         source: &str,
     ) -> Result<(), DockerError> {
         let arguments = ["-c", COPY, "sh", FROM, source];
-        self.run_beside(patience, names, image, source, &arguments)
+        self.run_on_volume(patience, names, image, Some(source), &arguments)
             .await
-    }
-
-    /// Runs a shell with these arguments on the deployment's volume, to its
-    /// end, with another volume beside it that it can only read.
-    pub(super) async fn run_beside(
-        &self,
-        patience: &Patience,
-        names: &Names,
-        image: &str,
-        source: &str,
-        arguments: &[&str],
-    ) -> Result<(), DockerError> {
-        let spec = create::on_volume(names, image, arguments);
-        self.remove_container(patience, &spec.name).await?;
-        let mut body = create::body(&spec);
-        if let Some(host) = &mut body.host_config {
-            host.mounts.get_or_insert_default().push(Mount {
-                target: Some(FROM.to_owned()),
-                source: Some(source.to_owned()),
-                typ: Some(MountType::VOLUME),
-                read_only: Some(true),
-                ..Default::default()
-            });
-        }
-        self.fetch_image(patience, image).await?;
-        let options = CreateContainerOptionsBuilder::new()
-            .name(&spec.name)
-            .build();
-        let request = self.client.create_container(Some(options), body);
-        let doing = format!("create container {}", spec.name);
-        self.call(patience, &doing, request).await?;
-        self.start(patience, &spec.name).await?;
-        let ended = self.await_end(patience, &spec.name).await;
-        self.remove_container(patience, &spec.name).await?;
-        ended.map(drop)
+            .map(drop)
     }
 
     /// The name of a running container that uses a volume, should there be one.

@@ -12,10 +12,10 @@ use bollard::{
     query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 
-use super::{Docker, DockerError, Patience, execute::signed};
+use super::{Docker, DockerError, Patience, clone::FROM, execute::signed};
 use crate::runtime::{
-    Confinement, Conflict, ContainerSpec, DATA_DIRECTORY, HEALTH, Kind, Limits, LogLimit, Names,
-    NetworkSpec, Program, Readiness, Role, STOP_GRACE_S, STOP_SIGNAL, labels,
+    Confinement, ContainerSpec, DATA_DIRECTORY, HEALTH, Kind, Limits, LogLimit, Names, NetworkSpec,
+    Own, Program, Readiness, Role, STOP_GRACE_S, STOP_SIGNAL, labels,
 };
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -23,8 +23,8 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// A container that does nothing but be in a network. It ends when this is
 /// dropped, at the latest with this process, and is then removed by the daemon.
 pub struct Lender {
-    /// Its name.
-    pub name: String,
+    /// The container.
+    pub own: Own,
     /// Standard input of its program, which ends with it.
     _held: AttachContainerResults,
 }
@@ -33,12 +33,13 @@ impl Docker {
     pub(super) async fn create_container(
         &self,
         patience: &Patience,
+        names: &Names,
         spec: &ContainerSpec,
-    ) -> Result<(), DockerError> {
-        match self.try_create(patience, spec).await {
+    ) -> Result<Own, DockerError> {
+        match self.try_create(patience, names, spec).await {
             Err(DockerError::Absent { reason, .. }) if lacks_image(&reason) => {
                 self.pull(patience, &spec.program.image).await?;
-                self.try_create(patience, spec).await
+                self.try_create(patience, names, spec).await
             }
             outcome => outcome,
         }
@@ -47,8 +48,9 @@ impl Docker {
     async fn try_create(
         &self,
         patience: &Patience,
+        names: &Names,
         spec: &ContainerSpec,
-    ) -> Result<(), DockerError> {
+    ) -> Result<Own, DockerError> {
         let options = CreateContainerOptionsBuilder::new()
             .name(&spec.name)
             .build();
@@ -62,33 +64,29 @@ impl Docker {
         }
         let request = self.client.create_container(Some(options), body);
         let doing = format!("create container {}", spec.name);
-        match self.call(patience, &doing, request).await {
-            Ok(_) => self.connect_networks(patience, spec).await,
-            Err(refused @ DockerError::WrongState { .. }) => {
-                // Made by a request whose reply was lost, or by a stranger.
-                let Some(existing) = self.inspect(patience, &spec.name).await? else {
-                    return Err(refused);
-                };
-                let owner = Some(existing)
-                    .and_then(|it| it.config?.labels)
-                    .and_then(|mut labels| labels.remove(labels::DEPLOYMENT));
-                if owner.as_ref() == spec.labels.get(labels::DEPLOYMENT) {
-                    return self.connect_networks(patience, spec).await;
-                }
-                Err(DockerError::Conflict(Conflict {
-                    kind: Kind::Container,
-                    name: spec.name.clone(),
-                    owner,
-                }))
+        let own = match self.call(patience, &doing, request).await {
+            Ok(made) => {
+                let owner = spec.labels.get(labels::DEPLOYMENT).map(String::as_str);
+                let (name, deployment) = (&spec.name, names.deployment());
+                Own::check(Kind::Container, name, made.id, owner, deployment)
+                    .map_err(DockerError::Conflict)?
             }
-            Err(error) => Err(error),
-        }
+            // Made by a request whose reply was lost, or by a stranger.
+            Err(refused @ DockerError::WrongState { .. }) => {
+                let own = self.own_container(patience, names, spec.role).await?;
+                own.ok_or(refused)?
+            }
+            Err(error) => return Err(error),
+        };
+        self.connect_networks(patience, &own, spec).await?;
+        Ok(own)
     }
 
     /// Puts a container into the networks that are not its own.
     async fn connect_networks(
         &self,
         patience: &Patience,
+        own: &Own,
         spec: &ContainerSpec,
     ) -> Result<(), DockerError> {
         let NetworkSpec::In { further, .. } = &spec.network else {
@@ -98,7 +96,7 @@ impl Docker {
             let request = self.client.connect_network(
                 network,
                 NetworkConnectRequest {
-                    container: spec.name.clone(),
+                    container: own.id().to_owned(),
                     endpoint_config: None,
                 },
             );
@@ -120,33 +118,46 @@ impl Docker {
     }
 
     /// Makes a container that never runs, to read the deployment's volume with
-    /// an image that is needed anyway. Returns its name; the caller removes it.
+    /// an image that is needed anyway. The caller removes it.
     pub async fn make_probe(
         &self,
         patience: &Patience,
         names: &Names,
         image: &str,
-    ) -> Result<String, DockerError> {
+    ) -> Result<Own, DockerError> {
         let spec = probe(names, image, NetworkSpec::None);
-        self.create_container(patience, &spec).await?;
-        Ok(spec.name)
+        self.create_container(patience, names, &spec).await
+    }
+
+    /// Makes a probe in place of one that an interrupted run has left.
+    async fn make_probe_anew(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        spec: &ContainerSpec,
+    ) -> Result<Own, DockerError> {
+        if let Some(left) = self.own_container(patience, names, Role::Probe).await? {
+            self.remove(patience, &left).await?;
+        }
+        self.create_container(patience, names, spec).await
     }
 
     /// Runs a shell with these arguments on the deployment's volume, which no
     /// other container may be using, to its end. Returns what it printed.
+    /// It can read the volume `beside` at the same time.
     pub async fn run_on_volume(
         &self,
         patience: &Patience,
         names: &Names,
         image: &str,
+        beside: Option<&str>,
         arguments: &[&str],
     ) -> Result<String, DockerError> {
-        let spec = on_volume(names, image, arguments);
-        self.remove_container(patience, &spec.name).await?;
-        self.create_container(patience, &spec).await?;
-        self.start(patience, &spec.name).await?;
-        let ended = self.await_end(patience, &spec.name).await;
-        self.remove_container(patience, &spec.name).await?;
+        let spec = on_volume(names, image, beside, arguments);
+        let own = self.make_probe_anew(patience, names, &spec).await?;
+        self.start(patience, &own).await?;
+        let ended = self.await_end(patience, &own).await;
+        self.remove(patience, &own).await?;
         ended
     }
 
@@ -160,25 +171,29 @@ impl Docker {
         network: NetworkSpec,
     ) -> Result<Lender, DockerError> {
         let spec = lender(names, image, network);
-        self.remove_container(patience, &spec.name).await?;
-        self.create_container(patience, &spec).await?;
-        let name = spec.name;
+        let own = self.make_probe_anew(patience, names, &spec).await?;
         let options = AttachContainerOptionsBuilder::new()
             .stdin(true)
             .stream(true)
             .build();
-        let attached = self.client.attach_container(&name, Some(options));
-        let doing = format!("attach to {name}");
+        let attached = self.client.attach_container(own.id(), Some(options));
+        let doing = format!("attach to {}", own.name());
         let held = self.call(patience, &doing, attached).await?;
-        self.start(patience, &name).await?;
-        Ok(Lender { name, _held: held })
+        self.start(patience, &own).await?;
+        Ok(Lender { own, _held: held })
     }
 }
 
 /// A container that runs a shell with these arguments on the deployment's
 /// volume, out of all networks.
-pub(super) fn on_volume(names: &Names, image: &str, arguments: &[&str]) -> ContainerSpec {
+fn on_volume(
+    names: &Names,
+    image: &str,
+    beside: Option<&str>,
+    arguments: &[&str],
+) -> ContainerSpec {
     ContainerSpec {
+        beside: beside.map(str::to_owned),
         entrypoint: Some("sh".to_owned()),
         arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
         ..probe(names, image, NetworkSpec::None)
@@ -213,6 +228,7 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         ]
         .into(),
         volume: Some(names.volume()),
+        beside: None,
         network,
         confinement: Confinement::default(),
         entrypoint: None,
@@ -254,7 +270,7 @@ fn lacks_image(reason: &str) -> bool {
 
 /// The request that makes a container. It is started without a restart policy,
 /// so that one that cannot start ends once and says why.
-pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
+fn body(spec: &ContainerSpec) -> ContainerCreateBody {
     let seconds = |seconds: u32| i64::from(seconds) * SECOND_NS;
     let health = HealthConfig {
         test: Some(
@@ -270,12 +286,16 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         // Docker 25 and newer asks more often in the beginning.
         start_interval: Some(SECOND_NS),
     };
-    let mount = |volume: &String| Mount {
-        target: Some(DATA_DIRECTORY.to_owned()),
+    let mount = |volume: &String, target: &str, read_only| Mount {
+        target: Some(target.to_owned()),
         source: Some(volume.clone()),
         typ: Some(MountType::VOLUME),
+        read_only: Some(read_only),
         ..Default::default()
     };
+    let own_volume = spec.volume.iter();
+    let own_volume = own_volume.map(|it| mount(it, DATA_DIRECTORY, false));
+    let mounts = own_volume.chain(spec.beside.iter().map(|it| mount(it, FROM, true)));
     let binding = |(inside, outside): (&u16, &u16)| {
         let outside = PortBinding {
             host_ip: Some("127.0.0.1".to_owned()),
@@ -322,7 +342,7 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         stdin_once: Some(spec.held),
         host_config: Some(HostConfig {
             auto_remove: Some(spec.held),
-            mounts: Some(spec.volume.iter().map(mount).collect()),
+            mounts: Some(mounts.collect()),
             port_bindings: Some(ports.iter().map(binding).collect()),
             network_mode: Some(spec.network.mode()),
             memory: program.limits.memory.map(signed),
@@ -357,7 +377,7 @@ mod tests {
     fn a_probe_ends_at_once_and_a_lender_removes_itself() {
         let names = Names::of(&DeploymentName::parse("a").unwrap());
         let lent = body(&lender(&names, "image", NetworkSpec::None));
-        let ran = body(&on_volume(&names, "image", &["-c", "true"]));
+        let ran = body(&on_volume(&names, "image", Some("other"), &["-c", "true"]));
         for (body, held) in [(&lent, true), (&ran, false)] {
             assert_eq!(body.stop_signal.as_deref(), Some("SIGKILL"));
             assert_eq!(body.stop_timeout, Some(0));
@@ -365,6 +385,9 @@ mod tests {
             let host = body.host_config.as_ref().unwrap();
             assert_eq!(host.auto_remove, Some(held), "its exit code is asked for");
         }
+        let mounts = ran.host_config.unwrap().mounts.unwrap();
+        let read_only: Vec<_> = mounts.iter().map(|it| it.read_only).collect();
+        assert_eq!(read_only, [Some(false), Some(true)]);
         // It reads its standard input to the end, and needs no shell for it.
         assert_eq!(lent.entrypoint, Some(vec!["cat".to_owned()]));
         assert_eq!(lent.cmd, Some(Vec::new()));

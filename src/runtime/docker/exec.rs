@@ -1,6 +1,6 @@
 //! Programs inside containers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bollard::{
     container::LogOutput,
@@ -9,6 +9,7 @@ use bollard::{
 use futures_util::StreamExt;
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt},
+    sync::OnceCell,
     time::Instant,
 };
 
@@ -16,7 +17,7 @@ use super::{ASIDE, Docker, DockerError, Patience, observe};
 use crate::{
     backend::{Request, Response, Transport, TransportError, curl},
     convex::AdminKey,
-    runtime::{BACKEND_PORT, Role},
+    runtime::{BACKEND_PORT, Names, Own, Role},
 };
 
 /// Longest output that is read, in bytes: twice the longest reply of a backend.
@@ -275,27 +276,43 @@ pub(super) fn missing_program(output: &Output) -> Option<String> {
 #[derive(Clone, Debug)]
 pub struct ExecTransport<D> {
     docker: D,
-    container: String,
+    names: Names,
+    /// The container, once it was looked for.
+    backend: Arc<OnceCell<Own>>,
     port: u16,
     patience: Patience,
 }
 
 impl<D: AsRef<Docker>> ExecTransport<D> {
-    /// Requests by a program in `container`.
-    pub fn new(docker: D, container: String, patience: Patience) -> Self {
+    /// Requests by a program in the backend of a deployment.
+    pub fn new(docker: D, names: Names, patience: Patience) -> Self {
         Self {
             docker,
-            container,
+            names,
+            backend: Arc::default(),
             port: BACKEND_PORT,
             patience,
         }
     }
 
+    async fn backend(&self) -> Result<&Own, TransportError> {
+        let look = || {
+            let docker = self.docker.as_ref();
+            docker.own_backend(&self.patience, &self.names)
+        };
+        let asked = Instant::now();
+        let found = self.backend.get_or_try_init(look).await;
+        found.map_err(|error| match error {
+            error if error.is_of_state() => TransportError::NotRunning,
+            error => of_docker(error, asked.elapsed()),
+        })
+    }
+
     /// A container that Docker starts again and again has ended for a reason,
     /// and one that is stopped was meant to.
-    async fn why_it_does_not_run(&self) -> TransportError {
+    async fn why_it_does_not_run(&self, backend: &Own) -> TransportError {
         let docker = self.docker.as_ref();
-        let ended = match docker.inspect(&self.patience, &self.container).await {
+        let ended = match docker.inspect(&self.patience, backend.id()).await {
             Ok(Some(found)) => {
                 docker
                     .end_of_loop(&self.patience, &observe::read(found))
@@ -321,6 +338,7 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
         key: Option<&AdminKey>,
     ) -> Result<Response, TransportError> {
         let asked = Instant::now();
+        let backend = self.backend().await?;
         let config = curl::config(request, key, self.port);
         let options = CreateExecOptions {
             cmd: Some(curl::COMMAND.to_vec()),
@@ -331,7 +349,7 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
             .as_ref()
             .exec_unless(
                 &self.patience,
-                &self.container,
+                backend.id(),
                 options,
                 config.expose().as_bytes(),
                 |output| curl::succeeded(&output.stdout, &output.stderr),
@@ -339,7 +357,9 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
             .await;
         let output = match output {
             Ok(output) => output,
-            Err(error) if error.is_of_state() => return Err(self.why_it_does_not_run().await),
+            Err(error) if error.is_of_state() => {
+                return Err(self.why_it_does_not_run(backend).await);
+            }
             Err(error) => return Err(of_docker(error, asked.elapsed())),
         };
         let output = of_program(output)?;
@@ -352,7 +372,8 @@ impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
 
     async fn log(&self) -> Option<String> {
         let patience = self.patience.extended(ASIDE);
-        let log = self.docker.as_ref().log_tail(&patience, &self.container);
+        let backend = self.backend.get()?;
+        let log = self.docker.as_ref().log_tail(&patience, backend.id());
         Some(log.await)
     }
 }
@@ -387,15 +408,19 @@ pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError 
 #[cfg(test)]
 mod tests {
     use super::{Output, failed_to_start, missing_program};
-    use crate::runtime::docker::{
-        DockerError,
-        daemon::{Daemon, json, printed, refusal},
+    use crate::runtime::{
+        Kind, Own,
+        docker::{
+            DockerError,
+            daemon::{Daemon, json, printed, refusal},
+        },
     };
 
     #[tokio::test]
     async fn only_an_exit_code_of_zero_is_success() {
         let said = || printed(&[(1, "out"), (2, "rm: Permission denied\n")]);
         let files = ["/f".to_owned()];
+        let own = Own::check(Kind::Container, "a", "a".to_owned(), Some("a"), "a").unwrap();
         let cases = [
             (Some(0), None),
             (Some(1), Some("it ended with code 1: rm: Permission denied")),
@@ -409,7 +434,7 @@ mod tests {
             let mut target = Vec::new();
             let outcomes = [
                 docker.remove_all(patience, "a", &files, &[]).await,
-                docker.note_restore(patience, "a", "m", true).await,
+                docker.note_restore(patience, &own, "m", true).await,
                 docker
                     .exec_into(patience, "a", &["cat", "/f"], (&mut target, 3))
                     .await

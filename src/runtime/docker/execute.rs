@@ -16,9 +16,10 @@ use super::{
     create::kept_running,
     exec::{Output, missing_program},
     found,
+    own::own_volume,
 };
 use crate::runtime::{
-    Conflict, ContainerSpec, Desired, Existing, File, Kind, Readiness, Role, Step, labels,
+    ContainerSpec, Desired, Existing, File, Kind, Names, Own, Readiness, Role, Step, labels,
 };
 
 /// Pause between two questions whether a program answers, in seconds.
@@ -76,25 +77,36 @@ impl Docker {
                 }
             }
             Step::RemoveContainer(role) => {
-                self.remove_container(patience, &names.container(*role))
-                    .await
+                match self.own_container(patience, &names, *role).await? {
+                    Some(own) => self.remove(patience, &own).await,
+                    None => Ok(()),
+                }
             }
             Step::CreateContainer(role) => match job.spec(*role) {
-                Some(spec) => self.create_container(patience, &spec).await,
+                Some(spec) => self
+                    .create_container(patience, &names, &spec)
+                    .await
+                    .map(drop),
                 None => Ok(()),
             },
             Step::StoreSecrets => {
-                let container = names.container(Role::Backend);
-                self.store_credentials(patience, &container, job.credentials)
+                let backend = self.own_backend(patience, &names).await?;
+                self.store_credentials(patience, &backend, job.credentials)
                     .await
             }
             Step::PutFiles => {
-                let container = names.container(Role::Backend);
-                self.put_files(patience, &container, job.files).await
+                let backend = self.own_backend(patience, &names).await?;
+                self.put_files(patience, &backend, job.files).await
             }
-            Step::Start(role) => self.start(patience, &names.container(*role)).await,
+            Step::Start(role) => {
+                let own = self.own_existing(patience, &names, *role).await?;
+                self.start(patience, &own).await
+            }
             Step::AwaitReady(role) => match job.spec(*role) {
-                Some(spec) => self.await_ready(patience, &spec).await,
+                Some(spec) => {
+                    let own = self.own_existing(patience, &names, *role).await?;
+                    self.await_ready(patience, &own, &spec).await
+                }
                 None => Ok(()),
             },
             Step::KeepRunning(role) => {
@@ -106,7 +118,8 @@ impl Docker {
                     restart_policy: Some(kept_running()),
                     ..Default::default()
                 };
-                self.update(patience, &names.container(*role), update).await
+                let own = self.own_existing(patience, &names, *role).await?;
+                self.update(patience, &own, update).await
             }
             Step::Limit(role) => {
                 let limits = job.spec(*role).map(|spec| spec.program.limits);
@@ -118,9 +131,13 @@ impl Docker {
                     pids_limit: limits.processes.map(signed),
                     ..Default::default()
                 };
-                self.update(patience, &names.container(*role), update).await
+                let own = self.own_existing(patience, &names, *role).await?;
+                self.update(patience, &own, update).await
             }
-            Step::RemoveNetwork => self.remove_network(patience, &names.network()).await,
+            Step::RemoveNetwork => match self.own_network(patience, &names).await? {
+                Some(own) => self.remove(patience, &own).await,
+                None => Ok(()),
+            },
         }
     }
 
@@ -129,7 +146,8 @@ impl Docker {
         patience: &Patience,
         desired: &Desired,
     ) -> Result<(), DockerError> {
-        let name = desired.names().network();
+        let names = desired.names();
+        let name = names.network();
         let request = self.client.create_network(NetworkCreateRequest {
             name: name.clone(),
             driver: Some("bridge".to_owned()),
@@ -140,11 +158,9 @@ impl Docker {
         match self.call(patience, &doing, request).await {
             Ok(_) => Ok(()),
             Err(refused @ DockerError::WrongState { .. }) => {
-                match self.network(patience, &name).await? {
-                    // Made meanwhile, or by a request whose reply was lost.
-                    Some(existing) => ours(Kind::Network, &name, desired, &existing),
-                    None => Err(refused),
-                }
+                // Made meanwhile, or by a request whose reply was lost.
+                let own = self.own_network(patience, &names).await?;
+                own.map(drop).ok_or(refused)
             }
             Err(error) => Err(error),
         }
@@ -172,20 +188,26 @@ impl Docker {
             labels: volume.labels.into_iter().collect(),
             created: volume.created_at,
         };
-        ours(Kind::Volume, &name, desired, &existing)?;
+        own_volume(&name, &existing, desired.names().deployment())?;
         Ok(existing)
     }
 
-    /// Ends a container in its own time and removes it. It having gone already
-    /// is success.
-    pub async fn remove_container(
-        &self,
-        patience: &Patience,
-        name: &str,
-    ) -> Result<(), DockerError> {
+    /// Removes an object of a deployment: a container after it has ended in its own time, a
+    /// network unless others use it, a volume with the data in it. It having gone already is
+    /// success.
+    pub async fn remove(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
+        match own.kind() {
+            Kind::Container => self.remove_container(patience, own).await,
+            Kind::Network => self.remove_network(patience, own).await,
+            Kind::Volume => self.remove_volume(patience, own).await,
+        }
+    }
+
+    async fn remove_container(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
+        let name = own.name();
         let stop = self
             .client
-            .stop_container(name, None::<StopContainerOptions>);
+            .stop_container(own.id(), None::<StopContainerOptions>);
         match self.call(patience, &format!("stop {name}"), stop).await {
             // It does not run, or somebody else is removing it.
             Err(error) if error.is_of_state() => {}
@@ -196,7 +218,7 @@ impl Docker {
             .v(true)
             .force(true)
             .build();
-        let remove = self.client.remove_container(name, Some(options));
+        let remove = self.client.remove_container(own.id(), Some(options));
         let doing = format!("remove {name}");
         let mut refused = match self.call(patience, &doing, remove).await {
             // A removal that is under way already is only reported, not awaited.
@@ -207,7 +229,7 @@ impl Docker {
             }
         };
         let asked = Instant::now();
-        while self.inspect(patience, name).await?.is_some() {
+        while self.inspect(patience, own.id()).await?.is_some() {
             if let Some(refused) = refused.take_if(|_| asked.elapsed() > ASIDE) {
                 return Err(refused);
             }
@@ -217,11 +239,29 @@ impl Docker {
         Ok(())
     }
 
-    pub(super) async fn start(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
+    /// The container of a role, which has to be there.
+    async fn own_existing(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        role: Role,
+    ) -> Result<Own, DockerError> {
+        let own = self.own_container(patience, names, role).await?;
+        own.ok_or_else(|| DockerError::Absent {
+            doing: format!("look for the {role}"),
+            reason: format!(
+                "somebody removed container {} meanwhile",
+                names.container(role)
+            ),
+        })
+    }
+
+    pub(super) async fn start(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
         let request = self
             .client
-            .start_container(name, None::<StartContainerOptions>);
-        match self.call(patience, &format!("start {name}"), request).await {
+            .start_container(own.id(), None::<StartContainerOptions>);
+        let doing = format!("start {}", own.name());
+        match self.call(patience, &doing, request).await {
             Err(DockerError::PortTaken { port, .. }) => Err(DockerError::PortTaken {
                 port,
                 holder: self
@@ -239,6 +279,7 @@ impl Docker {
     async fn await_ready(
         &self,
         patience: &Patience,
+        own: &Own,
         spec: &ContainerSpec,
     ) -> Result<(), DockerError> {
         let started = patience.left().as_secs();
@@ -250,15 +291,15 @@ impl Docker {
         );
         let command = ["sh", "-c", script.as_str()];
         loop {
-            let output = match self.exec(patience, &spec.name, &command, b"").await {
+            let output = match self.exec(patience, own.id(), &command, b"").await {
                 Ok(output) => output,
                 // The container ended before it could be asked.
                 Err(error) if error.is_of_state() => Output::default(),
                 Err(DockerError::TimedOut { .. }) => {
                     let patience = patience.extended(ASIDE);
                     // A daemon that says nothing is not the program's fault.
-                    self.inspect(&patience, &spec.name).await?;
-                    let log = self.log_tail(&patience, &spec.name).await;
+                    self.inspect(&patience, own.id()).await?;
+                    let log = self.log_tail(&patience, own.id()).await;
                     return Err(not_ready(spec, started, log));
                 }
                 Err(error) => return Err(error),
@@ -272,7 +313,7 @@ impl Docker {
                     reason,
                 });
             }
-            self.explain_end(patience, spec, started).await?;
+            self.explain_end(patience, own, spec, started).await?;
         }
     }
 
@@ -280,22 +321,23 @@ impl Docker {
     async fn explain_end(
         &self,
         patience: &Patience,
+        own: &Own,
         spec: &ContainerSpec,
         seconds: u64,
     ) -> Result<(), DockerError> {
         let asked = Instant::now();
         loop {
-            let state = self.state(patience, &spec.name, "wait for it").await?;
+            let state = self.state(patience, own, "wait for it").await?;
             if !state.running.unwrap_or_default() {
                 return Err(DockerError::Exited {
                     role: spec.role,
                     code: state.exit_code.unwrap_or_default(),
                     out_of_memory: state.oom_killed.unwrap_or_default(),
-                    log: self.log_tail(patience, &spec.name).await,
+                    log: self.log_tail(patience, own.id()).await,
                 });
             }
             if patience.left() < Duration::from_secs(1) {
-                let log = self.log_tail(patience, &spec.name).await;
+                let log = self.log_tail(patience, own.id()).await;
                 return Err(not_ready(spec, seconds, log));
             }
             // What runs in a container ends a little before the daemon knows
@@ -313,14 +355,14 @@ impl Docker {
     pub(super) async fn await_end(
         &self,
         patience: &Patience,
-        name: &str,
+        own: &Own,
     ) -> Result<String, DockerError> {
-        let doing = format!("run {name} to its end");
+        let doing = format!("run {} to its end", own.name());
         loop {
-            let state = self.state(patience, name, &doing).await?;
+            let state = self.state(patience, own, &doing).await?;
             if !state.running.unwrap_or_default() {
                 let printed = Output {
-                    stdout: self.log_tail(patience, name).await.into_bytes(),
+                    stdout: self.log_tail(patience, own.id()).await.into_bytes(),
                     code: state.exit_code,
                     ..Output::default()
                 };
@@ -336,37 +378,37 @@ impl Docker {
     async fn state(
         &self,
         patience: &Patience,
-        name: &str,
+        own: &Own,
         doing: &str,
     ) -> Result<ContainerState, DockerError> {
-        let container = self.inspect(patience, name).await?;
+        let container = self.inspect(patience, own.id()).await?;
         let state = container.and_then(|it| it.state);
         state.ok_or_else(|| DockerError::Absent {
             doing: doing.to_owned(),
-            reason: format!("somebody removed container {name} meanwhile"),
+            reason: format!("somebody removed container {} meanwhile", own.name()),
         })
     }
 
     async fn update(
         &self,
         patience: &Patience,
-        name: &str,
+        own: &Own,
         update: ContainerUpdateBody,
     ) -> Result<(), DockerError> {
         if !self.engine.changes_containers() {
             return Err(DockerError::Failed {
-                doing: format!("change {name} while it runs"),
+                doing: format!("change {} while it runs", own.name()),
                 reason: "Podman before release 5.1 cannot. Stop the deployment once and start it again with `running`: its containers are made anew then".to_owned(),
             });
         }
-        let request = self.client.update_container(name, update);
-        self.call(patience, &format!("update {name}"), request)
+        let request = self.client.update_container(own.id(), update);
+        self.call(patience, &format!("update {}", own.name()), request)
             .await
     }
 
-    /// Removes a network, unless others than the deployment use it.
-    pub async fn remove_network(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
-        let request = self.client.remove_network(name);
+    async fn remove_network(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
+        let request = self.client.remove_network(own.id());
+        let name = own.name();
         let doing = format!("remove network {name}");
         match found(self.call(patience, &doing, request).await) {
             Err(DockerError::Failed { reason, .. } | DockerError::WrongState { reason, .. })
@@ -379,10 +421,11 @@ impl Docker {
         }
     }
 
-    /// Removes a volume and the data in it. It having gone already is success.
-    pub async fn remove_volume(&self, patience: &Patience, name: &str) -> Result<(), DockerError> {
-        let request = self.client.remove_volume(name, None::<RemoveVolumeOptions>);
-        let doing = format!("remove volume {name}");
+    async fn remove_volume(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
+        let request = self
+            .client
+            .remove_volume(own.id(), None::<RemoveVolumeOptions>);
+        let doing = format!("remove volume {}", own.name());
         found(self.call(patience, &doing, request).await).map(drop)
     }
 }
@@ -393,19 +436,6 @@ fn not_ready(spec: &ContainerSpec, seconds: u64, log: String) -> DockerError {
         seconds,
         log,
     }
-}
-
-/// Demands that what has the name belongs to the deployment.
-fn ours(kind: Kind, name: &str, desired: &Desired, existing: &Existing) -> Result<(), DockerError> {
-    let owner = existing.deployment();
-    if owner == Some(desired.name.as_str()) {
-        return Ok(());
-    }
-    Err(DockerError::Conflict(Conflict {
-        kind,
-        name: name.to_owned(),
-        owner: owner.map(str::to_owned),
-    }))
 }
 
 /// Whether containers are in a network that was to be removed, in Docker's words or Podman's.
@@ -420,10 +450,17 @@ pub(super) fn signed(number: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::runtime::docker::{
-        DockerError,
-        daemon::{Daemon, json, refusal},
+    use crate::runtime::{
+        Kind, Own,
+        docker::{
+            DockerError,
+            daemon::{Daemon, json, refusal},
+        },
     };
+
+    fn own(kind: Kind) -> Own {
+        Own::check(kind, "a", "0f".to_owned(), Some("a"), "a").unwrap()
+    }
 
     /// A daemon that answers every removal in this way, and knows nothing of anything else.
     fn removing(status: u16, message: &'static str) -> Daemon {
@@ -447,7 +484,7 @@ mod tests {
             (500, "no such volume plugin", false),
         ] {
             let it = removing(status, message);
-            let outcome = it.docker.remove_volume(&it.patience, "a").await;
+            let outcome = it.docker.remove(&it.patience, &own(Kind::Volume)).await;
             assert_eq!(outcome.is_ok(), gone, "{message}: {outcome:?}");
         }
         for (status, message, gone) in [
@@ -462,7 +499,7 @@ mod tests {
             (500, "network a is in an unknown state", false),
         ] {
             let it = removing(status, message);
-            let outcome = it.docker.remove_network(&it.patience, "a").await;
+            let outcome = it.docker.remove(&it.patience, &own(Kind::Network)).await;
             assert_eq!(outcome.is_ok(), gone, "{message}: {outcome:?}");
         }
     }
@@ -474,7 +511,7 @@ mod tests {
             Some("DELETE") => refusal(409, "cannot remove a: the driver holds it"),
             _ => json(200, "{}"),
         });
-        let stays = it.docker.remove_container(&it.patience, "a").await;
+        let stays = it.docker.remove(&it.patience, &own(Kind::Container)).await;
         let stays = stays.unwrap_err().to_string();
         assert_eq!(
             stays,
@@ -485,13 +522,19 @@ mod tests {
     #[tokio::test]
     async fn a_container_that_was_removed_has_not_ended_well() {
         let it = removing(404, "");
-        let ended = it.docker.await_end(&it.patience, "a").await;
+        let ended = it
+            .docker
+            .await_end(&it.patience, &own(Kind::Container))
+            .await;
         assert!(
             matches!(ended, Err(DockerError::Absent { .. })),
             "{ended:?}"
         );
         let it = Daemon::new(|_| json(200, r#"{"State":{"Running":false}}"#));
-        let ended = it.docker.await_end(&it.patience, "a").await;
+        let ended = it
+            .docker
+            .await_end(&it.patience, &own(Kind::Container))
+            .await;
         assert!(
             matches!(ended, Err(DockerError::Failed { .. })),
             "{ended:?}"

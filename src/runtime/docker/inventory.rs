@@ -8,7 +8,7 @@ use bollard::query_parameters::{
 
 use super::{Docker, DockerError, Patience};
 use crate::runtime::{
-    Kind,
+    Kind, Own,
     inventory::{Inventory, Labelled},
     labels,
 };
@@ -16,10 +16,8 @@ use crate::runtime::{
 /// A container, as lists have it.
 #[derive(Debug)]
 pub struct Found {
-    /// Its ID.
-    pub id: String,
-    /// Its name.
-    pub name: String,
+    /// The container.
+    pub own: Own,
     /// The container whose network it shares.
     pub network_of: Option<String>,
 }
@@ -28,7 +26,8 @@ impl Found {
     /// Whether it is meant by a name or an ID, which may be a short one.
     #[must_use]
     pub fn is(&self, name_or_id: &str) -> bool {
-        name_or_id == self.name || (name_or_id.len() >= SHORT_ID && self.id.starts_with(name_or_id))
+        name_or_id == self.own.name()
+            || (name_or_id.len() >= SHORT_ID && self.own.id().starts_with(name_or_id))
     }
 }
 
@@ -49,31 +48,32 @@ impl Docker {
             let name = it.names.unwrap_or_default().into_iter().next();
             let is_running = it.state.is_some_and(|state| state.to_string() == "running");
             let labels = it.labels.unwrap_or_default();
-            found.extend(labelled(Kind::Container, name, &labels, is_running));
+            found.extend(labelled(Kind::Container, it.id, name, &labels, is_running));
         }
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
         let volumes = self.client.list_volumes(Some(options));
         let volumes = self.call(patience, "list volumes", volumes).await?;
         for it in volumes.volumes.unwrap_or_default() {
-            found.extend(labelled(Kind::Volume, Some(it.name), &it.labels, false));
+            let id = Some(it.name.clone());
+            found.extend(labelled(Kind::Volume, id, Some(it.name), &it.labels, false));
         }
         let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
         let networks = self.client.list_networks(Some(options));
         for it in self.call(patience, "list networks", networks).await? {
             let labels = it.labels.unwrap_or_default();
-            found.extend(labelled(Kind::Network, it.name, &labels, false));
+            found.extend(labelled(Kind::Network, it.id, it.name, &labels, false));
         }
         Ok(found.into_iter().collect())
     }
 
-    /// The containers whose label has this value.
-    pub async fn with_label(
+    /// The containers of others whose label says that they exist for a deployment to share their
+    /// network.
+    pub async fn network_hosts(
         &self,
         patience: &Patience,
-        label: &str,
-        value: &str,
+        deployment: &str,
     ) -> Result<Vec<Found>, DockerError> {
-        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
+        let filters = HashMap::from([("label", vec![labels::NETWORK_FOR])]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters)
@@ -84,36 +84,32 @@ impl Docker {
             .into_iter()
             .filter_map(|it| {
                 let name = it.names?.into_iter().next()?;
+                let name = name.trim_start_matches('/');
+                let owner = it.labels?.remove(labels::NETWORK_FOR);
+                let owner = owner.as_deref();
                 let mode = it.host_config.and_then(|host| host.network_mode);
                 Some(Found {
-                    id: it.id?,
-                    name: name.trim_start_matches('/').to_owned(),
+                    own: Own::check(Kind::Container, name, it.id?, owner, deployment).ok()?,
                     network_of: mode.and_then(|it| Some(it.strip_prefix("container:")?.to_owned())),
                 })
             })
             .collect())
     }
-
-    /// Removes an object. It having gone already is success.
-    pub async fn remove(&self, patience: &Patience, object: &Labelled) -> Result<(), DockerError> {
-        match object.kind {
-            Kind::Container => self.remove_container(patience, &object.name).await,
-            Kind::Network => self.remove_network(patience, &object.name).await,
-            Kind::Volume => self.remove_volume(patience, &object.name).await,
-        }
-    }
 }
 
 fn labelled(
     kind: Kind,
+    id: Option<String>,
     name: Option<String>,
     all: &HashMap<String, String>,
     is_running: bool,
 ) -> Option<Labelled> {
+    let name = name?;
+    let deployment = all.get(labels::DEPLOYMENT)?;
+    let name = name.trim_start_matches('/');
     Some(Labelled {
-        kind,
-        name: name?.trim_start_matches('/').to_owned(),
-        deployment: all.get(labels::DEPLOYMENT)?.clone(),
+        own: Own::check(kind, name, id?, Some(deployment), deployment).ok()?,
+        deployment: deployment.clone(),
         role: all.get(labels::ROLE).cloned().unwrap_or_default(),
         is_running,
     })
@@ -121,16 +117,17 @@ fn labelled(
 
 #[cfg(test)]
 mod tests {
-    use super::Found;
+    use super::{Found, Kind, Own};
 
     #[test]
     fn a_container_is_meant_by_its_name_or_its_id() {
+        let id = "0123456789abcdef0123";
+        let own = Own::check(Kind::Container, "dev", id.to_owned(), Some("a"), "a");
         let found = Found {
-            id: "0123456789abcdef0123".to_owned(),
-            name: "dev".to_owned(),
+            own: own.unwrap(),
             network_of: None,
         };
-        for given in ["dev", &found.id, "0123456789ab"] {
+        for given in ["dev", id, "0123456789ab"] {
             assert!(found.is(given), "{given}");
         }
         for given in ["de", "", "0123", "123456789abc"] {

@@ -21,6 +21,7 @@ mod image;
 mod inventory;
 mod look;
 mod observe;
+mod own;
 mod pages;
 mod registry;
 mod restarts;

@@ -4,20 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bollard::{
     models::{ContainerInspectResponse, ContainerStateStatusEnum, RestartPolicyNameEnum},
-    query_parameters::{
-        InspectContainerOptions, InspectNetworkOptions, ListContainersOptionsBuilder,
-        LogsOptionsBuilder,
-    },
+    query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder},
 };
 use futures_util::StreamExt;
 
-use super::{Docker, DockerError, Patience, archive, found};
+use super::{Docker, DockerError, Patience, archive, found, own::unless_foreign};
 use crate::{
     backend::log::{is_disk_full, says_disk_is_full, says_it_migrates},
     convex::Secret,
     plugin::redact::strike,
     runtime::{
-        Existing, Limits, Names, Observed, ObservedContainer, Role, State,
+        Conflict, Existing, Limits, Names, Observed, ObservedContainer, Role, State,
         contract::{CREDENTIALS_DIRECTORY, DATA_DIRECTORY},
     },
 };
@@ -62,42 +59,42 @@ impl Docker {
         names: &Names,
         known: &[String],
     ) -> Result<Observed, DockerError> {
+        let mut strangers = Vec::new();
+        let volume = self.own_volume(patience, names).await;
+        let volume = aside(volume, &mut strangers)?.map(|(_, volume)| volume);
+        let mut containers = Vec::new();
+        for role in [Role::Backend, Role::Dashboard, Role::Probe] {
+            let container = self.inspect_own(patience, names, role).await;
+            let container = match aside(container, &mut strangers)? {
+                Some((_, it)) => Some(self.settled(patience, role, read(it)).await?),
+                None => None,
+            };
+            containers.push(self.with_image_env(patience, container, known).await?);
+        }
+        let probe = containers.pop().flatten().map(|container| Existing {
+            labels: container.labels,
+            created: None,
+        });
+        let dashboard = containers.pop().flatten();
+        let backend = containers.pop().flatten();
+        let network = self.own_network(patience, names).await;
         Ok(Observed {
-            network: self.network(patience, &names.network()).await?,
-            volume: self.volume(patience, &names.volume()).await?,
-            backend: self
-                .container(patience, names, Role::Backend, known)
-                .await?,
-            dashboard: self
-                .container(patience, names, Role::Dashboard, known)
-                .await?,
-            probe: self
-                .container(patience, names, Role::Probe, known)
-                .await?
-                .map(|container| Existing {
-                    labels: container.labels,
-                    created: None,
-                }),
+            network: aside(network, &mut strangers)?,
+            volume,
+            backend,
+            dashboard,
+            probe,
+            strangers,
         })
     }
 
-    /// Looks at a network.
-    pub async fn network(
-        &self,
-        patience: &Patience,
-        name: &str,
-    ) -> Result<Option<Existing>, DockerError> {
-        let request = self
-            .client
-            .inspect_network(name, None::<InspectNetworkOptions>);
-        let network = found(self.call(patience, "look at the network", request).await)?;
-        Ok(network.map(|network| Existing {
-            labels: network.labels.unwrap_or_default().into_iter().collect(),
-            created: None,
-        }))
+    /// Whether there is a network, whoever it belongs to.
+    pub async fn has_network(&self, patience: &Patience, name: &str) -> Result<bool, DockerError> {
+        let network = self.inspect_network(patience, name).await?;
+        Ok(network.is_some())
     }
 
-    /// Looks at a volume.
+    /// A volume, whoever it belongs to.
     pub async fn volume(
         &self,
         patience: &Patience,
@@ -111,7 +108,7 @@ impl Docker {
         }))
     }
 
-    /// Looks at a container; see [`Docker::observe`].
+    /// A container of the deployment; see [`Docker::observe`].
     pub async fn container(
         &self,
         patience: &Patience,
@@ -119,7 +116,33 @@ impl Docker {
         role: Role,
         known: &[String],
     ) -> Result<Option<ObservedContainer>, DockerError> {
-        let Some(mut container) = self.container_alone(patience, names, role).await? else {
+        let container = self.container_alone(patience, names, role).await?;
+        self.with_image_env(patience, container, known).await
+    }
+
+    /// A container of the deployment, without a look at its image.
+    pub async fn container_alone(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        role: Role,
+    ) -> Result<Option<ObservedContainer>, DockerError> {
+        match unless_foreign(self.inspect_own(patience, names, role).await)? {
+            Some((_, container)) => self
+                .settled(patience, role, read(container))
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn with_image_env(
+        &self,
+        patience: &Patience,
+        container: Option<ObservedContainer>,
+        known: &[String],
+    ) -> Result<Option<ObservedContainer>, DockerError> {
+        let Some(mut container) = container else {
             return Ok(None);
         };
         if !known.contains(&container.id) {
@@ -128,20 +151,14 @@ impl Docker {
         Ok(Some(container))
     }
 
-    /// Looks at a container and not at its image.
-    pub async fn container_alone(
+    /// Whether the deployment has a volume.
+    pub async fn has_volume(
         &self,
         patience: &Patience,
         names: &Names,
-        role: Role,
-    ) -> Result<Option<ObservedContainer>, DockerError> {
-        match self.inspect(patience, &names.container(role)).await? {
-            Some(container) => self
-                .settled(patience, role, read(container))
-                .await
-                .map(Some),
-            None => Ok(None),
-        }
+    ) -> Result<bool, DockerError> {
+        let volume = unless_foreign(self.own_volume(patience, names).await)?;
+        Ok(volume.is_some())
     }
 
     /// Looks at somebody else's container.
@@ -272,6 +289,20 @@ impl Docker {
             .unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
         end_of_log(&text)
+    }
+}
+
+/// Puts an object of somebody else with the others.
+fn aside<T>(
+    outcome: Result<Option<T>, DockerError>,
+    strangers: &mut Vec<Conflict>,
+) -> Result<Option<T>, DockerError> {
+    match outcome {
+        Err(DockerError::Conflict(conflict)) => {
+            strangers.push(conflict);
+            Ok(None)
+        }
+        other => other,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     backend::{Response, TransportError, curl},
     convex::{AdminKey, Secret},
     local_file,
-    runtime::{BACKEND_PORT, DATA_DIRECTORY, Names},
+    runtime::{BACKEND_PORT, DATA_DIRECTORY, Names, Own},
 };
 
 /// Downloads to a file that has its name only when it is whole.
@@ -83,7 +83,7 @@ impl Docker {
     pub async fn download_snapshot(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         key: &AdminKey,
         id: &str,
         file: &str,
@@ -91,7 +91,7 @@ impl Docker {
         let config = curl::download(id, key, BACKEND_PORT, patience.left());
         let command = ["sh", "-c", DOWNLOAD, "sh", file];
         let stdin = config.expose().as_bytes();
-        let output = self.exec(patience, container, &command, stdin).await?;
+        let output = self.exec(patience, container.id(), &command, stdin).await?;
         output.of_success("download the snapshot").map(drop)
     }
 
@@ -99,7 +99,7 @@ impl Docker {
     pub async fn copy_out(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         file: &str,
         target: &std::fs::File,
     ) -> Result<(), DockerError> {
@@ -115,7 +115,7 @@ impl Docker {
         let written = self
             .exec_into(
                 patience,
-                container,
+                container.id(),
                 &["cat", "--", file],
                 (&mut target, length),
             )
@@ -131,11 +131,11 @@ impl Docker {
     async fn length_of(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         file: &str,
     ) -> Result<Option<u64>, DockerError> {
         let command = ["sh", "-c", LENGTH, "sh", file];
-        let output = self.exec(patience, container, &command, b"").await?;
+        let output = self.exec(patience, container.id(), &command, b"").await?;
         if output.code == Some(NO_FILE) {
             return Ok(None);
         }
@@ -148,7 +148,7 @@ impl Docker {
     pub async fn bring_snapshot(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         file: &Path,
     ) -> Result<(), DockerError> {
         let doing = "put the snapshot into the volume";
@@ -161,7 +161,7 @@ impl Docker {
             .build();
         let request =
             self.client
-                .upload_to_container(container, Some(options), body_try_stream(body));
+                .upload_to_container(container.id(), Some(options), body_try_stream(body));
         self.call(patience, doing, request).await
     }
 
@@ -178,8 +178,9 @@ impl Docker {
         let from = format!("{FROM}{}", inside.unwrap_or(file));
         let incoming = incoming();
         let arguments = ["-c", TAKE_OVER, "sh", from.as_str(), incoming.as_str()];
-        self.run_beside(patience, names, image, volume, &arguments)
+        self.run_on_volume(patience, names, image, Some(volume), &arguments)
             .await
+            .map(drop)
     }
 
     /// How many units each part of the incoming snapshot has, and how many
@@ -187,7 +188,7 @@ impl Docker {
     pub async fn parts(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
     ) -> Result<Option<(u64, u64)>, DockerError> {
         let length = self.length_of(patience, container, &incoming()).await?;
         Ok(length.map(parts_of))
@@ -198,7 +199,7 @@ impl Docker {
     pub async fn send_part(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         key: &AdminKey,
         token: &Secret,
         (index, units): (u64, u64),
@@ -209,7 +210,7 @@ impl Docker {
         let (skip, count) = ((index * units).to_string(), units.to_string());
         let command = ["sh", "-c", SEND, "sh", &incoming, &skip, &count];
         let stdin = config.expose().as_bytes();
-        let output = self.exec(patience, container, &command, stdin).await?;
+        let output = self.exec(patience, container.id(), &command, stdin).await?;
         let reply = curl::reply(output.code, &output.stdout, &output.stderr);
         reply.map_err(|error: TransportError| DockerError::Failed {
             doing: "send the snapshot to the backend".to_owned(),
@@ -222,7 +223,7 @@ impl Docker {
     pub async fn note_restore(
         &self,
         patience: &Patience,
-        container: &str,
+        container: &Own,
         mark: &str,
         end: bool,
     ) -> Result<(), DockerError> {
@@ -230,7 +231,7 @@ impl Docker {
         let incoming = incoming();
         let gone = if end { incoming.as_str() } else { "" };
         let command = ["sh", "-c", NOTE, "sh", &file, mark, gone];
-        let output = self.exec(patience, container, &command, b"").await?;
+        let output = self.exec(patience, container.id(), &command, b"").await?;
         output
             .of_success("note the restore in the volume")
             .map(drop)

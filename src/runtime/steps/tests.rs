@@ -5,7 +5,7 @@ use crate::{
     convex::DeploymentName,
     runtime::{
         Attachment, Confinement, ContainerSpec, Desired, Entrypoint, Existing, Limits, NetworkSpec,
-        Observed, ObservedContainer, Program, Publish, Renew, Role, State, labels,
+        Observed, ObservedContainer, Own, Program, Publish, Renew, Role, State, labels,
     },
 };
 
@@ -79,12 +79,14 @@ fn all_there(desired: &Desired) -> Observed {
         created: None,
         labels: desired.object_labels(role),
     };
+    let network = Own::check(Kind::Network, "demo", "0f".to_owned(), Some("demo"), "demo");
     Observed {
-        network: Some(labelled("network")),
+        network: Some(network.unwrap()),
         volume: Some(labelled("data")),
         backend: Some(running(&desired.backend_container())),
         dashboard: desired.dashboard_container().as_ref().map(running),
         probe: None,
+        strangers: Vec::new(),
     }
 }
 
@@ -362,46 +364,44 @@ fn an_entrypoint_of_our_own_needs_its_files_before_each_start() {
     assert!(!steps(&desired, &before).unwrap().is_empty());
 }
 
-#[test]
-fn what_belongs_to_others_is_a_conflict() {
-    let desired = desired();
-    let mut foreign = all_there(&desired);
-    foreign.volume = Some(Existing {
-        created: None,
-        labels: [(labels::DEPLOYMENT.to_owned(), "other".to_owned())].into(),
-    });
-    assert_eq!(
-        steps(&desired, &foreign).unwrap_err(),
-        Conflict {
-            kind: Kind::Volume,
-            name: "demo-data".to_owned(),
-            owner: Some("other".to_owned()),
-        }
-    );
-    let mut stranger = all_there(&desired);
-    stranger.dashboard.as_mut().unwrap().labels.clear();
-    let conflict = steps(&desired, &stranger).unwrap_err();
-    assert_eq!((conflict.kind, conflict.owner), (Kind::Container, None));
-    assert_eq!(conflict.name, "demo-dashboard");
-    // What a look into the volume would need the name of is no exception.
-    let mut stranger = all_there(&desired);
-    stranger.probe = Some(Existing::default());
-    let conflict = steps(&desired, &stranger).unwrap_err();
-    assert_eq!(conflict.name, "demo-probe");
+fn stranger(kind: Kind, name: &str) -> Conflict {
+    Conflict {
+        kind,
+        name: name.to_owned(),
+        owner: None,
+    }
 }
 
 #[test]
-fn the_network_of_a_stranger_stays() {
+fn a_stranger_is_in_the_way_of_what_needs_its_name_now() {
     let mut desired = desired();
-    let mut observed = all_there(&desired);
-    observed.network = Some(Existing::default());
-    desired.attachment = Attachment::Shared {
-        container: "abc".to_owned(),
-    };
-    for running in [true, false] {
-        desired.running = running;
-        let todo = steps(&desired, &observed).unwrap();
-        assert!(!todo.contains(&Step::RemoveNetwork), "{todo:?}");
+    for (kind, name, own, shared, stopped) in [
+        (Kind::Volume, "demo-data", true, true, true),
+        (Kind::Container, "demo-backend", true, true, false),
+        (Kind::Container, "demo-dashboard", true, true, false),
+        (Kind::Container, "demo-probe", true, true, false),
+        (Kind::Network, "demo", true, false, false),
+    ] {
+        let found = stranger(kind, name);
+        let mut observed = all_there(&desired);
+        observed.strangers.push(found.clone());
+        let mut is_refused = |running, attachment: &Attachment| {
+            desired.running = running;
+            desired.attachment = attachment.clone();
+            steps(&desired, &observed) == Err(found.clone())
+        };
+        let (of_its_own, of_another) = (
+            Attachment::Own {
+                further: Vec::new(),
+                publish: Publish::default(),
+            },
+            Attachment::Shared {
+                container: "abc".to_owned(),
+            },
+        );
+        assert_eq!(is_refused(true, &of_another), shared, "{name}");
+        assert_eq!(is_refused(false, &of_its_own), stopped, "{name}");
+        assert_eq!(is_refused(true, &of_its_own), own, "{name}");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     },
     resources::{backend_error, deployment::work::Work},
     runtime::{
-        Role,
+        Own,
         docker::{Credentials, DockerError},
     },
 };
@@ -135,7 +135,7 @@ impl Work {
                 }
             }
             .await;
-            self.docker.remove_container(&self.patience, &probe).await?;
+            self.docker.remove(&self.patience, &probe).await?;
             outcome?;
             if let Place::On { volume, path } = &snapshot.place {
                 self.docker
@@ -159,9 +159,11 @@ impl Work {
         snapshot: &Snapshot,
         key: AdminKey,
     ) -> Result<(), Diagnostic> {
+        let names = self.settings.names();
+        let backend = self.docker.own_backend(&self.patience, &names).await;
         let import = Importing {
             work: self,
-            backend: self.settings.names().container(Role::Backend),
+            backend: backend.map_err(|error| self.failed(error))?,
             key,
         };
         let id = match &snapshot.begun {
@@ -175,7 +177,7 @@ impl Work {
 /// An import under way.
 struct Importing<'a> {
     work: &'a Work,
-    backend: String,
+    backend: Own,
     key: AdminKey,
 }
 
