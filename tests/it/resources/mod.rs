@@ -20,6 +20,7 @@ mod refusals;
 mod restore;
 mod secrecy;
 mod sign_in;
+mod strangers;
 mod survival;
 mod undecided;
 mod upgrade;
