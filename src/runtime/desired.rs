@@ -34,6 +34,8 @@ pub mod labels {
     pub const ENTRYPOINT: &str = "io.github.coder-convex.entrypoint";
     /// On a volume: the resource that made it, and where it is configured.
     pub const OWNER: &str = "io.github.coder-convex.owner";
+    /// When the container whose network is shared was started.
+    pub const NETWORK_STARTED: &str = "io.github.coder-convex.network-started";
     /// On a container that is not ours: the deployment that shares its network.
     pub const NETWORK_FOR: &str = "io.github.coder-convex.network-for";
 }
@@ -205,6 +207,10 @@ pub enum Attachment {
     Shared {
         /// Docker's ID of it.
         container: String,
+        /// When it was started, in Docker's words. Each start makes another network, which is told
+        /// from the last one by nothing else. It is compared with itself alone, and never with
+        /// another time: clocks are set back.
+        started: String,
     },
 }
 
@@ -271,7 +277,7 @@ pub enum Renew {
     Nothing,
     /// That of the backend, because its secret has changed.
     Backend,
-    /// All, because the network that they share has started anew.
+    /// All, because a limit was taken away.
     All,
 }
 
@@ -416,9 +422,12 @@ impl Desired {
                         .collect(),
                 }
             }
-            Attachment::Shared { container } => NetworkSpec::Of {
-                container: container.clone(),
-            },
+            Attachment::Shared { container, started } => {
+                all.insert(labels::NETWORK_STARTED.to_owned(), started.clone());
+                NetworkSpec::Of {
+                    container: container.clone(),
+                }
+            }
         };
         ContainerSpec {
             role,

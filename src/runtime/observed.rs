@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    desired::{Limits, labels},
+    desired::{Attachment, Limits, labels},
     own::Own,
     steps::Conflict,
 };
@@ -123,6 +123,15 @@ impl ObservedContainer {
     pub fn listed(&self, label: &str) -> BTreeSet<&str> {
         let list = self.labels.get(label).map_or("", String::as_str);
         list.split(',').filter(|name| !name.is_empty()).collect()
+    }
+
+    /// How a deployment is attached that shares its network.
+    #[must_use]
+    pub fn shares_its_network(self) -> Attachment {
+        Attachment::Shared {
+            container: self.id,
+            started: self.started,
+        }
     }
 
     /// Whether it runs as it should.

@@ -245,6 +245,7 @@ impl Network {
                     Container::Given(container) => container.clone(),
                     Container::Absent | Container::ToBeMade => String::new(),
                 },
+                started: String::new(),
             },
         }
     }

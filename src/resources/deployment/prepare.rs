@@ -19,7 +19,7 @@ use crate::{
     plugin::{Cx, Diagnostic, value::Path},
     runtime::{
         Attachment, BACKEND_PORT, DASHBOARD_PORT, Desired, NetworkSpec, Observed,
-        ObservedContainer, Renew, Role, SITE_PORT,
+        ObservedContainer, Role, SITE_PORT,
         docker::{Docker, DockerError, Patience, TunnelError},
         steps,
     },
@@ -38,20 +38,15 @@ impl Work {
     pub async fn desired(&mut self, observed: &Observed) -> Result<Desired, Diagnostic> {
         self.choose_ports(observed).await?;
         let mut desired = self.settings.desired();
-        self.settle_network(&mut desired, observed).await?;
+        self.settle_network(&mut desired).await?;
         self.check_networks(&desired, observed).await?;
         steps(&desired, observed).map_err(|conflict| self.conflict(conflict))?;
         self.check_ports(&desired, observed).await?;
         Ok(desired)
     }
 
-    /// Finds the container whose network is shared, and whether it has started
-    /// again since the deployment joined it.
-    async fn settle_network(
-        &self,
-        desired: &mut Desired,
-        observed: &Observed,
-    ) -> Result<(), Diagnostic> {
+    /// Finds the container whose network is shared.
+    async fn settle_network(&self, desired: &mut Desired) -> Result<(), Diagnostic> {
         let Network::Of(Container::Given(given)) = &self.settings.network else {
             return Ok(());
         };
@@ -75,14 +70,7 @@ impl Work {
         if !host.is_running() {
             return Err(away("does not run"));
         }
-        let host_is_newer = [&observed.backend, &observed.dashboard]
-            .into_iter()
-            .flatten()
-            .any(|container| container.started < host.started);
-        if host_is_newer {
-            desired.renew = Renew::All;
-        }
-        desired.attachment = Attachment::Shared { container: host.id };
+        desired.attachment = host.shares_its_network();
         Ok(())
     }
 
@@ -112,7 +100,7 @@ impl Work {
     /// that it shares has it.
     pub async fn not_done(&self, error: DockerError, desired: &Desired) -> Diagnostic {
         let taken = match (&error, &desired.attachment) {
-            (DockerError::Exited { role, log, .. }, Attachment::Shared { container })
+            (DockerError::Exited { role, log, .. }, Attachment::Shared { container, .. })
                 if says_port_is_taken(log) =>
             {
                 // What cannot be found out leaves the program's own words.
@@ -290,7 +278,7 @@ impl Work {
                 further: further.clone(),
                 ports: BTreeMap::new(),
             },
-            Attachment::Shared { container } => NetworkSpec::Of {
+            Attachment::Shared { container, .. } => NetworkSpec::Of {
                 container: container.clone(),
             },
         };

@@ -23,8 +23,7 @@ use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
     resources::{docker_error, warn_down, warn_of_loop},
     runtime::{
-        Attachment, ContainerSpec, Difference, ObservedContainer, Role, differences,
-        docker::Patience,
+        ContainerSpec, Difference, ObservedContainer, Role, differences, docker::Patience, labels,
     },
     session::{Live, Session},
 };
@@ -79,7 +78,6 @@ pub(super) async fn refresh(
     }
     let mut desired = settings.desired();
     let mut host_is_away = false;
-    let mut host_started = String::new();
     if let (Network::Of(Container::Given(given)), Some(_)) = (&settings.network, &backend) {
         match docker
             .other_container(&patience, given)
@@ -88,16 +86,11 @@ pub(super) async fn refresh(
         {
             Some(host) => {
                 host_is_away = !host.is_running();
-                host_started = host.started;
-                desired.attachment = Attachment::Shared { container: host.id };
+                desired.attachment = host.shares_its_network();
             }
             None => host_is_away = true,
         }
     }
-    // A container whose host has gone, or has started again, is in a network
-    // that nobody else is in.
-    let in_place =
-        |container: &ObservedContainer| !host_is_away && container.started >= host_started;
     let mut odd = Vec::new();
     let mut ids = PerContainer::default();
     let running = backend
@@ -117,7 +110,8 @@ pub(super) async fn refresh(
     {
         let spec = desired.backend_container();
         let found = absorb(&mut model, &spec, backend);
-        if found.fits && running && in_place(backend) {
+        // One whose host has gone is in a network that nobody else is in.
+        if found.fits && running && !host_is_away {
             ids.backend = Some(backend.id.clone());
         }
         if running && let Some(release) = backend.env.get(process_env::RELEASE) {
@@ -129,7 +123,8 @@ pub(super) async fn refresh(
     let dashboard_spec = desired.dashboard_container().filter(|_| !stopped);
     if let (Some(dashboard), Some(spec)) = (&dashboard, &dashboard_spec) {
         let found = absorb(&mut model, spec, dashboard);
-        if found.fits && dashboard.is_running() && dashboard.restarts && in_place(dashboard) {
+        let runs = dashboard.is_running() && dashboard.restarts;
+        if found.fits && runs && !host_is_away {
             ids.dashboard = Some(dashboard.id.clone());
         }
         let odd_ones = found.odd.into_iter().map(|it| (Role::Dashboard, it));
@@ -262,6 +257,10 @@ fn take_label(
     container: &ObservedContainer,
     name: &str,
 ) -> bool {
+    if name == labels::NETWORK_STARTED {
+        // Its host was started again, and nobody changed the container.
+        return true;
+    }
     let Some(labels) = model.labels.as_mut().filter(|it| it.contains_key(name)) else {
         return false;
     };

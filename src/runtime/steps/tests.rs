@@ -397,6 +397,7 @@ fn a_stranger_is_in_the_way_of_what_needs_its_name_now() {
             },
             Attachment::Shared {
                 container: "abc".to_owned(),
+                started: String::new(),
             },
         );
         assert_eq!(is_refused(true, &of_another), shared, "{name}");
@@ -411,6 +412,7 @@ fn sharing_a_network_needs_none_of_its_own() {
     let before = all_there(&desired);
     desired.attachment = Attachment::Shared {
         container: "abc".to_owned(),
+        started: String::new(),
     };
     let todo = steps(&desired, &before).unwrap();
     assert_eq!(
@@ -425,7 +427,32 @@ fn sharing_a_network_needs_none_of_its_own() {
     shared.network = None;
     assert_eq!(steps(&desired, &shared).unwrap(), []);
 
-    // Another container to share it with, or the same one started again.
+    // Another container to share it with, or the same one started again, by whatever clock.
+    let mut of = |started: &str| {
+        desired.attachment = Attachment::Shared {
+            container: "abc".to_owned(),
+            started: started.to_owned(),
+        };
+        desired.clone()
+    };
+    let mut joined = all_there(&of("2026-11-28T10:00:00"));
+    joined.network = None;
+    for (started, is_another) in [
+        ("2026-11-28T10:00:00", false),
+        ("2026-11-28T10:00:00.1", true),
+        ("2025-01-01T00:00:00", true),
+    ] {
+        let again = steps(&of(started), &joined).unwrap();
+        let goes = Step::RemoveContainer(Role::Backend);
+        assert_eq!(again.contains(&goes), is_another, "{started}");
+        let mut joined = all_there(&of(started));
+        joined.network = None;
+        // The clock was set back before the containers were made.
+        for container in [&mut joined.backend, &mut joined.dashboard] {
+            container.as_mut().unwrap().started = "2024".to_owned();
+        }
+        assert_eq!(steps(&of(started), &joined).unwrap(), [], "{started}");
+    }
     desired.renew = Renew::All;
     let todo = steps(&desired, &shared).unwrap();
     assert_eq!(todo[2], Step::RemoveContainer(Role::Dashboard));
@@ -433,6 +460,7 @@ fn sharing_a_network_needs_none_of_its_own() {
     desired.renew = Renew::Nothing;
     desired.attachment = Attachment::Shared {
         container: "def".to_owned(),
+        started: String::new(),
     };
     assert!(!steps(&desired, &shared).unwrap().is_empty());
 }
