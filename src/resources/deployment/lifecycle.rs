@@ -8,7 +8,7 @@
 use super::{
     guard, leftovers,
     model::{Model, VolumeModel},
-    ownership::{self, Owner},
+    ownership::{self, Expected, Owner},
     record::Record,
     restore::{self, Source},
     secrets::Secrets,
@@ -145,16 +145,17 @@ pub(super) async fn update(
     let known: Vec<_> = known.backend.into_iter().chain(known.dashboard).collect();
     let observed = work.observe(&known).await?;
     whereabouts::check(&cx.private, &work, &observed)?;
-    if let Some(owner) = &owner
-        && observed.backend.is_some()
-    {
-        let holder = Record::owner(&work.stored_credentials(&observed).await?);
-        ownership::check(&work.object, owner, holder.as_ref())?;
+    let rotates = prior.rotate_trigger != planned.rotate_trigger && !is_fresh(&cx.private);
+    let expected = Expected::of(owner, &prior, &planned, rotates);
+    if observed.backend.is_some() {
+        let stored = work.stored_credentials(&observed).await?;
+        expected.check(&work.object, &stored)?;
+    } else {
+        work.expected = Some(expected);
     }
     whereabouts::note(&mut cx.private, &work.docker);
     let mut desired = work.desired(&observed).await?;
     guard::before_update(cx, &mut work, &prior, &planned, &observed).await?;
-    let rotates = prior.rotate_trigger != planned.rotate_trigger && !is_fresh(&cx.private);
     let secrets = Secrets::for_update(&work, &prior, &planned, &observed, rotates).await?;
     let is_given = planned.instance_secret.is_some();
     let replaced = match (&prior.instance_secret, &secrets.instance) {

@@ -11,11 +11,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Model;
+use super::{model::Model, record::Record};
 use crate::{
-    convex::crypto,
+    convex::{Secret, crypto},
     plugin::Diagnostic,
-    runtime::{Conflict, Existing, Observed, labels},
+    runtime::{Conflict, Existing, Observed, docker::Credentials, labels},
 };
 
 /// A resource, and where its configuration is applied.
@@ -125,6 +125,74 @@ pub fn check(object: &str, own: &Owner, holder: Option<&Owner>) -> Result<(), Di
     }
 }
 
+/// What the volume of a deployment has to hold before a change writes to it.
+#[derive(Debug)]
+pub struct Expected {
+    owner: Option<Owner>,
+    /// The instance secrets that may be in it; with none, any may.
+    secrets: Vec<Secret>,
+}
+
+impl Expected {
+    /// Of a deployment of `owner` that has the secret in the state. It may have the planned one
+    /// already, by a change that was interrupted, and any that is replaced by a new one.
+    pub fn of(owner: Option<Owner>, prior: &Model, planned: &Model, rotates: bool) -> Self {
+        let state = prior.instance_secret.as_ref().filter(|_| !rotates);
+        let secrets = state.map(|state| {
+            let all = [Some(state), planned.instance_secret.as_ref()];
+            all.into_iter().flatten().cloned().collect()
+        });
+        Self {
+            owner,
+            secrets: secrets.unwrap_or_default(),
+        }
+    }
+
+    /// Refuses data that is somebody else's by now.
+    pub fn check(&self, object: &str, stored: &Credentials) -> Result<(), Diagnostic> {
+        let holder = Record::owner(stored);
+        if let Some(owner) = &self.owner {
+            check(object, owner, holder.as_ref())?;
+        }
+        match &stored.secret {
+            Some(there) if !self.secrets.is_empty() && !self.secrets.contains(there) => {
+                Err(other_secret(object, holder.as_ref()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a refresh says of a volume.
+pub fn refreshed(
+    object: &str,
+    state: &Model,
+    place: &str,
+    stored: &Credentials,
+) -> Option<Diagnostic> {
+    let owner = Owner::of(state, place);
+    let error = Expected::of(owner, state, state, false).check(object, stored);
+    let error = error.err()?;
+    Some(Diagnostic::warning(
+        error.summary().to_owned(),
+        error.detail().to_owned(),
+    ))
+}
+
+fn other_secret(object: &str, holder: Option<&Owner>) -> Diagnostic {
+    let whose = match holder {
+        Some(holder) => format!("By the note in it, the data belongs to {holder}"),
+        None => "Nothing in it says who the data belongs to".to_owned(),
+    };
+    Diagnostic::error(
+        "The volume has another instance secret",
+        format!(
+            "The instance secret in the volume of {object} differs from the one in the state: a rotation was interrupted, or the volume, its files or the state were replaced by others. {whose}. Admin keys made from the state may be refused. If the data is the right one, forget the deployment with `terraform state rm` and import it, or change rotate_trigger, which gives it a new secret and revokes all admin keys. If it is not, restore the right volume or state first."
+        ),
+    )
+    .at("instance_secret")
+}
+
 fn taken(object: &str, holder: &Owner) -> Diagnostic {
     Diagnostic::error(
         "Another configuration has taken the deployment over",
@@ -155,12 +223,6 @@ pub fn strangers(object: &str, strangers: &[Conflict]) -> Diagnostic {
             list.join("\n")
         ),
     )
-}
-
-/// What a refresh says of it.
-pub fn lost(object: &str, holder: &Owner) -> Diagnostic {
-    let error = taken(object, holder);
-    Diagnostic::warning(error.summary().to_owned(), error.detail().to_owned())
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use super::{
     confinement::LimitsModel,
     model::{Model, PerContainer},
     network::{Container, Network},
-    ownership::{self, Owner},
-    record::Record,
-    review,
+    ownership, review,
     secrets::stored_secret,
     settings::Settings,
     whereabouts,
@@ -23,7 +21,9 @@ use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
     resources::{docker_error, warn_down, warn_of_loop},
     runtime::{
-        ContainerSpec, Difference, ObservedContainer, Role, differences, docker::Patience, labels,
+        ContainerSpec, Difference, ObservedContainer, Role, differences,
+        docker::{Credentials, DockerError, Patience},
+        labels,
     },
     session::{Live, Session},
 };
@@ -67,14 +67,22 @@ pub(super) async fn refresh(
     }
 
     whereabouts::note(&mut cx.private, &docker);
-    if let (Some(backend), Some(owner)) = (&backend, Owner::of(&model, cx.session.place()))
-        && !known.contains(&backend.id)
-    {
-        let stored = docker.credentials(&patience, &backend.id).await;
-        let holder = Record::owner(&stored.map_err(failed)?);
-        if let Some(holder) = holder.filter(|it| !it.is(&owner)) {
-            cx.warn(ownership::lost(&object, &holder));
+    let stored = match &backend {
+        Some(backend) => docker.credentials(&patience, &backend.id).await,
+        None => Ok(Credentials::default()),
+    };
+    let stored = match stored {
+        // A plan may be what mends it.
+        Err(error @ DockerError::Failed { .. }) => {
+            let error = failed(error);
+            let (summary, detail) = (error.summary().to_owned(), error.detail().to_owned());
+            cx.warn(Diagnostic::warning(summary, detail));
+            Credentials::default()
         }
+        stored => stored.map_err(failed)?,
+    };
+    if let Some(other) = ownership::refreshed(&object, &model, cx.session.place(), &stored) {
+        cx.warn(other);
     }
     let mut desired = settings.desired();
     let mut host_is_away = false;
@@ -152,13 +160,8 @@ pub(super) async fn refresh(
     model.container_ids = Some(ids);
     let secret = match &model.instance_secret {
         Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
-        None => match backend.as_ref().filter(|_| running) {
-            Some(backend) => {
-                let stored = docker.credentials(&patience, &backend.id).await;
-                stored_secret(&stored.map_err(failed)?)?
-            }
-            None => None,
-        },
+        None if running => stored_secret(&stored)?,
+        None => None,
     };
     if let Some(secret) = secret.as_ref().filter(|_| running && !stopped) {
         let patience = Patience::new(limit.min(PUBLISHED_LIMIT), cx.cancellation());

@@ -3,8 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    network::Network, ownership, predecessor, record::Record, release, secrets::Secrets,
-    settings::Settings, snapshot::Export,
+    network::Network,
+    ownership::{self, Expected},
+    predecessor,
+    record::Record,
+    release,
+    secrets::Secrets,
+    settings::Settings,
+    snapshot::Export,
 };
 use crate::{
     backend::{BackendError, Client, api},
@@ -53,6 +59,8 @@ pub struct Work {
     pub(super) rebinds: bool,
     /// Ports that something outside Docker has.
     pub(super) refused_ports: BTreeSet<u16>,
+    /// What the volume has to hold before anything is written to it, where it was not read yet.
+    pub(super) expected: Option<Expected>,
     /// A snapshot that is due before the backend that runs is ended.
     pub(super) due: Option<Export>,
     /// Where a snapshot is that was exported.
@@ -110,6 +118,7 @@ impl Work {
             patience,
             chose_ports: false,
             refused_ports: BTreeSet::new(),
+            expected: None,
             due: None,
             exported: None,
         })
@@ -184,14 +193,30 @@ impl Work {
     pub async fn store_while_stopped(&self, credentials: &Credentials) -> Result<(), Diagnostic> {
         let store = async {
             let probe = self.probe().await?;
-            let stored = self
-                .docker
-                .store_credentials(&self.patience, &probe, credentials)
-                .await;
+            let stored = async {
+                self.check_expected(&probe).await?;
+                let store = self
+                    .docker
+                    .store_credentials(&self.patience, &probe, credentials);
+                Ok::<_, Failed>(store.await?)
+            };
+            let stored = stored.await;
             self.docker.remove(&self.patience, &probe).await?;
             stored
         };
-        store.await.map_err(|error| self.failed(error))
+        store.await.map_err(|failed: Failed| match failed {
+            Failed::Docker(error) => self.failed(error),
+            Failed::Said(problem) => *problem,
+        })
+    }
+
+    /// Refuses to write to a volume whose data is somebody else's by now.
+    async fn check_expected(&self, container: &Own) -> Result<(), Failed> {
+        if let Some(expected) = &self.expected {
+            let stored = self.docker.credentials(&self.patience, container.id());
+            expected.check(&self.object, &stored.await?)?;
+        }
+        Ok(())
     }
 
     /// Does what is to be done. What is noted of the deployment goes into its
@@ -283,6 +308,11 @@ impl Work {
             self.exported = Some(self.take_snapshot(export).await?);
         }
         for step in rest {
+            if *step == Step::StoreSecrets {
+                let names = self.settings.names();
+                let backend = self.docker.own_backend(&self.patience, &names).await?;
+                self.check_expected(&backend).await?;
+            }
             // After the old backend has ended, and before the volume says that
             // it is bound otherwise.
             if *step == Step::StoreSecrets && self.puts_file_aside {

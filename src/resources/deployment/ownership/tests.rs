@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::{Owner, claim, holder};
-use crate::runtime::{Existing, Observed, labels};
+use super::{Expected, Owner, claim, holder};
+use crate::runtime::{Existing, Observed, docker::Credentials, labels};
 
 fn owner(id: &str, place: &str) -> Owner {
     Owner {
@@ -52,4 +52,52 @@ fn what_another_configuration_is_making_is_refused() {
     assert_eq!(try_claim(&other, true), Ok(()));
     assert_eq!(try_claim(&owner("3", "/a"), false), Ok(()));
     assert!(claim("app", &own, None, &observed, true).is_ok());
+}
+
+#[test]
+fn the_volume_of_an_update_has_the_secret_that_the_state_has() {
+    let (own, other) = (owner("1", "/a"), owner("2", "/b"));
+    let secret = |digit: &str| digit.repeat(64);
+    let expected = |secrets: &[&str]| Expected {
+        owner: Some(own.clone()),
+        secrets: secrets.iter().map(|it| secret(it).into()).collect(),
+    };
+    let stored = |digit: Option<&str>, owner: Option<&Owner>| Credentials {
+        secret: digit.map(|it| secret(it).into()),
+        record: owner.map(|owner| {
+            let record = serde_json::json!({
+                "origins": {}, "internal_origins": false, "secrets_in_state": true, "owner": owner,
+            });
+            record.to_string().into()
+        }),
+        ..Credentials::default()
+    };
+    let check = |secrets: &[&str], digit, owner| {
+        let found = expected(secrets).check("deployment \"app\"", &stored(digit, owner));
+        found.map_err(|problem| format!("{}: {}", problem.summary(), problem.detail()))
+    };
+    for (secrets, digit) in [
+        (&["a"][..], Some("a")),
+        // By a change that was interrupted.
+        (&["a", "b"], Some("b")),
+        // No backend has started on it, and the state keeps no secret.
+        (&["a"], None),
+        (&[], Some("c")),
+    ] {
+        assert_eq!(check(secrets, digit, Some(&own)), Ok(()), "{digit:?}");
+    }
+    for owner in [Some(&own), None] {
+        let refused = check(&["a", "b"], Some("c"), owner).unwrap_err();
+        let whose = owner.map_or("Nothing in it says", |_| "the configuration in /a");
+        let secrets = [secret("a"), secret("b"), secret("c")];
+        assert!(refused.contains("another instance secret"), "{refused}");
+        assert!(refused.contains(whose), "{refused}");
+        assert!(!secrets.iter().any(|it| refused.contains(it)), "{refused}");
+    }
+    // Who has the data answers first.
+    let refused = check(&["a"], Some("c"), Some(&other)).unwrap_err();
+    assert!(
+        refused.starts_with("Another configuration has taken"),
+        "{refused}"
+    );
 }
