@@ -1,8 +1,15 @@
 //! What a change must not do to data that is there.
 
 use super::{
-    bonds::Bonds, model::Model, record::Record, release, secrets::stored_secret,
-    settings::Settings, storage::S3Model, whereabouts::is_another, work::Work,
+    bonds::Bonds,
+    history::{self, Image, Release, Unreadable, Verdict},
+    model::Model,
+    record::Record,
+    secrets::stored_secret,
+    settings::Settings,
+    storage::S3Model,
+    whereabouts::is_another,
+    work::Work,
 };
 use crate::{
     backend::{BackendError, api},
@@ -95,37 +102,69 @@ pub fn check_bonds(
 }
 
 /// Refuses a backend that is older than one that has run on the volume. The
-/// image that ran last is not, whatever it is called.
+/// image that ran last is not, whatever it is called. An order that is unknown
+/// is said, unless the plan has done so.
 pub async fn check_release(
     cx: &mut Cx<Session>,
-    work: &Work,
+    work: &mut Work,
     planned: &Model,
     stored: &Credentials,
+    says_so: bool,
 ) -> Result<(), Diagnostic> {
-    let image = &work.settings.backend_image;
-    let releases = release::read(stored);
-    if release::newer_than(&releases, image, None).is_none() {
-        return Ok(());
+    let image = work.settings.backend_image.clone();
+    let allowed = planned.allow_data_loss == Some(true);
+    let found = match history::read(stored) {
+        Ok(releases) => judge(work, &releases, &image, planned).await?,
+        Err(reason) => {
+            if allowed {
+                work.unreadable_history = Unreadable::Replaced;
+            }
+            Some(history::unreadable(&planned.name, &reason, allowed))
+        }
+    };
+    let is_foreign = stored.releases.is_none() && stored.record.is_none();
+    let has_data = stored.secret.is_some() || stored.name.is_some();
+    let found = match found {
+        None if is_foreign && has_data => Some(history::no_history(&image, &planned.name)),
+        found => found,
+    };
+    match found {
+        Some(found) if found.severity() == Severity::Error => Err(found),
+        Some(found) => {
+            if says_so || allowed {
+                cx.warn(found);
+            }
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+async fn judge(
+    work: &Work,
+    releases: &[Release],
+    image: &str,
+    planned: &Model,
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    if history::judge(releases, &Image::named(image)) == Verdict::Newest {
+        return Ok(None);
     }
     // Without the image at hand, its name has to do.
     let fetched = work.docker.fetch_image(&work.patience, image).await;
-    let id = match fetched {
-        Ok(()) => work.docker.image_id(&work.patience, image).await,
+    let facts = match fetched {
+        Ok(()) => work.docker.image_facts(&work.patience, image).await,
         Err(_) => Ok(None),
     };
-    let id = id.map_err(|error| work.failed(error))?;
-    let Some(was) = release::newer_than(&releases, image, id.as_deref()) else {
-        return Ok(());
-    };
+    let facts = facts.map_err(|error| work.failed(error))?;
     let allowed = planned.allow_data_loss == Some(true);
-    let found = release::downgrade(was, image, &planned.name, allowed);
-    match found.severity() {
-        Severity::Error => Err(found),
-        Severity::Warning => {
-            cx.warn(found);
-            Ok(())
-        }
-    }
+    let name = &planned.name;
+    Ok(
+        match history::judge(releases, &Image::of(image, facts.as_ref())) {
+            Verdict::Newest => None,
+            Verdict::Older(was) => Some(history::downgrade(was, image, name, allowed)),
+            Verdict::Unknown(was) => Some(history::unknown_order(was, image, name)),
+        },
+    )
 }
 
 /// What comes before a change: a look at what it does to the data, and at the
@@ -142,7 +181,7 @@ pub async fn before_update(
     let had = prior.images().backend;
     if had.is_some_and(|had| had != work.settings.backend_image) {
         let stored = work.stored_credentials(observed).await?;
-        check_release(cx, work, planned, &stored).await?;
+        check_release(cx, work, planned, &stored, false).await?;
     }
     Ok(())
 }

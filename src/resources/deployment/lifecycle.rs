@@ -65,7 +65,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
         ));
     }
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
-    guard::check_release(cx, &work, &planned, &stored).await?;
+    guard::check_release(cx, &mut work, &planned, &stored, true).await?;
     let mut desired = work.desired(&observed).await?;
     let source = restore::due(cx, &work, &planned, adopted, &stored)?;
     match &source {
@@ -94,7 +94,7 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
             work.restore_volume(volume).await?;
             observed = work.observe(&[]).await?;
             let stored = work.stored_credentials(&observed).await?;
-            guard::check_release(cx, &work, &planned, &stored).await?;
+            guard::check_release(cx, &mut work, &planned, &stored, true).await?;
         }
         Some(Source::Snapshot(snapshot)) => {
             work.bring_snapshot(snapshot).await?;

@@ -5,6 +5,7 @@ mod confinement;
 mod database;
 mod find;
 mod guard;
+mod history;
 mod images;
 mod import;
 mod leftovers;

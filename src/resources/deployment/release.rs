@@ -1,23 +1,23 @@
 //! Which release runs, and what a change of it must not do.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::{Image, downgrade, open_order, order},
     images::{BACKEND_IMAGE, DASHBOARD_IMAGE},
     model::{Model, NetworkModel, PerContainer},
     network::Network,
     settings::tag,
 };
 use crate::{
-    convex::{Secret, process_env::RELEASE},
+    convex::process_env::RELEASE,
     plugin::{
         Diagnostic, Known, Plan,
         schema::{Attr, Fields, Group, Planned, boolean, object, string},
         value::Path,
     },
-    runtime::docker::Credentials,
 };
 
 /// What happens when an image changes.
@@ -70,117 +70,6 @@ impl UpgradeModel {
         .optional()
         .filled()
     }
-}
-
-/// A release that has run on a volume.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    /// The image it was made from, as it was called.
-    pub image: String,
-    /// Docker's ID of that image, where it was noted.
-    pub id: Option<String>,
-    /// When it first ran, in seconds since 1970.
-    pub since: u64,
-}
-
-impl Release {
-    /// Whether it was made from this image, of which the ID may be known.
-    fn is(&self, image: &str, id: Option<&str>) -> bool {
-        match (self.id.as_deref(), id) {
-            (Some(own), Some(id)) => own == id,
-            _ => self.image == image,
-        }
-    }
-}
-
-/// The most releases that are remembered.
-const REMEMBERED: usize = 16;
-
-/// Adds the release that is about to run. The list is in the order of their
-/// first runs.
-pub fn remember(mut releases: Vec<Release>, image: &str, id: Option<&str>) -> Vec<Release> {
-    let id = id.map(str::to_owned);
-    let same = |it: &&mut Release| it.image == image && it.is(image, id.as_deref());
-    if let Some(known) = releases.iter_mut().rev().find(same) {
-        known.id = id.or(known.id.take());
-    } else {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        releases.push(Release {
-            image: image.to_owned(),
-            id,
-            since: now.map_or(0, |it| it.as_secs()),
-        });
-    }
-    releases.split_off(releases.len().saturating_sub(REMEMBERED))
-}
-
-/// The releases that have run, as the volume has them.
-pub fn read(stored: &Credentials) -> Vec<Release> {
-    let text = stored.releases.as_ref().map(Secret::expose);
-    text.and_then(|it| serde_json::from_str(it).ok())
-        .unwrap_or_default()
-}
-
-/// The release that an image is older than, by when it ran or by its tag. The
-/// image that ran last is older than none, whatever it is called now.
-pub fn newer_than<'a>(releases: &'a [Release], image: &str, id: Option<&str>) -> Option<&'a str> {
-    let last = releases.last()?;
-    if id.is_some() && last.id.as_deref() == id {
-        return None;
-    }
-    let by_tag = releases.iter().map(|it| it.image.as_str());
-    later_than(releases, image, id).or_else(|| by_tag.rev().find(|it| is_older(image, it)))
-}
-
-/// The release that ran later than `image` did, should there be one: going on
-/// with `image` is then a downgrade.
-fn later_than<'a>(releases: &'a [Release], image: &str, id: Option<&str>) -> Option<&'a str> {
-    let at = releases.iter().rposition(|it| it.is(image, id))?;
-    let last = releases.last().filter(|_| at + 1 < releases.len())?;
-    Some(&last.image)
-}
-
-/// The refusal of an older image.
-pub fn downgrade(was: &str, now: &str, deployment: &str, allowed: bool) -> Diagnostic {
-    let what = format!(
-        "Deployment {deployment:?} has run {was}, and {now} is older. A newer backend migrates its data, and an older one does not know it: it starts with no more than a warning, and what it then does to the data is not defined."
-    );
-    let found = if allowed {
-        Diagnostic::warning(
-            "An older backend on newer data",
-            format!("{what} allow_data_loss is true, so the change is made."),
-        )
-    } else {
-        Diagnostic::error(
-            "The backend cannot be downgraded",
-            format!(
-                "{what} Keep {was}. To go back, make another deployment with the older image and import a snapshot that it can read. To do it all the same, set allow_data_loss to true."
-            ),
-        )
-    };
-    found.at("backend.image")
-}
-
-/// Whether one image is an older release than another, where their tags tell.
-pub fn is_older(now: &str, was: &str) -> bool {
-    let number = |image: &str| tag(image).and_then(order);
-    match (number(now), number(was)) {
-        (Some(now), Some(was)) => now.len() == was.len() && now < was,
-        _ => false,
-    }
-}
-
-/// A tag that is a date or a number, as what orders as it does. A revision of
-/// Git is neither, even if it should have no letter.
-fn order(tag: &str) -> Option<Vec<u64>> {
-    if tag.len() > 24 {
-        return None;
-    }
-    let digits = tag.strip_prefix('v').unwrap_or(tag);
-    digits
-        .split(['.', '-'])
-        .map(|part| part.parse().ok())
-        .collect()
 }
 
 /// Whether two tags are of different releases, as far as they tell: both are
@@ -323,10 +212,14 @@ pub fn plan_images(plan: &mut Plan<'_>) {
         plan.set_unknown("version");
     }
     if let (Some(prior), Some(had), Some(wanted)) = (&prior, &had, &wanted)
-        && is_older(wanted, had)
+        && changes
     {
         let allowed = plan.planned("allow_data_loss") == Known::Known(Some(true));
-        plan.report(downgrade(had, wanted, &prior.name, allowed));
+        match Image::named(wanted).compare(&Image::named(had)) {
+            Some(Ordering::Less) => plan.report(downgrade(had, wanted, &prior.name, allowed)),
+            Some(_) => {}
+            None => plan.report(open_order(had, wanted, &prior.name)),
+        }
     }
     let ran = prior
         .and_then(|it| it.container_ids)
@@ -345,64 +238,8 @@ pub fn plan_images(plan: &mut Plan<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Diagnostic, check_pair, downgrade, is_older, newer_than, remember};
+    use super::{Diagnostic, check_pair};
     use crate::plugin::Severity;
-
-    #[test]
-    fn dates_and_numbers_are_compared_and_revisions_are_not() {
-        for (now, was) in [
-            ("a:2025-01-02", "a:2025-01-10"),
-            ("a:v1.9.0", "a:v1.10.0"),
-            ("a:7", "b:8"),
-        ] {
-            assert!(is_older(now, was) && !is_older(was, now), "{now} {was}");
-        }
-        let revision = "1".repeat(40);
-        for (now, was) in [
-            ("a:1.0", "a:1.0.1"),
-            ("a:latest", "a:2"),
-            ("a", "a:2"),
-            ("a:1", &*format!("a:{revision}")),
-        ] {
-            assert!(!is_older(now, was) && !is_older(was, now), "{now} {was}");
-        }
-    }
-
-    #[test]
-    fn what_has_run_is_remembered_in_its_order() {
-        let note = |all, image: &str| remember(all, image, None);
-        let releases = note(note(note(Vec::new(), "a"), "b"), "a");
-        assert_eq!(releases.len(), 2);
-        assert_eq!(newer_than(&releases, "a", None), Some("b"));
-        assert_eq!(newer_than(&releases, "b", None), None);
-        assert_eq!(newer_than(&releases, "c", None), None);
-        let many = (0..40).fold(Vec::new(), |all, n| note(all, &n.to_string()));
-        assert_eq!((many.len(), many[0].image.as_str()), (16, "24"));
-        assert_eq!(
-            downgrade("b", "a", "app", true).severity(),
-            Severity::Warning
-        );
-    }
-
-    /// What a volume has from before IDs were noted is still read.
-    #[test]
-    fn an_image_is_known_by_its_id_where_that_was_noted() {
-        let noted = r#"[{"image":"hub/a:1","since":1},{"image":"hub/a:2","since":2}]"#;
-        let noted = serde_json::from_str(noted).unwrap();
-        let releases = remember(noted, "hub/a:2", Some("two"));
-        assert_eq!(
-            (releases.len(), releases[1].id.as_deref()),
-            (2, Some("two"))
-        );
-        // Another name of what ran last, and of what ran before it.
-        let newer = |image, id| newer_than(&releases, image, Some(id));
-        assert_eq!(newer("mirror/a:1", "two"), None);
-        assert_eq!(newer("mirror/a:1", "one"), Some("hub/a:2"));
-        // A name that is another image by now is another release.
-        let moved = remember(releases.clone(), "hub/a:2", Some("three"));
-        assert_eq!(moved.len(), 3);
-        assert_eq!(newer_than(&moved, "hub/a:2", Some("two")), Some("hub/a:2"));
-    }
 
     #[test]
     fn official_images_are_of_one_release() {

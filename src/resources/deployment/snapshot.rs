@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 use super::{
-    bonds::Bonds, model::Model, record::Record, release, secrets::Secrets, settings::tag,
+    bonds::Bonds, history, model::Model, record::Record, secrets::Secrets, settings::tag,
     work::Work,
 };
 use crate::{
@@ -77,7 +77,11 @@ impl Work {
                 }
                 None if observed.volume.is_some() => {
                     let stored = self.stored_credentials(&observed).await?;
-                    let last = release::read(&stored).pop();
+                    let releases = history::read(&stored);
+                    let releases = releases.map_err(|reason| {
+                        history::unreadable(self.settings.name.as_str(), &reason, false)
+                    })?;
+                    let last = releases.last().cloned();
                     if let Some(last) = last.filter(|it| it.image != desired.backend.image) {
                         // It would start on other data, or on none.
                         let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));

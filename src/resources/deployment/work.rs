@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
+    history::{self, Unreadable},
     network::Network,
     ownership::{self, Expected},
     predecessor,
     record::Record,
-    release,
     secrets::Secrets,
     settings::Settings,
     snapshot::Export,
@@ -61,6 +61,8 @@ pub struct Work {
     pub(super) refused_ports: BTreeSet<u16>,
     /// What the volume has to hold before anything is written to it, where it was not read yet.
     pub(super) expected: Option<Expected>,
+    /// What becomes of a list of past releases that cannot be read.
+    pub(super) unreadable_history: Unreadable,
     /// A snapshot that is due before the backend that runs is ended.
     pub(super) due: Option<Export>,
     /// Where a snapshot is that was exported.
@@ -119,6 +121,7 @@ impl Work {
             chose_ports: false,
             refused_ports: BTreeSet::new(),
             expected: None,
+            unreadable_history: Unreadable::Kept,
             due: None,
             exported: None,
         })
@@ -334,7 +337,13 @@ impl Work {
         let runs = self
             .docker
             .container_alone(&self.patience, &names, Role::Backend);
-        let id = runs.await?.map(|it| it.image_id);
+        let facts = match runs.await? {
+            Some(runs) => {
+                let facts = self.docker.image_facts(&self.patience, &runs.image_id);
+                facts.await?
+            }
+            None => None,
+        };
         let stored = self
             .docker
             .credentials(&self.patience, backend.id())
@@ -343,9 +352,14 @@ impl Work {
         if let Some(owner) = &self.settings.owner {
             ownership::check(&self.object, owner, Record::owner(&stored).as_ref())?;
         }
-        let before = release::read(&stored);
+        let before = match history::read(&stored) {
+            Ok(before) => before,
+            Err(_) if self.unreadable_history == Unreadable::Replaced => Vec::new(),
+            // Whoever changes the image is told of it.
+            Err(_) => return Ok(()),
+        };
         let image = &self.settings.backend_image;
-        let after = release::remember(before.clone(), image, id.as_deref());
+        let after = history::remember(before.clone(), image, facts.as_ref());
         if after == before {
             return Ok(());
         }

@@ -19,6 +19,18 @@ use super::{
 /// How often the log is told of a pull.
 const TELL: Duration = Duration::from_secs(5);
 
+/// What an image tells of its age.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Docker's ID of it.
+    pub id: String,
+    /// When it was built, to the second and in UTC, as text that orders as time does: by its
+    /// label, which stays when others build on it, else by the daemon.
+    pub built: Option<String>,
+    /// The revision of its source.
+    pub revision: Option<String>,
+}
+
 impl Docker {
     /// The environment an image gives its containers; `None` when the image
     /// has been removed under them.
@@ -59,8 +71,30 @@ impl Docker {
         Ok(digest.and_then(|it| Some(it.split_once('@')?.1.to_owned())))
     }
 
+    /// What an image tells of its age; `None` where the host has none of that name or ID.
+    pub async fn image_facts(
+        &self,
+        patience: &Patience,
+        image: &str,
+    ) -> Result<Option<ImageFacts>, DockerError> {
+        let request = self.client.inspect_image(image);
+        let inspected = found(self.call(patience, "look at the image", request).await)?;
+        let Some(inspected) = inspected else {
+            return Ok(None);
+        };
+        let labels = inspected.config.and_then(|it| it.labels);
+        let labels = labels.unwrap_or_default();
+        let label = |name: &str| labels.get(&format!("org.opencontainers.image.{name}"));
+        let built = label("created").and_then(|it| built_at(it));
+        Ok(inspected.id.map(|id| ImageFacts {
+            id,
+            built: built.or_else(|| built_at(&inspected.created?)),
+            revision: label("revision").cloned(),
+        }))
+    }
+
     /// Docker's ID of an image; `None` where the host has none of that name.
-    pub async fn image_id(
+    async fn image_id(
         &self,
         patience: &Patience,
         image: &str,
@@ -190,6 +224,24 @@ impl fmt::Display for Layers {
     }
 }
 
+/// The first year in which an image can have been built. Builds that are to be reproducible claim
+/// earlier ones.
+const FIRST_YEAR: &str = "2015";
+
+/// A time such as `2026-06-26T10:20:30.5Z`, to the second; `None` for one of another zone, and for
+/// one that cannot be true.
+fn built_at(time: &str) -> Option<String> {
+    let (time, rest) = time.split_at_checked("2026-06-26T10:20:30".len())?;
+    let is_utc = rest.ends_with('Z') || rest.ends_with("+00:00");
+    let is_time = time.bytes().enumerate().all(|(at, it)| match at {
+        4 | 7 => it == b'-',
+        10 => it == b'T',
+        13 | 16 => it == b':',
+        _ => it.is_ascii_digit(),
+    });
+    (is_utc && is_time && time >= FIRST_YEAR).then(|| time.to_owned())
+}
+
 /// Without a tag the daemon would pull every image of the repository.
 fn with_tag(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
@@ -238,7 +290,7 @@ fn repository(image: &str) -> &str {
 mod tests {
     use bollard::models::{CreateImageInfo, ProgressDetail};
 
-    use super::{Layers, own_digest, with_tag};
+    use super::{Layers, built_at, own_digest, with_tag};
 
     #[test]
     fn a_pull_is_told_in_layers_and_megabytes() {
@@ -285,6 +337,27 @@ mod tests {
         let pinned = "host:5000/b:9@sha256:04";
         assert_eq!(own(pinned).as_deref(), Some("host:5000/b@sha256:04"));
         assert_eq!(own("other/a:1"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_the_time_of_a_build_is_none() {
+        for (text, built) in [
+            (
+                "2026-06-26T10:20:30.123456789Z",
+                Some("2026-06-26T10:20:30"),
+            ),
+            ("2026-06-26T10:20:30Z", Some("2026-06-26T10:20:30")),
+            ("2026-06-26T10:20:30+00:00", Some("2026-06-26T10:20:30")),
+            ("2026-06-26T10:20:30+02:00", None),
+            ("1970-01-01T00:00:00Z", None),
+            ("1980-01-01T00:00:01Z", None),
+            ("0001-01-01T00:00:00Z", None),
+            ("2026-06-26", None),
+            ("yesterday, about noon, UTCZ", None),
+            ("", None),
+        ] {
+            assert_eq!(built_at(text).as_deref(), built, "{text}");
+        }
     }
 
     #[test]

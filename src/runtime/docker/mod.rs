@@ -46,6 +46,7 @@ pub use self::{
         Connection, ContextError, Endpoint, EndpointError, HostConfig, HostError, Origin,
         SshAddress, SshConfig, SshConfigError, Surroundings, TlsConfig, TlsConfigError, TlsProblem,
     },
+    image::ImageFacts,
     inventory::Found,
     observe::Credentials,
     pages::FromInside,

@@ -18,13 +18,21 @@ struct Tags {
 
 impl Tags {
     fn new(name: &Name, tags: &[&'static str]) -> Self {
+        Self::labelled(name, tags, |tag| format!("tag={tag}"))
+    }
+
+    fn labelled(
+        name: &Name,
+        tags: &[&'static str],
+        labels: impl Fn(&'static str) -> String,
+    ) -> Self {
         let all = Self {
             repository: format!("convex-upgrade-{}", name.as_str()),
             tags: tags.to_vec(),
         };
         let made = docker(&["create", &images().backend]);
         for tag in tags {
-            let label = format!("LABEL tag={tag}");
+            let label = format!("LABEL {}", labels(tag));
             docker(&["commit", "--change", &label, &made, &all.of(tag)]);
         }
         docker(&["rm", "-v", &made]);
@@ -177,6 +185,42 @@ fn a_snapshot_comes_first_and_an_older_backend_never() {
     assert_eq!(image(&name), tags.of("1.1.0"));
     project.destroy().ok();
     assert_eq!(name.objects(), Vec::<String>::new());
+}
+
+#[test]
+fn an_older_image_is_refused_where_only_its_date_tells() {
+    const OCTOBER: &str = "1111111111111111111111111111111111111111";
+    const JUNE: &str = "ffffffffffffffffffffffffffffffffffffffff";
+    let name = Name::new();
+    let tags = Tags::labelled(&name, &[OCTOBER, JUNE], |tag| {
+        let month = if tag == OCTOBER { 10 } else { 6 };
+        let label = "org.opencontainers.image";
+        format!("{label}.revision={tag} {label}.created=2026-{month:02}-07T10:00:00Z")
+    });
+    let project = Project::new(
+        Core::Installed,
+        &config(&tags.deployment(&name, OCTOBER, "dashboard = { enabled = false }")),
+    );
+    project.apply().ok();
+    configure(
+        &project,
+        &tags.deployment(&name, JUNE, "dashboard = { enabled = false }"),
+    );
+    project
+        .plan()
+        .ok()
+        .says(&["The order of two images is open", JUNE]);
+    project
+        .apply()
+        .fails_with(&["The backend cannot be downgraded", OCTOBER]);
+    assert_eq!(image(&name), tags.of(OCTOBER));
+    // A list that cannot be read is not an empty one.
+    let list = "echo '[{' > /convex/data/credentials/releases.json";
+    docker(&["exec", &name.container("backend"), "sh", "-c", list]);
+    project
+        .apply()
+        .fails_with(&["The list of past releases is unreadable", "allow_data_loss"]);
+    project.destroy().ok();
 }
 
 /// How many snapshots a backend was asked for since the last look.

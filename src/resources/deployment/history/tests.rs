@@ -1,0 +1,144 @@
+use std::cmp::Ordering::{Equal, Greater, Less};
+
+use super::{Image, Release, Verdict, downgrade, judge, read, remember};
+use crate::{
+    plugin::Severity,
+    runtime::docker::{Credentials, ImageFacts},
+};
+
+const JUNE: &str = "get-convex/backend:903b8b96c4bceb34c62e366cf36e8f4774955e6b";
+const FEBRUARY: &str = "get-convex/backend:5f66740ae8dd506577d27294adc55b81e4fbe91b";
+
+fn facts(id: &str, built: Option<&str>, revision: Option<&str>) -> ImageFacts {
+    ImageFacts {
+        id: id.to_owned(),
+        built: built.map(str::to_owned),
+        revision: revision.map(str::to_owned),
+    }
+}
+
+/// A tag that is a revision.
+fn revision(digit: &str) -> String {
+    format!("get-convex/backend:{}", digit.repeat(40))
+}
+
+#[test]
+fn dates_and_numbers_are_compared_and_revisions_are_not() {
+    let compare = |now, was| Image::named(now).compare(&Image::named(was));
+    for (now, was) in [
+        ("a:2025-01-02", "a:2025-01-10"),
+        ("a:v1.9.0", "a:v1.10.0"),
+        ("a:7", "b:8"),
+        // By the table of known releases, under whatever name.
+        (FEBRUARY, JUNE),
+        (
+            FEBRUARY,
+            "mirror/b:903b8b96c4bceb34c62e366cf36e8f4774955e6b",
+        ),
+    ] {
+        assert_eq!(compare(now, was), Some(Less), "{now} {was}");
+        assert_eq!(compare(was, now), Some(Greater), "{now} {was}");
+        assert_eq!(compare(now, now), Some(Equal), "{now}");
+    }
+    for (now, was) in [
+        ("a:1.0", "a:1.0.1"),
+        ("a:latest", "a:2"),
+        ("a", "a:2"),
+        ("a:1", &*revision("1")),
+        (&*revision("1"), &*revision("2")),
+        (JUNE, &*revision("2")),
+    ] {
+        assert_eq!(compare(now, was), None, "{now} {was}");
+        assert_eq!(compare(was, now), None, "{now} {was}");
+    }
+}
+
+#[test]
+fn official_images_are_as_old_as_they_were_built() {
+    let (old, new) = (revision("f"), revision("0"));
+    let ran = remember(
+        Vec::new(),
+        &new,
+        Some(&facts("new", Some("2026-10-07T10:00:00"), None)),
+    );
+    let judged = |image: &str, facts: &ImageFacts| match judge(&ran, &Image::of(image, Some(facts)))
+    {
+        Verdict::Newest => None,
+        Verdict::Older(was) => Some((Less, was.to_owned())),
+        Verdict::Unknown(was) => Some((Equal, was.to_owned())),
+    };
+    // Never on this volume, and older.
+    let built = |at| facts("old", at, None);
+    let older = Some((Less, new.clone()));
+    assert_eq!(judged(&old, &built(Some("2026-06-26T10:00:00"))), older);
+    assert_eq!(judged(JUNE, &built(None)), older, "by the table");
+    let labelled = facts("old", None, JUNE.split_once(':').map(|it| it.1));
+    assert_eq!(judged("own/backend:blue", &labelled), older, "by its label");
+    assert_eq!(judged(&old, &built(Some("2026-11-01T10:00:00"))), None);
+    // Built in a way that gives no date.
+    assert_eq!(judged(&old, &built(None)), Some((Equal, new.clone())));
+    // Built anew, from the same revision.
+    let again = facts("again", Some("2026-01-01T00:00:00"), Some(&"0".repeat(40)));
+    assert_eq!(judged("own/backend:blue", &again), None);
+}
+
+#[test]
+fn what_has_run_is_remembered_in_its_order() {
+    let note = |all, image: &str| remember(all, image, None);
+    let releases = note(note(note(Vec::new(), "a"), "b"), "a");
+    assert_eq!(releases.len(), 2);
+    assert_eq!(judge(&releases, &Image::named("a")), Verdict::Older("b"));
+    assert_eq!(judge(&releases, &Image::named("b")), Verdict::Newest);
+    assert_eq!(judge(&releases, &Image::named("c")), Verdict::Unknown("b"));
+    assert_eq!(judge(&[], &Image::named("c")), Verdict::Newest);
+    let many = (0..40).fold(Vec::new(), |all, n| note(all, &n.to_string()));
+    assert_eq!((many.len(), many[0].image.as_str()), (16, "24"));
+    assert_eq!(
+        downgrade("b", "a", "app", true).severity(),
+        Severity::Warning
+    );
+}
+
+/// What a volume has from before IDs were noted is still read.
+#[test]
+fn an_image_is_known_by_its_id_where_that_was_noted() {
+    let noted = r#"[{"image":"hub/a:1","since":1},{"image":"hub/a:2","since":2}]"#;
+    let noted: Vec<Release> = serde_json::from_str(noted).unwrap();
+    let of = |id| facts(id, None, None);
+    let releases = remember(noted, "hub/a:2", Some(&of("two")));
+    assert_eq!(
+        (releases.len(), releases[1].id.as_deref()),
+        (2, Some("two"))
+    );
+    // Another name of what ran last, and of what ran before it.
+    let judged = |image: &str, id| {
+        let facts = of(id);
+        judge(&releases, &Image::of(image, Some(&facts))) == Verdict::Older("hub/a:2")
+    };
+    assert!(!judged("mirror/a:1", "two"));
+    assert!(judged("mirror/a:1", "one"));
+    // A name that is another image by now is another release.
+    let moved = remember(releases.clone(), "hub/a:2", Some(&of("three")));
+    assert_eq!(moved.len(), 3);
+    let two = of("two");
+    let older = judge(&moved, &Image::of("hub/a:2", Some(&two)));
+    assert_eq!(older, Verdict::Older("hub/a:2"));
+}
+
+#[test]
+fn a_list_that_cannot_be_read_is_not_an_empty_one() {
+    let stored = |text: Option<&str>| Credentials {
+        releases: text.map(Into::into),
+        ..Credentials::default()
+    };
+    assert_eq!(read(&stored(None)), Ok(Vec::new()));
+    assert_eq!(read(&stored(Some("[]"))), Ok(Vec::new()));
+    for text in [
+        "[",
+        "{}",
+        r#"[{"image":"a"}]"#,
+        r#"[{"image":"a","since":1}"#,
+    ] {
+        assert!(read(&stored(Some(text))).is_err(), "{text}");
+    }
+}
