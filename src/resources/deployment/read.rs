@@ -79,6 +79,8 @@ pub(super) async fn refresh(
             cx.warn(Diagnostic::warning(summary, detail));
             Credentials::default()
         }
+        // It was removed just now.
+        Err(error) if error.is_of_state() => Credentials::default(),
         stored => stored.map_err(failed)?,
     };
     if let Some(other) = ownership::refreshed(&object, &model, cx.session.place(), &stored) {

@@ -38,6 +38,9 @@ for rest in -wal -shm; do
 done
 mv "$1" "$aside""#;
 
+/// How often a volume is read whose container is removed meanwhile.
+const READ_TRIES: u8 = 4;
+
 /// How a deployment is called in messages.
 pub fn object(name: &str) -> String {
     format!("deployment {name:?}")
@@ -147,16 +150,28 @@ impl Work {
         if observed.volume.is_none() {
             return Ok(Credentials::default());
         }
-        let read = async {
-            if let Some(backend) = &observed.backend {
-                return self.docker.credentials(&self.patience, &backend.id).await;
+        let mut tries = READ_TRIES;
+        loop {
+            tries -= 1;
+            match self.read_volume().await {
+                // By another run, which has put another one in its place.
+                Err(removed) if removed.is_of_state() && tries > 0 => {}
+                outcome => return outcome.map_err(|error| self.failed(error)),
             }
-            let probe = self.probe().await?;
-            let credentials = self.docker.credentials(&self.patience, probe.id()).await;
-            self.docker.remove(&self.patience, &probe).await?;
-            credentials
-        };
-        read.await.map_err(|error| self.failed(error))
+        }
+    }
+
+    async fn read_volume(&self) -> Result<Credentials, DockerError> {
+        let (docker, patience) = (&self.docker, &self.patience);
+        let names = self.settings.names();
+        let backend = docker.container_alone(patience, &names, Role::Backend);
+        if let Some(backend) = backend.await? {
+            return docker.credentials(patience, &backend.id).await;
+        }
+        let probe = self.probe().await?;
+        let credentials = docker.credentials(patience, probe.id()).await;
+        docker.remove(patience, &probe).await?;
+        credentials
     }
 
     /// A container that never runs, through which the volume can be reached.
@@ -271,7 +286,10 @@ impl Work {
             };
             match (other, failed) {
                 (Some(other), _) => (desired, observed) = other,
-                (None, Failed::Docker(error)) => return Err(self.not_done(error, &desired).await),
+                (None, Failed::Docker(error)) => {
+                    self.check_taken(&error).await?;
+                    return Err(self.not_done(error, &desired).await);
+                }
                 (None, Failed::Said(problem)) => return Err(*problem),
             }
         }
@@ -286,6 +304,18 @@ impl Work {
                 ..Credentials::default()
             };
             self.store_while_stopped(&record).await?;
+        }
+        Ok(())
+    }
+
+    /// Names the new owner, where an object went because the deployment was taken over meanwhile.
+    async fn check_taken(&self, error: &DockerError) -> Result<(), Diagnostic> {
+        if let Some(owner) = self.settings.owner.as_ref().filter(|_| error.is_of_state())
+            && let Ok(observed) = self.observe(&[]).await
+            && let Ok(stored) = self.stored_credentials(&observed).await
+        {
+            let holder = ownership::holder(Record::owner(&stored), observed.volume.as_ref());
+            return ownership::check(&self.object, owner, holder.as_ref());
         }
         Ok(())
     }

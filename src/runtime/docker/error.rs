@@ -197,7 +197,8 @@ impl DockerError {
     }
 
     /// Whether nothing can be run in a container because it does not exist or does not run.
-    pub(super) fn is_of_state(&self) -> bool {
+    #[must_use]
+    pub fn is_of_state(&self) -> bool {
         matches!(self, Self::Absent { .. } | Self::WrongState { .. })
     }
 }

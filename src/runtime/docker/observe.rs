@@ -232,7 +232,7 @@ impl Docker {
         let path = format!("{DATA_DIRECTORY}/{CREDENTIALS_DIRECTORY}");
         let doing = "read the credentials in the volume";
         let whole = (path.as_str(), archive::MAX_CREDENTIALS);
-        let packed = match self.download(patience, container, whole, doing).await {
+        let packed: Vec<_> = match self.download(patience, container, whole, doing).await {
             // Something else in there may be longer than all that is read.
             Err(DockerError::Failed { .. }) => {
                 let mut packed = Vec::new();
@@ -246,6 +246,13 @@ impl Docker {
             }
             packed => packed?.into_iter().collect(),
         };
+        // What was removed meanwhile says nothing of what is in the volume.
+        if packed.is_empty() && self.inspect(patience, container).await?.is_none() {
+            return Err(DockerError::Absent {
+                doing: doing.to_owned(),
+                reason: "somebody removed the container meanwhile".to_owned(),
+            });
+        }
         let mut credentials = Credentials::default();
         for packed in packed {
             let read = archive::credentials(&packed, &mut credentials);
@@ -468,7 +475,10 @@ fn read_ports(
 #[cfg(test)]
 mod tests {
     use super::{LOG_LINES, end_of_log, started_at};
-    use crate::plugin::redact;
+    use crate::{
+        plugin::redact,
+        runtime::docker::daemon::{Daemon, json, refusal},
+    };
 
     #[test]
     fn a_migration_is_told_however_much_comes_after_it() {
@@ -485,6 +495,22 @@ mod tests {
         let freed = full.replace("full\n", "full\nbackend listening on a\n");
         assert_eq!(end_of_log(&freed).lines().count(), LOG_LINES + 1);
         assert_eq!(end_of_log(&many("GET")).lines().count(), LOG_LINES);
+    }
+
+    #[tokio::test]
+    async fn a_container_that_went_does_not_count_as_an_empty_volume() {
+        for (there, is_empty) in [(true, true), (false, false)] {
+            let daemon = Daemon::new(move |asked| {
+                if there && asked.starts_with("GET /containers/a/json") {
+                    json(200, "{}")
+                } else {
+                    refusal(404, "no such thing")
+                }
+            });
+            let read = daemon.docker.credentials(&daemon.patience, "a").await;
+            let is_default = read.as_ref().is_ok_and(|it| it.secret.is_none());
+            assert_eq!(is_default, is_empty, "{read:?}");
+        }
     }
 
     #[test]

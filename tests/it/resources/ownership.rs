@@ -81,6 +81,28 @@ on_each_core! {
     }
 }
 
+#[test]
+fn data_with_another_secret_is_not_gone_on_with_in_silence() {
+    let name = Name::new();
+    let project = project(Core::Installed, &name, "");
+    project.apply().ok();
+    let other = "echo $(printf '%064d' 7) > /convex/data/credentials/instance_secret";
+    docker(&["exec", &name.container("backend"), "sh", "-c", other]);
+    let said = ["The volume has another instance secret", "rotate_trigger"];
+    project.plan().ok().says(&said);
+    configure(&project, &deployment(&name, "labels = { a = \"1\" }"));
+    project.apply().fails_with(&said);
+    // Also where nothing runs that could be looked into beforehand.
+    for role in ["dashboard", "backend"] {
+        docker(&["rm", "-f", &name.container(role)]);
+    }
+    project.apply().fails_with(&said);
+    configure(&project, &deployment(&name, "rotate_trigger = \"1\""));
+    project.apply().ok();
+    project.assert_no_changes();
+    project.destroy().ok();
+}
+
 on_each_core! {
     fn two_resources_with_one_name_are_refused_by_the_plan(core) {
         let name = Name::new();

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use super::{config, configure, deployment, project};
 use crate::support::{
-    docker::{Name, docker, images, port},
+    docker::{Name, images, port},
     on_each_core, standin,
     terraform::{Core, Project},
 };
@@ -211,44 +211,6 @@ fn a_taken_port_is_refused_and_its_holder_named() {
     second.assert_no_changes();
     assert_eq!(name.objects().len(), 4);
     second.destroy().ok();
-}
-
-#[test]
-fn what_belongs_to_others_is_left_alone() {
-    let name = Name::new();
-    let project = project(Core::Installed, &name, "");
-    let volume = name.volume();
-    docker(&[
-        "volume",
-        "create",
-        "--label",
-        "io.github.coder-convex.deployment=other",
-        &volume,
-    ]);
-    project.apply().fails_with(&[
-        "belongs to somebody else",
-        &volume,
-        "part of deployment \"other\"",
-        "docker volume rm",
-    ]);
-    docker(&["volume", "rm", &volume]);
-
-    let container = name.container("backend");
-    docker(&["create", "--name", &container, &images().backend]);
-    project.apply().fails_with(&[
-        "belongs to somebody else",
-        &container,
-        "not made by this provider",
-    ]);
-    docker(&["inspect", &container]);
-    docker(&["rm", "-v", &container]);
-
-    docker(&["network", "create", name.as_str()]);
-    project.apply().fails_with(&["belongs to somebody else"]);
-    docker(&["network", "rm", name.as_str()]);
-    assert_eq!(name.objects(), Vec::<String>::new());
-    project.apply().ok();
-    project.destroy().ok();
 }
 
 #[test]

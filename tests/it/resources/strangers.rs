@@ -8,7 +8,8 @@ use crate::support::{
     terraform::{Core, Project},
 };
 
-/// An object without our label, and the promise to remove it.
+/// An object that is not the deployment's, and the promise to remove it. Volumes are those of
+/// another deployment, the others have no label of ours.
 struct Stranger {
     kind: &'static str,
     name: String,
@@ -24,8 +25,12 @@ impl Stranger {
                 let sleep = ["--entrypoint", "sleep", image, "600"];
                 docker(&[&["run", "-d", "--name", name][..], &sleep].concat());
             }
-            kind => {
-                docker(&[kind, "create", name]);
+            "network" => {
+                docker(&["network", "create", name]);
+            }
+            _ => {
+                let label = "io.github.coder-convex.deployment=other";
+                docker(&["volume", "create", "--label", label, name]);
             }
         }
         let mut made = Self {
@@ -92,8 +97,13 @@ fn no_verb_touches_the_objects_of_strangers() {
     // Create, beside each of them.
     for (kind, of) in all {
         let stranger = Stranger::new(kind, of);
-        let remedy = "Choose another name for the deployment";
-        project.apply().fails_with(&[&refusal(kind, of), remedy]);
+        let (whose, remedy) = match kind {
+            "volume" => ("part of deployment \"other\"", "docker volume rm"),
+            _ => ("not made by this provider", "Choose another name"),
+        };
+        project
+            .apply()
+            .fails_with(&[&refusal(kind, of), whose, remedy]);
         project.destroy().ok();
         stranger.assert_left_alone();
         assert_eq!(name.objects(), Vec::<String>::new());
