@@ -146,9 +146,10 @@ fn printable(text: &str) -> String {
     let mut rest = text.chars().peekable();
     while let Some(character) = rest.next() {
         match character {
-            '\u{1b}' => {
+            // The second is the first with a bracket, in one character.
+            '\u{1b}' | '\u{9b}' => {
                 // Parameters, and one character that says what is to be done with them.
-                if rest.next_if_eq(&'[').is_some() {
+                if character == '\u{9b}' || rest.next_if_eq(&'[').is_some() {
                     while rest.next_if(|it| matches!(it, ' '..='?')).is_some() {}
                     rest.next_if(|it| matches!(it, '@'..='~'));
                 }
@@ -310,7 +311,7 @@ mod tests {
             ("\u{1b}[31mred\u{1b}[0m\tplain\nnext", "red\tplain\nnext"),
             ("\u{1b}]0;title\u{7}text", "]0;titletext"),
             ("\u{1b}[2J\u{1b}[1;1Hgone", "gone"),
-            ("\u{9b}31mred", "31mred"),
+            ("\u{9b}31mred", "red"),
             ("all is well\rFAILED", "all is wellFAILED"),
             ("\u{202e}desrever", "desrever"),
             ("\u{1b}[", ""),

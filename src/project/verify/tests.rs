@@ -475,6 +475,6 @@ fn words_of_others_drive_no_terminal() {
     facts.probes.api = Answer::Failed(text);
     let report = verify(&facts);
     let check = report.failed().next().unwrap();
-    assert!(check.detail.starts_with("a [2J 31m b"), "{check:?}");
+    assert!(check.detail.starts_with("abxxx"), "{check:?}");
     assert!(check.detail.chars().count() <= 901);
 }

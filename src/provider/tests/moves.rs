@@ -39,7 +39,7 @@ fn made(run: &Run, resource: &str, config: &Value, found: &[(&str, Value)]) -> V
     let (mut state, said) = run.plan(resource, &Value::Null, config);
     assert!(!said.has_errors(), "{said:?}");
     for (path, value) in found {
-        *state.at_mut(&Path::of(*path)).unwrap() = value.clone();
+        *state.at_mut(&Path::of(path)).unwrap() = value.clone();
     }
     state
 }
@@ -138,7 +138,7 @@ fn other_changes() -> Vec<(Given, Given)> {
     let label = ("labels.a", Value::from("1"));
     vec![
         (Given::new(), vec![label.clone()]),
-        (database(a), with(database(a), &[label.clone()])),
+        (database(a), with(database(a), std::slice::from_ref(&label))),
         (database(a), database("postgres://u:another@a")),
         (hidden(1), with(hidden(1), &[label])),
         (
