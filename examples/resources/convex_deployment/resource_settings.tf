@@ -1,4 +1,4 @@
-# A deployment behind a proxy, with everything that can be set.
+# A deployment behind a proxy, with commonly used settings.
 
 terraform {
   required_providers {
@@ -14,8 +14,8 @@ variable "running" {
 }
 
 locals {
-  # Backend and dashboard are best of one release. By default they are of one
-  # that this version of the provider was made for.
+  # Backend and dashboard must be of the same release. Default: the release that
+  # this version of the provider was made for.
   release = "903b8b96c4bceb34c62e366cf36e8f4774955e6b"
 }
 

@@ -169,17 +169,17 @@ pub fn schema() -> Schema {
     Schema::new(
         "A self-hosted Convex deployment on Docker: a backend and a dashboard, their network, and the volume with their data.",
         Fields::new()
-            .with("id", result("What it is called by what depends on it: the name, and behind an `@` its Docker host where that is not the provider's own."))
+            .with("id", result("ID for use by other resources: `name`, or `name@host` if the deployment is not on the provider's default Docker host."))
             .with(
                 "name",
-                string("Name of the deployment and of all its Docker objects: lower-case letters, digits and hyphens, at most 63. It is the deployment's identity: another name is another deployment, with a volume of its own. In Coder, derive it from the workspace's ID.")
+                string("Name of the deployment and of all its Docker objects: lower-case letters, digits and hyphens, at most 63. It is the deployment's identity: another name is another deployment, with a volume of its own. The old volume is then kept or deleted as `volume.on_destroy` says. In Coder, derive it from the workspace's ID.")
                     .required()
                     .parsed::<DeploymentName>()
                     .replaces(),
             )
             .with(
                 "docker",
-                DockerModel::attribute("The Docker host it runs on, where that is not the provider's own. Another host replaces the deployment: its data stays behind, and the new one starts without. What depends on the deployment finds the host by its `id`."),
+                DockerModel::attribute("The Docker host of this deployment, if it is not the provider's. Another host replaces the deployment: the new one starts without data, and the old volume is kept or deleted as `volume.on_destroy` says. Other resources find the host by `id`."),
             )
             .with(
                 "running",
@@ -234,7 +234,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "on_conflict",
-                string("What to do where another configuration has a deployment of this name: `fail` (default) changes nothing and says who has it, `adopt` takes it over, with its data. What an interrupted apply of the same configuration has left, and data without containers, is taken over in any case. For names that nobody else has, such as one with the ID of a Coder workspace: Coder can lose a state.")
+                string("What to do if another configuration has a deployment of this name: `fail` (default) changes nothing and names that configuration, `adopt` takes the deployment over with its data. A deployment without containers, and what an interrupted apply of this configuration left, are taken over in any case. Use `adopt` only for names that nobody else uses, such as one with the ID of a Coder workspace: if Coder loses the state, the next start then continues with the data.")
                     .optional()
                     .one_of(&[Model::FAIL, Model::ADOPT])
                     .default(Model::FAIL),
@@ -247,7 +247,7 @@ pub fn schema() -> Schema {
                 object(
                     Fields::new().with(
                         "on_destroy",
-                        string("What happens to the data when the deployment is destroyed: `retain` (default) keeps the volume for a later deployment of the same name, `delete` removes it.")
+                        string("What happens to the data when the deployment is destroyed: `retain` (default) keeps the volume for a later deployment of the same name, `delete` removes it. A database on a server and S3 buckets are never deleted.")
                             .optional()
                             .one_of(&[VolumeModel::RETAIN, VolumeModel::DELETE])
                             .default(VolumeModel::RETAIN),
@@ -299,16 +299,16 @@ pub fn schema() -> Schema {
             )
             .with(
                 "container_ids",
-                per_container("IDs of the containers, each null when stopped.", "Of the backend's.", "Of the dashboard's."),
+                per_container("IDs of the containers, each null when stopped.", "ID of the backend container.", "ID of the dashboard container."),
             )
             .with(
                 "image_digests",
-                per_container("Digests of the images that run, or IDs of images that came from no registry.", "Of the backend's.", "Of the dashboard's."),
+                per_container("Digests of the images that run, or IDs of images that came from no registry.", "Digest of the backend image.", "Digest of the dashboard image."),
             )
             .with("version", result("What the backend says of its release."))
             .with(
                 "kept_images",
-                per_container("Images that running containers keep though others are configured, because `upgrade.policy` is `keep`. Null where none is kept.", "Of the backend's.", "Of the dashboard's."),
+                per_container("Images that running containers keep though others are configured, because `upgrade.policy` is `keep`. Null where none is kept.", "Image of the backend.", "Image of the dashboard."),
             )
             .with(
                 "last_snapshot",

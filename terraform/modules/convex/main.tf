@@ -57,7 +57,7 @@ variable "share" {
     site      = optional(string, "public")
     dashboard = optional(string, "owner")
   })
-  description = "Who may open each of the three apps: owner, authenticated or public. Browsers call the API and the site without Coder's cookie, and Coder redirects such calls to its login page unless these two are public. Convex asks for its own keys and tokens."
+  description = "Who may open each of the three apps: owner, authenticated or public. Browsers call the API and the site without Coder's cookie, and Coder redirects such calls to its login page unless these two are public. Then anybody who knows their addresses can call the app's public functions, which must check the user themselves."
   default     = {}
 
   validation {
@@ -71,7 +71,7 @@ variable "images" {
     backend   = optional(string, "")
     dashboard = optional(string, "")
   })
-  description = "The images of backend and dashboard, of the same release. Empty: the release that the provider was made for."
+  description = "The images of backend and dashboard, of the same release. Empty: new workspaces get the default release of the provider, existing ones keep theirs."
   default     = {}
 }
 

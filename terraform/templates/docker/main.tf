@@ -47,13 +47,13 @@ variable "workspace_image" {
 
 variable "convex_backend_image" {
   type        = string
-  description = "Image of the Convex backend. Empty: the release that the provider was made for."
+  description = "Image of the Convex backend. Empty: new workspaces get the provider's default release, existing ones keep theirs."
   default     = ""
 }
 
 variable "convex_dashboard_image" {
   type        = string
-  description = "Image of the Convex dashboard, of the same release as the backend. Empty: the release that the provider was made for."
+  description = "Image of the Convex dashboard, of the same release as the backend. Empty: new workspaces get the provider's default release, existing ones keep theirs."
   default     = ""
 }
 
@@ -158,9 +158,9 @@ data "coder_workspace_preset" "ready" {
 locals {
   # The slugs name the apps and are part of their addresses. Pages and webhooks
   # call the API and the site without Coder's cookie, and Coder would redirect
-  # them to its login page. So these two are open to everybody who knows their
-  # addresses, and Convex asks for a key or a token. The dashboard is opened by a
-  # person who is logged in to Coder, and only its owner can open it.
+  # them to its login page. So these two are public: functions must check the
+  # user themselves, and administration needs the admin key. Only the owner can
+  # open the dashboard.
   apps = {
     dashboard = { slug = "convex", port = 6791, path = "/", hidden = false, share = "owner" }
     api       = { slug = "convex-api", port = 3210, path = "/version", hidden = true, share = "public" }

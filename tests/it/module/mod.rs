@@ -226,11 +226,12 @@ variable "database_url" {
   sensitive = true
 }
 resource "coder_agent" "main" {
-  arch = "amd64"
-  os   = "linux"
+  count = data.coder_workspace.me.start_count
+  arch  = "amd64"
+  os    = "linux"
 }
 resource "coder_app" "frontend" {
-  agent_id = coder_agent.main.id
+  agent_id = one(coder_agent.main[*].id)
   slug     = "frontend"
 }
 data "coder_workspace" "me" {}

@@ -11,7 +11,7 @@ use crate::{
     support::{apps, docker::images},
 };
 
-/// What a template has without the module, and the variables that the README's blocks name.
+/// What a template has beside the blocks of the README.
 const TEMPLATE: &str = r#"
 terraform {
   required_providers {
@@ -29,29 +29,30 @@ data "coder_workspace" "me" {}
 data "coder_workspace_owner" "me" {}
 
 resource "coder_agent" "main" {
-  arch = data.coder_provisioner.me.arch
-  os   = "linux"
-}
-
-resource "docker_container" "workspace" {
-  count      = data.coder_workspace.me.start_count
-  image      = var.workspace_image
-  name       = "coder-${data.coder_workspace.me.id}-workspace"
-  entrypoint = ["sh", "-c", coder_agent.main.init_script]
-  env        = ["CODER_AGENT_TOKEN=${coder_agent.main.token}"]
-
-  labels {
-    label = "coder.workspace_id"
-    value = data.coder_workspace.me.id
-  }
+  count = data.coder_workspace.me.start_count
+  arch  = data.coder_provisioner.me.arch
+  os    = "linux"
 }
 "#;
+
+const LABEL: &str = r#"labels {
+    label = "coder.workspace_id"
+    value = data.coder_workspace.me.id
+  }"#;
 
 #[test]
 fn a_template_with_the_module_has_convex_on_coder() {
     let terraform = Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform/modules/convex");
     let readme = fs::read_to_string(terraform.join("README.md")).expect("a README");
-    let usage = &blocks(&readme)[0];
+    let blocks = blocks(&readme);
+    let usage = &blocks[0];
+    let container = blocks.iter().find(|it| it.contains("docker_container"));
+    let container = container
+        .expect("the README has the workspace's container")
+        .replace("\"codercom/example-node:ubuntu\"", "var.workspace_image")
+        // By it this test finds what it has to remove.
+        .replacen("labels {", &format!("{LABEL}\n\n  labels {{"), 1);
+    assert!(container.contains("var.workspace_image"), "{container}");
     // The registry is not there, and the images are.
     let module = usage
         .lines()
@@ -69,7 +70,11 @@ fn a_template_with_the_module_has_convex_on_coder() {
             ),
         );
     let template = TempDir::with_prefix("template-").expect("a directory");
-    apps::write(template.path(), "main.tf", &(TEMPLATE.to_owned() + &module));
+    apps::write(
+        template.path(),
+        "main.tf",
+        &format!("{TEMPLATE}{container}\n{module}"),
+    );
     apps::copy(&terraform, &template.path().join("convex"));
 
     let server = Server::shared();
