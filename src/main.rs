@@ -328,7 +328,10 @@ fn run(launch: Launch, debugging: bool) -> ExitCode {
 }
 
 fn serve_with(provider: Convex, launch: Launch, debugging: bool) -> Result<(), ServeError> {
+    // Operations nest deeply, and without optimisation each level takes much of a stack. What is
+    // not used of it takes no memory.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(8 << 20)
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {

@@ -15,7 +15,7 @@ pub use self::{
 use crate::{
     convex::{InstanceName, InstanceSecret, Reach, Secret},
     plugin::Known,
-    runtime::DeploymentId,
+    runtime::{DeploymentId, Own},
 };
 
 /// A configured provider.
@@ -84,6 +84,12 @@ impl Deployment {
         planned.is_some_and(|it| it.creates || it.renews_keys)
     }
 
+    /// Whether what depends on its data may find none of it, by what this run does.
+    #[must_use]
+    pub fn finds_other_data(&self) -> bool {
+        self.planned.as_ref().is_some_and(Planned::other_data)
+    }
+
     /// Whether it will get other keys than those it has.
     #[must_use]
     pub fn awaits_keys(&self) -> bool {
@@ -143,6 +149,8 @@ pub struct Live {
     pub keeps_secrets: bool,
     /// Whether its backend runs.
     pub running: bool,
+    /// The container of its backend, where it was looked for.
+    pub backend: Option<Own>,
 }
 
 impl Session {

@@ -32,8 +32,8 @@ const MAX_LINKS: usize = 40;
 enum Links<'a> {
     /// Anywhere, if they cannot be there to mislead: whoever named the directory has named them.
     Anywhere,
-    /// Anywhere below the directory of this path.
-    Below(&'a Path),
+    /// Anywhere below a directory.
+    Below(&'a Directory),
     /// Nowhere.
     Nowhere,
 }
@@ -66,6 +66,8 @@ impl Untrusted {
 pub struct Directory {
     handle: OwnedFd,
     real: PathBuf,
+    /// The path by which it was opened, absolute.
+    named: PathBuf,
     owner: u32,
 }
 
@@ -108,6 +110,7 @@ impl Directory {
         Ok(Some(Self {
             handle,
             real,
+            named: path,
             owner,
         }))
     }
@@ -121,7 +124,7 @@ impl Directory {
     /// A file below it; `None` if a directory on the way does not exist. Those that are missing
     /// are made and added to `made`, if that is given.
     pub fn entry(&self, path: &Path, made: Option<&mut Vec<PathBuf>>) -> io::Result<Option<Entry>> {
-        self.found(path, Links::Below(&self.real), made)
+        self.found(path, Links::Below(self), made)
     }
 
     fn found(
@@ -289,9 +292,12 @@ impl Unfinished {
             fs::renameat(&self.directory, hidden, &self.directory, name)?;
         }
         self.name = None;
+        // It is there, whatever a file system knows of directories on disks.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let readable = fs::openat(&self.directory, ".", flags, Mode::empty())?;
-        Ok(fs::fsync(readable)?)
+        if let Ok(readable) = fs::openat(&self.directory, ".", flags, Mode::empty()) {
+            let _ = fs::fsync(readable);
+        }
+        Ok(())
     }
 }
 
@@ -335,15 +341,19 @@ fn walk(
             && FileType::from_raw_mode(found.st_mode) == FileType::Symlink
         {
             linkers.push(found.st_uid);
-            if linkers.len() > MAX_LINKS || matches!(links, Links::Nowhere) {
+            if linkers.len() > MAX_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            if matches!(links, Links::Nowhere) {
                 return Err(leads_out());
             }
             let target = fs::readlinkat(here, &name, Vec::new())?.into_bytes();
             let mut target = PathBuf::from(OsString::from_vec(target));
             if target.is_absolute() {
-                if let Links::Below(real) = links {
-                    let below = target.strip_prefix(real).map_err(|_| leads_out())?;
-                    target = below.to_owned();
+                if let Links::Below(directory) = links {
+                    let below = target.strip_prefix(&directory.real);
+                    let below = below.or_else(|_| target.strip_prefix(&directory.named));
+                    target = below.map_err(|_| leads_out())?.to_owned();
                 }
                 passed.clear();
             }
@@ -374,7 +384,8 @@ fn walk(
             }
         }
         let next = open_directory(here, &name)?;
-        if !matches!(links, Links::Anywhere) {
+        // Looking changes nothing.
+        if made.is_some() && !matches!(links, Links::Anywhere) {
             check_owner(fs::fstat(&next)?.st_uid, owner)?;
         }
         passed.push((name, next));
@@ -397,9 +408,10 @@ fn check_links(linkers: &[u32], links: Links<'_>, to: &Stat) -> io::Result<()> {
 }
 
 /// Whatever is in a directory belongs to its owner, to root, or to this process. Anything else
-/// could have been put there to be written to.
+/// could have been put there to be written to by root. Anybody else writes files that stay their
+/// own, and may be called otherwise by a file system that others serve.
 fn check_owner(uid: u32, directory: u32) -> io::Result<()> {
-    if is_known(uid, directory) {
+    if !geteuid().is_root() || is_known(uid, directory) {
         return Ok(());
     }
     Err(io::Error::other(Untrusted::OfStranger(uid)))

@@ -31,6 +31,9 @@ const SHORTEST: usize = 5;
 /// No name, host or word is as long as this, but keys are.
 const UNMISTAKABLE: usize = 40;
 
+/// Most bytes of a text that is looked through. No message is as long; what is beyond goes.
+const LONGEST: usize = 256 * 1024;
+
 static SECRETS: RwLock<BTreeSet<String>> = RwLock::new(BTreeSet::new());
 
 /// Remembers a secret. Its usual other spellings count as well: base64, alone
@@ -214,7 +217,7 @@ pub(crate) fn strike_unmistakable(message: &str) -> String {
 }
 
 fn strike_if(text: &str, counts: impl Fn(&str) -> bool) -> String {
-    let text = printable(text);
+    let text = printable(&text[..text.floor_char_boundary(LONGEST)]);
     let known = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
     let folded = Folded::new(&text);
     let found = known.iter().filter(|secret| counts(secret));

@@ -11,6 +11,9 @@ use crate::{
     runtime::{Kind, Role, STOP_GRACE_S, docker::DockerError},
 };
 
+/// Most characters of a log line that are shown.
+const LOG_LINE: usize = 400;
+
 /// The diagnostic of a failure with Docker while an `object`, for example
 /// `deployment "app"`, was dealt with.
 pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
@@ -209,9 +212,19 @@ fn progress(log: &str) -> String {
 
 fn end_of_log(log: &str) -> String {
     if log.trim().is_empty() {
-        "Its log is empty.".to_owned()
-    } else {
-        format!("The end of its log:\n\n{}", Foreign::from(log))
+        return "Its log is empty.".to_owned();
+    }
+    // What is left of a secret that was cut is not known as one, so lines are cut last.
+    let log = Foreign::from(log).to_string();
+    let lines: Vec<_> = log.lines().map(shorten_line).collect();
+    format!("The end of its log:\n\n{}", lines.join("\n"))
+}
+
+/// Cut if it is very long.
+fn shorten_line(line: &str) -> String {
+    match line.char_indices().nth(LOG_LINE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
@@ -219,8 +232,26 @@ fn end_of_log(log: &str) -> String {
 mod tests {
     use std::io;
 
-    use super::docker_error;
+    use super::{docker_error, end_of_log};
+    use crate::plugin::redact;
     use crate::runtime::docker::{DockerError, Endpoint};
+
+    #[test]
+    fn colours_and_endless_lines_are_kept_out_of_diagnostics() {
+        let log = format!("\u{1b}[31mred\u{1b}[0m\tplain\n{}", "é".repeat(500));
+        let told = end_of_log(&log);
+        let mut lines = told.lines().skip(2);
+        assert_eq!(lines.next(), Some("red\tplain"));
+        assert_eq!(lines.next().map(|it| it.chars().count()), Some(401));
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_left_where_a_line_is_cut() {
+        let secret = "7c".repeat(32);
+        redact::remember(&secret);
+        let told = end_of_log(&format!("{}{secret} and more", "x".repeat(337)));
+        assert!(!told.contains("7c7c"), "{told}");
+    }
 
     #[test]
     fn what_is_wrong_with_the_way_to_docker_names_the_daemon_and_the_way_out() {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    desired::{Attachment, Limits, labels},
+    desired::{Attachment, Limits, Names, Role, labels},
     own::Own,
-    steps::Conflict,
+    steps::{Conflict, Kind},
 };
 
 /// The objects of a deployment.
@@ -116,6 +116,14 @@ impl ObservedContainer {
     #[must_use]
     pub fn deployment(&self) -> Option<&str> {
         self.labels.get(labels::DEPLOYMENT).map(String::as_str)
+    }
+
+    /// The same, as one of a deployment that may be changed, if it is that deployment's.
+    #[must_use]
+    pub fn own(&self, names: &Names, role: Role) -> Option<Own> {
+        let name = names.container(role);
+        let (kind, owner) = (Kind::Container, self.deployment());
+        Own::check(kind, &name, self.id.clone(), owner, names.deployment()).ok()
     }
 
     /// The names listed in a label of ours.

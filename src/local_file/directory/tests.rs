@@ -123,7 +123,8 @@ fn a_file_of_a_stranger_gets_no_secret() {
     assert_eq!(untrusted(entry.permit(0o600)), refused);
     assert_eq!(untrusted(entry.remove()), refused);
     assert_eq!(fs::read(place.ours.join("made-first")).unwrap(), b"");
-    let below = place.directory.entry("sub/f".as_ref(), None);
+    let made = &mut Vec::new();
+    let below = place.directory.entry("sub/f".as_ref(), Some(made));
     assert_eq!(untrusted(below), refused);
     // In a directory that is that user's, all of it is.
     chown(&place.ours, Some(STRANGER), None).unwrap();

@@ -106,7 +106,7 @@ async fn find(
             .get(&port)
             .map(|it| it.trim_start_matches("container "));
         if let Some(name) = holder
-            && let Some(container) = docker.other_container(&patience, name).await?
+            && let Some(container) = docker.any_container(&patience, name).await?
             && container.env.contains_key("INSTANCE_NAME")
         {
             return Ok(Some(of_holder(docker, &patience, container).await?));

@@ -10,7 +10,7 @@ use crate::render::{
     dotenv, gitignore,
     package_json::Additions,
     project::{
-        ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY,
+        self, ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY,
         node::{NODE_IN_WORDS, is_supported},
     },
 };
@@ -50,6 +50,16 @@ impl Snapshot {
             return Err(named);
         }
         Ok(inside.join("/"))
+    }
+
+    /// Whether `package.json` takes a package in the versions that a new app has.
+    fn has_our_packages(&self) -> bool {
+        let text = self.text("package.json").unwrap_or_default();
+        let json = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+        project::packages().into_iter().any(|(name, range)| {
+            let sections = ["dependencies", "devDependencies"];
+            sections.iter().any(|section| json[section][name] == range)
+        })
     }
 
     /// The path and the code, without comments, of a module of the functions.
@@ -135,6 +145,9 @@ pub(super) fn node(facts: &Facts) -> Verdict {
         let version = snapshot.node.as_deref().unwrap_or_default().trim();
         match is_supported(version) {
             None => Verdict::open("there is no Node.js here"),
+            Some(false) if !snapshot.has_our_packages() => Verdict::open(format!(
+                "Node.js {version}, and the packages are this project's own"
+            )),
             Some(true) => Verdict::passed(format!("Node.js {version}")),
             Some(false) => Verdict::failed(
                 format!("Node.js {version} is too old for the packages of a new app"),

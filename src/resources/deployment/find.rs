@@ -102,6 +102,7 @@ pub async fn look(cx: &Cx<Session>, deployment: &str) -> Result<Found, Diagnosti
         reach,
         keeps_secrets: record.is_none_or(|record| record.keeps_secrets()),
         running: true,
+        backend: backend.own(&names, Role::Backend),
     };
     cx.session
         .note(deployment, |it| it.live = Some(live.clone()));

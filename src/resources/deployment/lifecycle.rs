@@ -24,10 +24,7 @@ use crate::{
         backend_error,
         imported::{is_fresh, settle},
     },
-    runtime::{
-        Renew, Role,
-        docker::{Credentials, Patience},
-    },
+    runtime::{Renew, Role, docker::Patience},
     session::{Live, Session},
 };
 
@@ -149,7 +146,13 @@ pub(super) async fn update(
     let expected = Expected::of(owner, &prior, &planned, rotates);
     if observed.backend.is_some() {
         let stored = work.stored_credentials(&observed).await?;
-        expected.check(&work.object, &stored)?;
+        if work.settings.running {
+            expected.check(&work.object, &stored)?;
+        } else {
+            // A stop writes nothing that the data could be lost for.
+            expected.check_owner(&work.object, &stored)?;
+            work.expected = Some(expected);
+        }
     } else {
         work.expected = Some(expected);
     }
@@ -216,13 +219,11 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
     whereabouts::check(&cx.private, &work, &observed)?;
     let names = work.settings.names();
     let delete_data = prior.deletes_data();
-    if let Some(owner) = Owner::of(&prior, cx.session.place()) {
-        let asks = observed.backend.is_some() || delete_data;
-        let stored = if asks {
-            work.stored_credentials(&observed).await?
-        } else {
-            Credentials::default()
-        };
+    // Whoever has it by now has its data, or runs it.
+    if (observed.backend.is_some() || delete_data)
+        && let Some(owner) = Owner::of(&prior, cx.session.place())
+    {
+        let stored = work.stored_credentials(&observed).await?;
         let holder = ownership::holder(Record::owner(&stored), observed.volume.as_ref());
         if let Some(holder) = holder.filter(|it| !it.is(&owner)) {
             cx.warn(ownership::left_alone(&work.object, &holder));
@@ -336,6 +337,7 @@ async fn finish(
         reach: settings.reach(),
         keeps_secrets: settings.keeps_secrets,
         running: settings.running,
+        backend: None,
     };
     cx.session.note(&settings.id().to_string(), |deployment| {
         deployment.live = Some(live);

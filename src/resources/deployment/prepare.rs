@@ -53,7 +53,7 @@ impl Work {
         if !desired.running {
             return Ok(());
         }
-        let found = self.docker.other_container(&self.patience, given).await;
+        let found = self.docker.any_container(&self.patience, given).await;
         let away = |what: &str| {
             Diagnostic::error(
                 "No network to share",

@@ -21,7 +21,7 @@ use crate::{
     plugin::{Cx, Diagnostic, Diagnostics, redact},
     resources::{docker_error, warn_down, warn_of_loop},
     runtime::{
-        ContainerSpec, Difference, ObservedContainer, Role, differences,
+        ContainerSpec, Difference, ObservedContainer, Own, Role, differences,
         docker::{Credentials, DockerError, Patience},
         labels,
     },
@@ -90,7 +90,7 @@ pub(super) async fn refresh(
     let mut host_is_away = false;
     if let (Network::Of(Container::Given(given)), Some(_)) = (&settings.network, &backend) {
         match docker
-            .other_container(&patience, given)
+            .any_container(&patience, given)
             .await
             .map_err(failed)?
         {
@@ -165,12 +165,16 @@ pub(super) async fn refresh(
         None if running => stored_secret(&stored)?,
         None => None,
     };
+    let own = backend
+        .as_ref()
+        .and_then(|it| it.own(&names, Role::Backend));
     if let Some(secret) = secret.as_ref().filter(|_| running && !stopped) {
         let patience = Patience::new(limit.min(PUBLISHED_LIMIT), cx.cancellation());
-        let work = Work::new(cx, settings, patience)?;
+        let mut work = Work::new(cx, settings, patience)?;
+        work.backend.clone_from(&own);
         find_published(cx, &mut model, &work, secret).await?;
     }
-    note(cx, &model, secret, running);
+    note(cx, &model, secret, running, own);
     Ok(Some(model))
 }
 
@@ -351,7 +355,13 @@ fn report_strays(cx: &mut Cx<Session>, name: &str, strays: &PerContainer) {
     ));
 }
 
-fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running: bool) {
+fn note(
+    cx: &Cx<Session>,
+    model: &Model,
+    secret: Option<InstanceSecret>,
+    running: bool,
+    backend: Option<Own>,
+) {
     let Ok(settings) = Settings::of(model) else {
         return;
     };
@@ -362,6 +372,7 @@ fn note(cx: &Cx<Session>, model: &Model, secret: Option<InstanceSecret>, running
         instance_name: settings.instance_name,
         keeps_secrets: settings.keeps_secrets,
         running,
+        backend,
     };
     cx.session.note(&id, |deployment| {
         deployment.live = Some(live);

@@ -18,7 +18,7 @@ use crate::{
     plugin::{Cx, Diagnostic, redact},
     resources::{backend_error, docker_error},
     runtime::{
-        Conflict, Desired, HostRef, Observed, Own, Role, Step,
+        Conflict, Desired, HostRef, Observed, ObservedContainer, Own, Role, Step,
         docker::{Credentials, Docker, DockerError, ExecTransport, Job, Patience},
         steps,
     },
@@ -52,6 +52,8 @@ pub struct Work {
     pub docker: Arc<Docker>,
     pub patience: Patience,
     pub object: String,
+    /// The container of the backend, where nothing changes it and it was looked for already.
+    pub(super) backend: Option<Own>,
     /// The network of the settings before ports were chosen.
     pub(super) open_network: Network,
     /// Whether ports were chosen here, and not by an earlier apply.
@@ -109,6 +111,7 @@ impl Work {
             redact::remember(secret.expose());
         }
         Ok(Self {
+            backend: None,
             puts_file_aside: false,
             rebinds: false,
             object: object(&settings.id().to_string()),
@@ -163,15 +166,21 @@ impl Work {
 
     async fn read_volume(&self) -> Result<Credentials, DockerError> {
         let (docker, patience) = (&self.docker, &self.patience);
-        let names = self.settings.names();
-        let backend = docker.container_alone(patience, &names, Role::Backend);
-        if let Some(backend) = backend.await? {
+        if let Some((_, backend)) = self.container(Role::Backend).await? {
             return docker.credentials(patience, &backend.id).await;
         }
         let probe = self.probe().await?;
         let credentials = docker.credentials(patience, probe.id()).await;
         docker.remove(patience, &probe).await?;
         credentials
+    }
+
+    /// A container of the deployment as it is at this moment.
+    async fn container(&self, role: Role) -> Result<Option<(Own, ObservedContainer)>, DockerError> {
+        let names = self.settings.names();
+        let name = names.container(role);
+        let found = self.docker.any_container(&self.patience, &name).await?;
+        Ok(found.and_then(|it| Some((it.own(&names, role)?, it))))
     }
 
     /// A container that never runs, through which the volume can be reached.
@@ -364,9 +373,7 @@ impl Work {
     async fn remember_release(&self) -> Result<(), Failed> {
         let names = self.settings.names();
         let backend = self.docker.own_backend(&self.patience, &names).await?;
-        let runs = self
-            .docker
-            .container_alone(&self.patience, &names, Role::Backend);
+        let runs = self.docker.any_container(&self.patience, backend.id());
         let facts = match runs.await? {
             Some(runs) => {
                 let facts = self.docker.image_facts(&self.patience, &runs.image_id);
@@ -406,7 +413,7 @@ impl Work {
     pub fn client(&self, key: AdminKey) -> Client<ExecTransport<Arc<Docker>>> {
         let (docker, names) = (Arc::clone(&self.docker), self.settings.names());
         let transport = ExecTransport::new(docker, names, self.patience.clone());
-        Client::new(transport, key)
+        Client::new(transport.in_container(self.backend.clone()), key)
     }
 
     /// The secret a running backend has, by its volume.
@@ -440,9 +447,8 @@ impl Work {
         let Some(image) = image.filter(|_| id.is_none() || digest.is_none()) else {
             return Ok(());
         };
-        let names = self.settings.names();
-        let found = self.docker.container_alone(&self.patience, &names, role);
-        let Some(container) = found.await.map_err(|error| self.failed(error))? else {
+        let found = self.container(role).await;
+        let Some((_, container)) = found.map_err(|error| self.failed(error))? else {
             return Ok(());
         };
         if digest.is_none() {

@@ -226,7 +226,8 @@ async fn by_deployment(
     let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
         .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
     let docker = cx.session.hosts().docker(&id.host)?;
-    let transport = ExecTransport::new(docker, Names::of(&id.name), patience.clone());
+    let transport = ExecTransport::new(docker, Names::of(&id.name), patience.clone())
+        .in_container(live.backend.clone());
     Ok(Backend::Running {
         client: Box::new(Client::new(Way::Exec(transport), key)),
         traits: Some(Traits::of(&live)),

@@ -51,6 +51,11 @@ impl Before {
         self.stamps.extend(stamps);
     }
 
+    /// Forgets what was set, which other data does not have.
+    pub fn forget_values(&mut self) {
+        self.stamps.clear();
+    }
+
     /// The value that was set, where the state keeps it.
     pub fn value(&self, name: &str) -> Option<&Secret> {
         match self.stamps.get(name)? {

@@ -80,6 +80,14 @@ async fn apply(
     let alone = session.exclusively(&id).await;
     let mut before = before(cx, &id, prior);
     before.allow(OnConflict::of(&planned));
+    let other_data = match (&planned.deployment, &planned.url) {
+        (Some(id), _) => cx.session.deployment(id).finds_other_data(),
+        (None, Some(url)) => cx.session.gives_other_data(url),
+        (None, None) => false,
+    };
+    if other_data {
+        before.forget_values();
+    }
     let live = match &backend {
         Backend::Running { client, .. } => match look(client).await {
             Err(BackendError::Transport(TransportError::NotRunning)) => Look::Silent,
@@ -92,7 +100,8 @@ async fn apply(
     let declared = declarations(&planned, keys.as_ref());
     let sent = match (&backend, &live) {
         (Backend::Running { client, .. }, Look::Listed(_) | Look::Closed) => {
-            let batch = work(cx, client, &planned, &before, &live, &declared)?;
+            let had = (&before, other_data);
+            let batch = work(cx, client, &planned, had, &live, &declared)?;
             send(client, &object, &batch.changes, &declared).await?;
             seal_all(cx, client, &live, &declared);
             Some(batch)
@@ -175,7 +184,7 @@ fn work(
     cx: &mut Cx<Session>,
     client: &Client<Way>,
     planned: &Model,
-    before: &Before,
+    (before, other_data): (&Before, bool),
     live: &Look,
     declared: &BTreeMap<String, Declared>,
 ) -> Result<Batch, Diagnostics> {
@@ -196,7 +205,11 @@ fn work(
                 .into());
             }
             let seals = seen::seals(&cx.private).unwrap_or_default();
-            let assumed = assume(before, declared, &seals, client);
+            let assumed = if other_data {
+                BTreeMap::new()
+            } else {
+                assume(before, declared, &seals, client)
+            };
             work_out(&assumed, declared, before, OnConflict::Overwrite, false)?
         }
     };

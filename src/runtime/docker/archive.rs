@@ -237,7 +237,7 @@ pub(super) fn credentials(packed: &[u8], found: &mut Credentials) -> io::Result<
             found.jwt_key = Some(text.into());
         } else if path.ends_with(RECORD_FILE) {
             found.record = Some(text.into());
-        } else if path.ends_with(RESTORE_FILE) {
+        } else if path.ends_with(RESTORE_NAME) {
             found.restore = Some(text);
         } else if path.ends_with(RELEASES_FILE) {
             found.releases = Some(text.into());
@@ -342,9 +342,12 @@ mod tests {
     #[tokio::test]
     async fn a_long_file_of_somebody_else_hides_none_of_a_deployment() {
         let daemon = Daemon::new(|request| {
-            if request.contains("credentials%2Finstance_secret") {
+            let asked = ["instance_secret", "restore"]
+                .into_iter()
+                .find(|it| request.contains(&format!("credentials%2F{it}")));
+            if let Some(path) = asked {
                 let file = File {
-                    path: "instance_secret".into(),
+                    path: path.into(),
                     mode: 0o600,
                     content: "00ff".into(),
                 };
@@ -359,6 +362,7 @@ mod tests {
         let read = read.unwrap();
         assert_eq!(read.secret.unwrap().expose(), "00ff");
         assert_eq!(read.name, None);
+        assert_eq!(read.restore.as_deref(), Some("00ff"));
     }
 
     #[test]

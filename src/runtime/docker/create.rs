@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{
     container::AttachContainerResults,
     models::{
-        ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-        Mount, MountType, NetworkConnectRequest, NetworkingConfig, PortBinding, RestartPolicy,
-        RestartPolicyNameEnum,
+        ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HealthConfig, HostConfig,
+        HostConfigLogConfig, Mount, MountType, NetworkConnectRequest, NetworkingConfig,
+        PortBinding, RestartPolicy, RestartPolicyNameEnum,
     },
     query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 
-use super::{Docker, DockerError, Patience, clone::FROM, execute::signed};
+use super::{Docker, DockerError, Patience, clone::FROM, execute::signed, observe};
 use crate::runtime::{
     Confinement, ContainerSpec, DATA_DIRECTORY, HEALTH, Kind, Limits, LogLimit, Names, NetworkSpec,
     Own, Program, Readiness, Role, STOP_GRACE_S, STOP_SIGNAL, labels,
@@ -71,15 +71,37 @@ impl Docker {
                 Own::check(Kind::Container, name, made.id, owner, deployment)
                     .map_err(DockerError::Conflict)?
             }
-            // Made by a request whose reply was lost, or by a stranger.
             Err(refused @ DockerError::WrongState { .. }) => {
-                let own = self.own_container(patience, names, spec.role).await?;
-                own.ok_or(refused)?
+                Box::pin(self.take_over(patience, names, spec, refused)).await?
             }
             Err(error) => return Err(error),
         };
         self.connect_networks(patience, &own, spec).await?;
         Ok(own)
+    }
+
+    /// Takes the container whose name is in use: it was made by a request whose reply was lost, or
+    /// is a stranger's.
+    async fn take_over(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        spec: &ContainerSpec,
+        refused: DockerError,
+    ) -> Result<Own, DockerError> {
+        let found = self.inspect_own(patience, names, spec.role).await?;
+        let Some((own, container)) = found else {
+            return Err(refused);
+        };
+        if spec.role != Role::Probe || mounts(&container, spec.volume.as_deref()) {
+            return Ok(own);
+        }
+        // It is there for something else. If it does not run, an interrupted run has left it.
+        if observe::read(container).is_running() {
+            return Err(refused);
+        }
+        self.remove(patience, &own).await?;
+        self.try_create(patience, names, spec).await
     }
 
     /// Puts a container into the networks that are not its own.
@@ -208,6 +230,13 @@ fn lender(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         held: true,
         ..probe(names, image, network)
     }
+}
+
+/// Whether a container has this volume, if it is to have one.
+fn mounts(container: &ContainerInspectResponse, volume: Option<&str>) -> bool {
+    let mounts = container.mounts.iter().flatten();
+    let mut names = mounts.filter_map(|it| it.name.as_deref());
+    volume.is_none_or(|volume| names.any(|it| it == volume))
 }
 
 fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
@@ -370,8 +399,16 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
     use super::*;
-    use crate::convex::DeploymentName;
+    use crate::{
+        convex::DeploymentName,
+        runtime::docker::daemon::{Daemon, json, refusal},
+    };
 
     #[test]
     fn a_probe_ends_at_once_and_a_lender_removes_itself() {
@@ -392,5 +429,52 @@ mod tests {
         assert_eq!(lent.entrypoint, Some(vec!["cat".to_owned()]));
         assert_eq!(lent.cmd, Some(Vec::new()));
         assert!(lent.host_config.unwrap().mounts.unwrap().is_empty());
+    }
+
+    /// What an interrupted check of a database leaves has no volume to read.
+    #[tokio::test]
+    async fn a_probe_without_the_volume_is_replaced_unless_it_runs() {
+        let names = Names::of(&DeploymentName::parse("a").unwrap());
+        for (running, volume, replaced) in [
+            (false, "a-data", false),
+            (false, "another", true),
+            (true, "another", false),
+        ] {
+            let removed = Arc::new(AtomicBool::new(false));
+            let is_removed = Arc::clone(&removed);
+            let left = serde_json::json!({
+                "Id": "left",
+                "Config": { "Labels": { (labels::DEPLOYMENT): "a" } },
+                "Mounts": [{ "Name": volume }],
+                "State": { "Running": running, "Status": if running { "running" } else { "created" } },
+            });
+            let daemon = Daemon::new(move |asked| {
+                let gone = is_removed.load(Ordering::Relaxed);
+                match asked.split(' ').next() {
+                    Some("POST") if asked.contains("/containers/create") && gone => {
+                        json(201, r#"{"Id":"new","Warnings":[]}"#)
+                    }
+                    Some("POST") if asked.contains("/containers/create") => {
+                        refusal(409, "the name is in use")
+                    }
+                    Some("POST") => refusal(304, ""),
+                    Some("DELETE") => {
+                        is_removed.store(true, Ordering::Relaxed);
+                        json(204, "")
+                    }
+                    _ if gone => refusal(404, "no such container"),
+                    _ => json(200, &left.to_string()),
+                }
+            });
+            let made = daemon.docker.make_probe(&daemon.patience, &names, "image");
+            let made = made.await.map(|own| own.id().to_owned());
+            let expected = match (running, replaced) {
+                (true, _) => None,
+                (false, true) => Some("new"),
+                (false, false) => Some("left"),
+            };
+            assert_eq!(made.as_deref().ok(), expected, "{made:?}");
+            assert_eq!(removed.load(Ordering::Relaxed), replaced);
+        }
     }
 }

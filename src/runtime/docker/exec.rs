@@ -17,12 +17,16 @@ use super::{ASIDE, Docker, DockerError, Patience, observe};
 use crate::{
     backend::{Request, Response, Transport, TransportError, curl},
     convex::AdminKey,
+    plugin::redact::Foreign,
     runtime::{BACKEND_PORT, Names, Own, Role},
 };
 
 /// Longest output that is read, in bytes: twice the longest reply of a backend.
 /// More of it is an error, and never a part taken for the whole.
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+
+/// Most bytes of what a program says of its failure.
+const MAX_SAID: usize = 16 * 1024;
 
 /// Pause between two questions whether a program that has closed its output has ended.
 const ENDING: Duration = Duration::from_millis(10);
@@ -47,10 +51,8 @@ impl Output {
             return Ok(self);
         }
         // Docker prints on standard output why a program cannot be started.
-        let said = [&self.stderr, &self.stdout]
-            .map(|it| String::from_utf8_lossy(it).trim().to_owned())
-            .into_iter()
-            .find(|it| !it.is_empty());
+        let said = [&self.stderr, &self.stdout].map(|it| end_of(it));
+        let said = said.into_iter().find(|it| !it.is_empty());
         let ended = self.code.map_or_else(
             || "it was not run to its end".to_owned(),
             |code| format!("it ended with code {code}"),
@@ -255,19 +257,38 @@ fn not_attached(doing: String) -> DockerError {
 /// What Docker prints in place of a program that cannot be started. That the
 /// container was just ending is told in the same way, and means nothing.
 fn failed_to_start(output: &Output) -> Option<String> {
-    let said = String::from_utf8_lossy(&output.stdout);
-    said.contains("OCI runtime exec failed")
-        .then(|| said.trim().to_owned())
+    let said = output.stdout.trim_ascii_start();
+    // What a program prints that succeeded may say the same.
+    let failed = output.code != Some(0) && said.starts_with(b"OCI runtime exec failed");
+    failed.then(|| end_of(said))
+}
+
+/// The end of what a program printed, of at most [`MAX_SAID`] bytes.
+fn end_of(printed: &[u8]) -> String {
+    let cut = printed.len().saturating_sub(MAX_SAID);
+    let mut end = &printed[cut..];
+    // A secret could be in the rest of a line.
+    if cut > 0 {
+        let line = end.iter().position(|byte| *byte == b'\n');
+        end = &end[line.map_or(end.len(), |it| it + 1)..];
+    }
+    String::from_utf8_lossy(end).trim().to_owned()
 }
 
 /// What Docker prints in place of a program that is not in the image. The
-/// program is named then (runc: `libcontainer/standard_init_linux.go`); files
+/// program is named then (runc: `libcontainer/standard_init_linux.go`, crun:
+/// `src/libcrun/utils.c`); files
 /// of the container's process are missing while it ends, too.
 pub(super) fn missing_program(output: &Output) -> Option<String> {
     failed_to_start(output).filter(|said| {
-        [": exec: \"", ": exec /"]
-            .iter()
-            .any(|it| said.contains(it))
+        [
+            ": exec: \"",
+            ": exec /",
+            "executable file `",
+            "open executable",
+        ]
+        .iter()
+        .any(|it| said.contains(it))
     })
 }
 
@@ -293,6 +314,13 @@ impl<D: AsRef<Docker>> ExecTransport<D> {
             port: BACKEND_PORT,
             patience,
         }
+    }
+
+    /// The same, where the container was looked for already.
+    #[must_use]
+    pub fn in_container(mut self, backend: Option<Own>) -> Self {
+        self.backend = Arc::new(OnceCell::new_with(backend));
+        self
     }
 
     async fn backend(&self) -> Result<&Own, TransportError> {
@@ -387,7 +415,7 @@ pub(super) fn of_program(output: Output) -> Result<Output, TransportError> {
         ));
     }
     match failed_to_start(&output) {
-        Some(reason) => Err(TransportError::Broken(reason)),
+        Some(reason) => Err(TransportError::Broken(Foreign::from(reason).to_string())),
         None => Ok(output),
     }
 }
@@ -407,7 +435,7 @@ pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError 
 
 #[cfg(test)]
 mod tests {
-    use super::{Output, failed_to_start, missing_program};
+    use super::{MAX_SAID, Output, end_of, failed_to_start, missing_program, of_program};
     use crate::runtime::{
         Kind, Own,
         docker::{
@@ -501,6 +529,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_what_a_program_prints_the_last_whole_lines_are_told() {
+        let lines = "a secret that is cut somewhere\n".repeat(1000);
+        let told = end_of(lines.as_bytes());
+        assert!(
+            told.len() <= MAX_SAID && told.starts_with("a secret"),
+            "{told}"
+        );
+        assert_eq!(end_of(&vec![0xff; 1 << 20]), "");
+        assert_eq!(end_of(b" why \n"), "why");
+    }
+
     #[tokio::test]
     async fn a_program_is_waited_for_until_it_has_ended() {
         let asked = std::sync::atomic::AtomicU8::new(0);
@@ -554,5 +594,14 @@ mod tests {
             assert!(failed_to_start(&ending).is_some(), "{reason}");
         }
         assert!(failed_to_start(&output("{}\n200")).is_none());
+        // A variable of the deployment may have such a value.
+        let listed = "[{\"value\":\"OCI runtime exec failed: : exec: \\\"x\\\"\"}]\n200";
+        let good = Output {
+            code: Some(0),
+            ..output("OCI runtime exec failed")
+        };
+        for answer in [output(listed), good] {
+            assert!(of_program(answer).is_ok());
+        }
     }
 }

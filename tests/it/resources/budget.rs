@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[test]
-fn a_plan_without_changes_takes_six_calls_of_docker_and_two_of_the_backend() {
+fn a_plan_without_changes_takes_seven_calls_of_docker_and_two_of_the_backend() {
     let name = Name::new();
     let proxy = Proxy::start();
     let blocks = deployment(&name, "")
@@ -28,7 +28,7 @@ fn a_plan_without_changes_takes_six_calls_of_docker_and_two_of_the_backend() {
     proxy.take();
     project.assert_no_changes();
     let calls = proxy.take();
-    assert!(calls.len() <= 6, "{calls:#?}");
+    assert!(calls.len() <= 7, "{calls:#?}");
     assert!(calls.iter().all(|call| !call.changes()), "{calls:#?}");
     assert_eq!(
         backend.requests(),

@@ -25,7 +25,7 @@ pub fn good() -> Facts {
             ),
         ),
         (".gitignore", ".env.convex.local\n.env.convex.deployment\njwt_private_key.pem\n".to_owned()),
-        ("package.json", r#"{"dependencies":{"convex":"1","@convex-dev/auth":"0"}}"#.to_owned()),
+        ("package.json", r#"{"dependencies":{"convex":"~1.48.0","@convex-dev/auth":"0"}}"#.to_owned()),
         ("convex/_generated/api.d.ts", String::new()),
         ("convex/_generated/server.js", String::new()),
         ("convex/_generated/dataModel.d.ts", String::new()),
