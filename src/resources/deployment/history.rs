@@ -3,8 +3,8 @@
 //! A newer backend migrates the data, and an older one does not know what to do with it. Official
 //! images are tagged with revisions of Git, which have no order of their own. What tells is, in
 //! this order: what has run on the volume, tags that are numbers or dates, the table of known
-//! releases, and when the images were built. Where none of them does, the order is unknown, and
-//! that is said.
+//! releases, and when the images were built. If none of them does, the order is unknown, and a
+//! warning says so.
 
 use std::{
     cmp::Ordering,
@@ -17,7 +17,7 @@ use super::settings::tag;
 use crate::{
     convex::Secret,
     plugin::Diagnostic,
-    runtime::docker::{Credentials, ImageFacts},
+    runtime::docker::{Credentials, ImageFacts, same_repository},
 };
 
 /// Official releases that were seen in use, by their revision, with their dates.
@@ -40,6 +40,9 @@ pub struct Release {
     /// When that image was built, where it was noted and the image tells.
     #[serde(default)]
     pub built: Option<String>,
+    /// Whether that is what its label says.
+    #[serde(default)]
+    pub labelled: bool,
     /// The revision that image was built from, the same.
     #[serde(default)]
     pub revision: Option<String>,
@@ -51,6 +54,7 @@ impl Release {
             name: &self.image,
             id: self.id.as_deref(),
             built: self.built.as_deref(),
+            labelled: self.labelled,
             revision: self.revision.as_deref(),
         }
     }
@@ -62,6 +66,8 @@ pub struct Image<'a> {
     name: &'a str,
     id: Option<&'a str>,
     built: Option<&'a str>,
+    /// Whether that is what its label says.
+    labelled: bool,
     revision: Option<&'a str>,
 }
 
@@ -72,6 +78,7 @@ impl<'a> Image<'a> {
             name,
             id: None,
             built: None,
+            labelled: false,
             revision: None,
         }
     }
@@ -82,6 +89,7 @@ impl<'a> Image<'a> {
             name,
             id: facts.map(|it| it.id.as_str()),
             built: facts.and_then(|it| it.built.as_deref()),
+            labelled: facts.is_some_and(|it| it.labelled),
             revision: facts.and_then(|it| it.revision.as_deref()),
         }
     }
@@ -98,31 +106,53 @@ impl<'a> Image<'a> {
         self.revision.or_else(|| tag(self.name).filter(is_revision))
     }
 
-    /// The day of its release, or on which it was built.
-    fn day(&self) -> Option<&'a str> {
+    /// The day of its release, if that is a known one.
+    fn released(&self) -> Option<&'static str> {
         let revision = self.revision();
         let known = RELEASES.iter().find(|(known, _)| Some(*known) == revision);
-        let known = known.map(|(_, day)| *day);
-        known.or_else(|| self.built?.get(..10))
+        known.map(|(_, day)| *day)
+    }
+
+    /// The day of its release, or on which it was built.
+    fn day(&self) -> Option<&'a str> {
+        self.released().or_else(|| self.built?.get(..10))
+    }
+
+    /// Whether both have one name, or differ in nothing but tag and digest.
+    fn shares_repository(&self, other: &Self) -> bool {
+        // An ID in the place of a name says nothing of where the image is from.
+        !self.name.starts_with("sha256:") && same_repository(self.name, other.name)
     }
 
     /// How the age of one image compares to that of another; `None` where nothing tells.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         let number = |it: &Self| tag(it.name).and_then(order);
+        // A name that is another image by now is another release.
+        let has_moved = self.name == other.name && !self.is(other);
         if let (Some(own), Some(other)) = (number(self), number(other))
             && own.len() == other.len()
+            && !has_moved
         {
             return Some(own.cmp(&other));
         }
         if self.is(other) || self.revision().is_some() && self.revision() == other.revision() {
             return Some(Ordering::Equal);
         }
-        if let (Some(own), Some(other)) = (self.built, other.built) {
+        // Two releases of one day can be in either order.
+        let by_day = |own: &str, other: &str| Some(own.cmp(other)).filter(|it| it.is_ne());
+        if let (Some(own), Some(other)) = (self.released(), other.released()) {
+            return by_day(own, other);
+        }
+        // A rebuild of an old release is as new as its build, so the builds of one place cannot be
+        // compared with the releases of another.
+        let is_one_place = self.shares_repository(other);
+        let are_labelled = self.labelled && other.labelled;
+        if let (Some(own), Some(other)) = (self.built, other.built)
+            && (is_one_place || are_labelled)
+        {
             return Some(own.cmp(other));
         }
-        // Two releases of one day can be in either order.
-        let days = self.day()?.cmp(other.day()?);
-        Some(days).filter(|it| it.is_ne())
+        by_day(self.day()?, other.day()?).filter(|_| is_one_place)
     }
 }
 
@@ -146,8 +176,8 @@ pub fn order(tag: &str) -> Option<Vec<u64>> {
 /// The most releases that are remembered.
 const REMEMBERED: usize = 16;
 
-/// Adds the release that is about to run. The list is in the order of their
-/// first runs.
+/// Adds the release that is about to run. The list is in the order of their first runs, except
+/// that of several images of the last release the one that runs now is the last.
 pub fn remember(
     mut releases: Vec<Release>,
     image: &str,
@@ -155,11 +185,18 @@ pub fn remember(
 ) -> Vec<Release> {
     let now = Image::of(image, facts);
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    let same = |it: &&mut Release| it.image == image && it.as_image().is(&now);
-    if let Some(known) = releases.iter_mut().rev().find(same) {
-        known.id = owned(now.id).or(known.id.take());
-        known.built = owned(now.built).or(known.built.take());
-        known.revision = owned(now.revision).or(known.revision.take());
+    let same = |it: &Release| it.image == image && it.as_image().is(&now);
+    if let Some(at) = releases.iter().rposition(same) {
+        let mut known = releases.remove(at);
+        known.id = owned(now.id).or(known.id);
+        if now.built.is_some() {
+            known.built = owned(now.built);
+            known.labelled = now.labelled;
+        }
+        known.revision = owned(now.revision).or(known.revision);
+        let last = releases.last().map(Release::as_image);
+        let is_last = last.and_then(|it| known.as_image().compare(&it)) == Some(Ordering::Equal);
+        releases.insert(if is_last { releases.len() } else { at }, known);
     } else {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         releases.push(Release {
@@ -167,6 +204,7 @@ pub fn remember(
             id: owned(now.id),
             since: since.map_or(0, |it| it.as_secs()),
             built: owned(now.built),
+            labelled: now.labelled,
             revision: owned(now.revision),
         });
     }
@@ -200,20 +238,20 @@ pub enum Verdict<'a> {
     Unknown(&'a str),
 }
 
-/// Judges an image by what has run. The image that ran last is older than none, whatever it is
-/// called now.
+/// Judges an image by what has run. The release that ran last is older than none, whatever its
+/// image is called now.
 pub fn judge<'a>(releases: &'a [Release], image: &Image<'_>) -> Verdict<'a> {
     let Some(last) = releases.last() else {
         return Verdict::Newest;
     };
-    if image.id.is_some() && last.id.as_deref() == image.id {
+    let compare = |it: &Release| image.compare(&it.as_image());
+    let is_last = image.id.is_some() && last.id.as_deref() == image.id;
+    if is_last || compare(last) == Some(Ordering::Equal) {
         return Verdict::Newest;
     }
-    let ran = releases.iter().rposition(|it| it.as_image().is(image));
-    if ran.is_some_and(|at| at + 1 < releases.len()) {
+    if releases.iter().any(|it| it.as_image().is(image)) {
         return Verdict::Older(&last.image);
     }
-    let compare = |it: &Release| image.compare(&it.as_image());
     let is_newer = |it: &&Release| compare(it) == Some(Ordering::Less);
     if let Some(newer) = releases.iter().rev().find(is_newer) {
         return Verdict::Older(&newer.image);

@@ -27,6 +27,9 @@ pub struct ImageFacts {
     /// When it was built, to the second and in UTC, as text that orders as time does: by its
     /// label, which stays when others build on it, else by the daemon.
     pub built: Option<String>,
+    /// Whether that time is from the label. The daemon's own is that of the last `docker build`,
+    /// however old the release is that the image was built from.
+    pub labelled: bool,
     /// The revision of its source.
     pub revision: Option<String>,
 }
@@ -88,6 +91,7 @@ impl Docker {
         let built = label("created").and_then(|it| built_at(it));
         Ok(inspected.id.map(|id| ImageFacts {
             id,
+            labelled: built.is_some(),
             built: built.or_else(|| built_at(&inspected.created?)),
             revision: label("revision").cloned(),
         }))
@@ -264,7 +268,8 @@ fn own_digest(image: &str, known: &[String]) -> Option<String> {
 }
 
 /// Whether two images are of one repository, whichever of its names they have.
-fn same_repository(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn same_repository(one: &str, other: &str) -> bool {
     fn short(image: &str) -> &str {
         let name = repository(image);
         let name = ["docker.io/", "index.docker.io/"]
@@ -290,7 +295,29 @@ fn repository(image: &str) -> &str {
 mod tests {
     use bollard::models::{CreateImageInfo, ProgressDetail};
 
-    use super::{Layers, built_at, own_digest, with_tag};
+    use super::{ImageFacts, Layers, built_at, own_digest, with_tag};
+    use crate::runtime::docker::daemon::{Daemon, json};
+
+    #[tokio::test]
+    async fn the_time_of_a_build_is_known_to_be_that_of_the_label_or_the_daemons() {
+        for (label, built, labelled) in [
+            ("2026-06-26T10:20:30Z", "2026-06-26T10:20:30", true),
+            ("yesterday", "2026-11-20T08:00:00", false),
+        ] {
+            let reply = format!(
+                r#"{{"Id":"x","Created":"2026-11-20T08:00:00Z","Config":{{"Labels":{{"org.opencontainers.image.created":{label:?}}}}}}}"#
+            );
+            let daemon = Daemon::new(move |_| json(200, &reply));
+            let facts = daemon.docker.image_facts(&daemon.patience, "a").await;
+            let expected = ImageFacts {
+                id: "x".to_owned(),
+                built: Some(built.to_owned()),
+                labelled,
+                revision: None,
+            };
+            assert_eq!(facts.unwrap(), Some(expected));
+        }
+    }
 
     #[test]
     fn a_pull_is_told_in_layers_and_megabytes() {

@@ -46,7 +46,7 @@ pub use self::{
         Connection, ContextError, Endpoint, EndpointError, HostConfig, HostError, Origin,
         SshAddress, SshConfig, SshConfigError, Surroundings, TlsConfig, TlsConfigError, TlsProblem,
     },
-    image::ImageFacts,
+    image::{ImageFacts, same_repository},
     inventory::Found,
     observe::Credentials,
     pages::FromInside,

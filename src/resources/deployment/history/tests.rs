@@ -13,6 +13,7 @@ fn facts(id: &str, built: Option<&str>, revision: Option<&str>) -> ImageFacts {
     ImageFacts {
         id: id.to_owned(),
         built: built.map(str::to_owned),
+        labelled: false,
         revision: revision.map(str::to_owned),
     }
 }
@@ -72,14 +73,79 @@ fn official_images_are_as_old_as_they_were_built() {
     let older = Some((Less, new.clone()));
     assert_eq!(judged(&old, &built(Some("2026-06-26T10:00:00"))), older);
     assert_eq!(judged(JUNE, &built(None)), older, "by the table");
-    let labelled = facts("old", None, JUNE.split_once(':').map(|it| it.1));
-    assert_eq!(judged("own/backend:blue", &labelled), older, "by its label");
     assert_eq!(judged(&old, &built(Some("2026-11-01T10:00:00"))), None);
     // Built in a way that gives no date.
     assert_eq!(judged(&old, &built(None)), Some((Equal, new.clone())));
     // Built anew, from the same revision.
     let again = facts("again", Some("2026-01-01T00:00:00"), Some(&"0".repeat(40)));
     assert_eq!(judged("own/backend:blue", &again), None);
+}
+
+/// Whether an image of this name and build may be older than one that ran.
+fn verdict(ran: (&str, &ImageFacts), now: (&str, &ImageFacts)) -> &'static str {
+    let ran = remember(Vec::new(), ran.0, Some(ran.1));
+    match judge(&ran, &Image::of(now.0, Some(now.1))) {
+        Verdict::Newest => "newest",
+        Verdict::Older(_) => "older",
+        Verdict::Unknown(_) => "unknown",
+    }
+}
+
+#[test]
+fn a_rebuild_tells_nothing_of_the_age_of_other_repositories_images() {
+    let built = |id, at| facts(id, Some(at), None);
+    let rebuilt = built("rebuilt", "2026-11-20T10:00:00");
+    let official = built("official", "2026-10-07T10:00:00");
+    let ran = ("own/backend:blue", &rebuilt);
+    let october = revision("a");
+    assert_eq!(verdict(ran, (&october, &official)), "unknown");
+    assert_eq!(verdict((&october, &official), ran), "unknown");
+    // Neither does the day of a known release.
+    assert_eq!(verdict(ran, (JUNE, &official)), "unknown");
+    assert_eq!(verdict(ran, ("own/backend:green", &official)), "older");
+    // IDs are no names of a repository.
+    let (a, b) = ("sha256:0a", "sha256:0b");
+    assert_eq!(verdict((a, &rebuilt), (b, &official)), "unknown");
+    // Labels stay when others build on an image.
+    let labelled = |facts: &ImageFacts| ImageFacts {
+        labelled: true,
+        ..facts.clone()
+    };
+    let (labelled, other) = (labelled(&rebuilt), labelled(&official));
+    let ran = ("own/backend:blue", &labelled);
+    assert_eq!(verdict(ran, (&october, &other)), "older");
+    assert_eq!(verdict(ran, (&october, &official)), "unknown");
+}
+
+#[test]
+fn known_releases_come_before_builds() {
+    let late = facts("late", Some("2026-11-20T10:00:00"), None);
+    let early = facts("early", Some("2026-01-01T10:00:00"), None);
+    assert_eq!(verdict((JUNE, &early), (FEBRUARY, &late)), "older");
+    assert_eq!(verdict((FEBRUARY, &late), (JUNE, &early)), "newest");
+    let june = JUNE.split_once(':').map(|it| it.1);
+    let labelled = facts("own", Some("2026-01-01T10:00:00"), june);
+    let own = ("own/backend:blue", &labelled);
+    assert_eq!(verdict(own, (FEBRUARY, &late)), "older", "by its label");
+}
+
+#[test]
+fn the_release_that_ran_last_may_go_back_to_its_other_image() {
+    let mirrored = JUNE.replace("get-convex", "mirror");
+    let (official, rebuilt) = (facts("one", None, None), facts("two", None, None));
+    let first = remember(Vec::new(), FEBRUARY, None);
+    let ran = remember(first, JUNE, Some(&official));
+    let ran = remember(ran, &mirrored, Some(&rebuilt));
+    let back = Image::of(JUNE, Some(&official));
+    assert_eq!(judge(&ran, &back), Verdict::Newest);
+    assert_eq!(
+        judge(&ran, &Image::named(FEBRUARY)),
+        Verdict::Older(&mirrored)
+    );
+    // The one that runs now is the last.
+    let ran = remember(ran, JUNE, Some(&official));
+    let names: Vec<_> = ran.iter().map(|it| it.image.as_str()).collect();
+    assert_eq!(names, [FEBRUARY, &mirrored, JUNE]);
 }
 
 #[test]
