@@ -11,7 +11,12 @@ use time::OffsetDateTime;
 use tokio::task::spawn_blocking;
 
 use super::{
-    bonds::Bonds, history, model::Model, record::Record, secrets::Secrets, settings::tag,
+    bonds::Bonds,
+    history::{self, Release, Unreadable},
+    model::Model,
+    record::Record,
+    secrets::Secrets,
+    settings::tag,
     work::Work,
 };
 use crate::{
@@ -20,7 +25,7 @@ use crate::{
     local_file::{Directory, Unfinished},
     plugin::{Cx, Diagnostic, redact},
     resources::backend_error,
-    runtime::{Desired, Observed, ObservedContainer, Own},
+    runtime::{Desired, Observed, ObservedContainer, Own, docker::Credentials},
     session::Session,
 };
 
@@ -77,11 +82,7 @@ impl Work {
                 }
                 None if observed.volume.is_some() => {
                     let stored = self.stored_credentials(&observed).await?;
-                    let releases = history::read(&stored);
-                    let releases = releases.map_err(|reason| {
-                        history::unreadable(self.settings.name.as_str(), &reason, false)
-                    })?;
-                    let last = releases.last().cloned();
+                    let last = self.past_releases(cx, planned, &stored)?.pop();
                     if let Some(last) = last.filter(|it| it.image != desired.backend.image) {
                         // It would start on other data, or on none.
                         let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));
@@ -109,6 +110,40 @@ impl Work {
             planned.last_snapshot = Some(place);
         }
         outcome
+    }
+
+    /// The releases that have run on the data. A list that cannot be read is an empty one only if
+    /// data may be lost; then a new list replaces it.
+    fn past_releases(
+        &mut self,
+        cx: &mut Cx<Session>,
+        planned: &Model,
+        stored: &Credentials,
+    ) -> Result<Vec<Release>, Diagnostic> {
+        let reason = match history::read(stored) {
+            Ok(releases) => return Ok(releases),
+            Err(reason) => reason,
+        };
+        let allowed = planned.allow_data_loss == Some(true);
+        let found = history::unreadable(&planned.name, &reason, allowed);
+        if !allowed {
+            return Err(found);
+        }
+        if self.unreadable_history == Unreadable::Kept {
+            self.unreadable_history = Unreadable::Replaced;
+            cx.warn(found);
+        }
+        cx.warn(
+            Diagnostic::warning(
+                "No snapshot before the backend starts",
+                format!(
+                    "upgrade.snapshot is true, but nothing tells which image ran last on the data of {}, because the list of past releases cannot be read. allow_data_loss is true, so the backend starts without a snapshot.",
+                    self.object
+                ),
+            )
+            .at("upgrade.snapshot"),
+        );
+        Ok(Vec::new())
     }
 
     /// Fetches what the containers are made from that replace the woken one.

@@ -220,6 +220,25 @@ fn an_older_image_is_refused_where_only_its_date_tells() {
     project
         .apply()
         .fails_with(&["The list of past releases is unreadable", "allow_data_loss"]);
+    // Neither can a snapshot be had then, of data that is stopped.
+    let stopped = "dashboard = { enabled = false }\nrunning = false";
+    configure(&project, &tags.deployment(&name, OCTOBER, stopped));
+    project.apply().ok();
+    let snapshot = "dashboard = { enabled = false }\nupgrade = { snapshot = true }";
+    configure(&project, &tags.deployment(&name, OCTOBER, snapshot));
+    project
+        .apply()
+        .fails_with(&["The list of past releases is unreadable", "allow_data_loss"]);
+    let lossy = format!("{snapshot}\nallow_data_loss = true");
+    configure(&project, &tags.deployment(&name, OCTOBER, &lossy));
+    project.apply().ok().says(&[
+        "The list of past releases is unreadable",
+        "No snapshot before the backend starts",
+    ]);
+    configure(&project, &tags.deployment(&name, JUNE, snapshot));
+    project
+        .apply()
+        .fails_with(&["The backend cannot be downgraded", OCTOBER]);
     project.destroy().ok();
 }
 
