@@ -200,6 +200,24 @@ fn said(was: &Given, now: &Given) -> String {
     texts.collect()
 }
 
+#[test]
+fn another_deployment_can_begin_with_an_older_backend() {
+    let image = |tag: &str| {
+        let image = Value::from(format!("registry.example.com/a:{tag}"));
+        vec![("backend.image", image)]
+    };
+    let refusal = "The backend cannot be downgraded";
+    assert!(said(&image("2"), &image("1")).contains(refusal));
+    for another in [
+        ("docker.host", Value::from("tcp://127.0.0.1:2375")),
+        ("name", Value::from("other")),
+    ] {
+        let text = said(&image("2"), &with(image("1"), &[another]));
+        assert!(!text.contains(refusal), "{text}");
+        assert!(!text.contains("The order of two images"), "{text}");
+    }
+}
+
 /// What is only true of data that stays.
 const STAYS: [&str; 5] = [
     "The data stays",

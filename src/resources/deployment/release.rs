@@ -10,6 +10,7 @@ use super::{
     model::{Model, NetworkModel, PerContainer},
     network::Network,
     settings::tag,
+    whereabouts::is_another,
 };
 use crate::{
     convex::process_env::RELEASE,
@@ -159,7 +160,7 @@ pub fn plan_images(plan: &mut Plan<'_>) {
     let planned = |plan: &Plan<'_>, path: &str| plan.planned::<Option<String>>(path);
     let prior = plan
         .prior::<Model>(Path::root())
-        .filter(|_| !plan.changes("name"));
+        .filter(|_| !is_another(plan));
     let keeps =
         planned(plan, "upgrade.policy") == Known::Known(Some(UpgradeModel::KEEP.to_owned()));
     let runs = plan.planned::<Option<bool>>("running") == Known::Known(Some(true))
