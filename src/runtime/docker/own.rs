@@ -1,11 +1,13 @@
 //! The objects of a deployment, told from those of others that have its names.
 
+use std::collections::HashMap;
+
 use bollard::{
-    models::{ContainerInspectResponse, NetworkInspect},
-    query_parameters::InspectNetworkOptions,
+    models::{ContainerInspectResponse, Network},
+    query_parameters::ListNetworksOptionsBuilder,
 };
 
-use super::{Docker, DockerError, Patience, found};
+use super::{Docker, DockerError, Patience};
 use crate::runtime::{Existing, Kind, Names, Own, Role, labels};
 
 impl Docker {
@@ -52,32 +54,51 @@ impl Docker {
         Ok(Some((own.map_err(DockerError::Conflict)?, container)))
     }
 
-    /// The network of a deployment; `None` if nothing has its name.
+    /// The network of a deployment; `None` if nothing has its name. Docker allows several networks
+    /// of one name, so a stranger's counts only if none is the deployment's.
     pub async fn own_network(
         &self,
         patience: &Patience,
         names: &Names,
     ) -> Result<Option<Own>, DockerError> {
         let name = names.network();
-        let Some(network) = self.inspect_network(patience, &name).await? else {
-            return Ok(None);
+        let networks = self.networks_named(patience, &name).await?;
+        let check = |network: Network| {
+            let all = network.labels.unwrap_or_default();
+            let owner = all.get(labels::DEPLOYMENT).map(String::as_str);
+            let id = network.id.unwrap_or_default();
+            Own::check(Kind::Network, &name, id, owner, names.deployment())
         };
-        let all = network.labels.unwrap_or_default();
-        let owner = all.get(labels::DEPLOYMENT).map(String::as_str);
-        let id = network.id.unwrap_or_default();
-        let own = Own::check(Kind::Network, &name, id, owner, names.deployment());
-        own.map(Some).map_err(DockerError::Conflict)
+        let (own, others): (Vec<_>, Vec<_>) =
+            networks.into_iter().map(check).partition(Result::is_ok);
+        let found = own.into_iter().chain(others).next();
+        found.transpose().map_err(DockerError::Conflict)
     }
 
+    /// A network of this name, whoever it belongs to.
     pub(super) async fn inspect_network(
         &self,
         patience: &Patience,
         name: &str,
-    ) -> Result<Option<NetworkInspect>, DockerError> {
-        let request = self
-            .client
-            .inspect_network(name, None::<InspectNetworkOptions>);
-        found(self.call(patience, "look at the network", request).await)
+    ) -> Result<Option<Network>, DockerError> {
+        let networks = self.networks_named(patience, name).await?;
+        Ok(networks.into_iter().next())
+    }
+
+    /// The networks of exactly this name. To inspect a network is no way to find it: if none has
+    /// the name, Docker takes the name for the beginning of an ID.
+    async fn networks_named(
+        &self,
+        patience: &Patience,
+        name: &str,
+    ) -> Result<Vec<Network>, DockerError> {
+        let filters = HashMap::from([("name", vec![name])]);
+        let options = ListNetworksOptionsBuilder::new().filters(&filters).build();
+        let request = self.client.list_networks(Some(options));
+        let mut networks = self.call(patience, "look at the network", request).await?;
+        // The filter also lets names through that only contain it.
+        networks.retain(|it| it.name.as_deref() == Some(name));
+        Ok(networks)
     }
 
     /// The volume of a deployment, and what is known of it; `None` if nothing has its name.
@@ -113,5 +134,59 @@ pub(super) fn unless_foreign<T>(
     match outcome {
         Err(DockerError::Conflict(_)) => Ok(None),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DockerError, Names, labels};
+    use crate::{
+        convex::DeploymentName,
+        runtime::docker::daemon::{Daemon, json, refusal},
+    };
+
+    /// A network as lists have it, with the deployment that it belongs to.
+    fn network(id: &str, name: &str, owner: &str) -> String {
+        let label = labels::DEPLOYMENT;
+        format!(r#"{{"Id":{id:?},"Name":{name:?},"Labels":{{{label:?}:{owner:?}}}}}"#)
+    }
+
+    #[tokio::test]
+    async fn a_network_is_found_by_its_whole_name_alone() {
+        let names = Names::of(&DeploymentName::parse("cafe").unwrap());
+        let other = network("cafe01", "other", "other");
+        let longer = network("aa", "my-cafe-2", "cafe");
+        let own = network("bb", "cafe", "cafe");
+        let stranger = network("cc", "cafe", "other");
+        for (there, found, exists) in [
+            (vec![&other, &longer], Ok(None), false),
+            (vec![&longer, &own], Ok(Some("bb")), true),
+            (vec![&stranger, &own], Ok(Some("bb")), true),
+            (vec![&stranger], Err("other"), true),
+        ] {
+            let there: Vec<_> = there.into_iter().map(String::as_str).collect();
+            let list = format!("[{}]", there.join(","));
+            let reply = list.clone();
+            let daemon = Daemon::new(move |asked| {
+                if asked.starts_with("GET /networks?") {
+                    json(200, &reply)
+                } else {
+                    refusal(400, "network cafe is ambiguous")
+                }
+            });
+            let (docker, patience) = (&daemon.docker, &daemon.patience);
+            let network = docker.own_network(patience, &names).await;
+            let network = match &network {
+                Ok(own) => Ok(own.as_ref().map(|it| it.id())),
+                Err(DockerError::Conflict(it)) => Err(it.owner.as_deref().unwrap_or_default()),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(network, found, "{list}");
+            assert_eq!(
+                docker.has_network(patience, "cafe").await.unwrap(),
+                exists,
+                "{list}"
+            );
+        }
     }
 }
