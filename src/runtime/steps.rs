@@ -313,12 +313,13 @@ fn stop(observed: &Observed) -> Vec<Step> {
 }
 
 /// The first object of somebody else that has a name the deployment needs now. One that is stopped
-/// needs no more than its volume.
+/// needs no more than its volume, and one without a dashboard not the name of that.
 fn in_the_way<'a>(desired: &Desired, observed: &'a Observed) -> Option<&'a Conflict> {
     let shared = matches!(desired.attachment, Attachment::Shared { .. });
+    let dashboard = desired.names().container(Role::Dashboard);
     observed.strangers.iter().find(|it| match it.kind {
         Kind::Volume => true,
-        Kind::Container => desired.running,
+        Kind::Container => desired.running && (desired.dashboard.is_some() || it.name != dashboard),
         Kind::Network => desired.running && !shared,
     })
 }

@@ -407,6 +407,23 @@ fn a_stranger_is_in_the_way_of_what_needs_its_name_now() {
 }
 
 #[test]
+fn a_deployment_without_a_dashboard_leaves_its_name_to_strangers() {
+    let desired = Desired {
+        dashboard: None,
+        ..desired()
+    };
+    let refusal = |name: &str| {
+        let mut observed = all_there(&desired);
+        observed.strangers.push(stranger(Kind::Container, name));
+        steps(&desired, &observed).err().map(|it| it.name)
+    };
+    assert_eq!(refusal("demo-dashboard"), None);
+    for needed in ["demo-backend", "demo-probe"] {
+        assert_eq!(refusal(needed).as_deref(), Some(needed));
+    }
+}
+
+#[test]
 fn sharing_a_network_needs_none_of_its_own() {
     let mut desired = desired();
     let before = all_there(&desired);
