@@ -177,7 +177,7 @@ mod tests {
             let (docker, patience) = (&daemon.docker, &daemon.patience);
             let network = docker.own_network(patience, &names).await;
             let network = match &network {
-                Ok(own) => Ok(own.as_ref().map(|it| it.id())),
+                Ok(own) => Ok(own.as_ref().map(crate::runtime::Own::id)),
                 Err(DockerError::Conflict(it)) => Err(it.owner.as_deref().unwrap_or_default()),
                 Err(error) => panic!("{error}"),
             };
