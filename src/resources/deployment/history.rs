@@ -102,8 +102,9 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// The label of a rebuild can be the revision of the files it was built with.
     fn revision(&self) -> Option<&'a str> {
-        self.revision.or_else(|| tag(self.name).filter(is_revision))
+        tag(self.name).filter(is_revision).or(self.revision)
     }
 
     /// The day of its release, if that is a known one.

@@ -132,7 +132,8 @@ fn known_releases_come_before_builds() {
 #[test]
 fn the_release_that_ran_last_may_go_back_to_its_other_image() {
     let mirrored = JUNE.replace("get-convex", "mirror");
-    let (official, rebuilt) = (facts("one", None, None), facts("two", None, None));
+    let official = facts("one", None, None);
+    let rebuilt = facts("two", None, Some("the revision of a Dockerfile"));
     let first = remember(Vec::new(), FEBRUARY, None);
     let ran = remember(first, JUNE, Some(&official));
     let ran = remember(ran, &mirrored, Some(&rebuilt));
