@@ -139,10 +139,10 @@ impl<'a> Image<'a> {
         if self.is(other) || self.revision().is_some() && self.revision() == other.revision() {
             return Some(Ordering::Equal);
         }
-        // Two releases of one day can be in either order.
-        let by_day = |own: &str, other: &str| Some(own.cmp(other)).filter(|it| it.is_ne());
+        // Two releases of one moment can be in either order.
+        let by_date = |own: &str, other: &str| Some(own.cmp(other)).filter(|it| it.is_ne());
         if let (Some(own), Some(other)) = (self.released(), other.released()) {
-            return by_day(own, other);
+            return by_date(own, other);
         }
         // A rebuild of an old release is as new as its build, so the builds of one place cannot be
         // compared with the releases of another.
@@ -151,9 +151,9 @@ impl<'a> Image<'a> {
         if let (Some(own), Some(other)) = (self.built, other.built)
             && (is_one_place || are_labelled)
         {
-            return Some(own.cmp(other));
+            return by_date(own, other);
         }
-        by_day(self.day()?, other.day()?).filter(|_| is_one_place)
+        by_date(self.day()?, other.day()?).filter(|_| is_one_place)
     }
 }
 

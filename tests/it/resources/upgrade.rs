@@ -18,7 +18,10 @@ struct Tags {
 
 impl Tags {
     fn new(name: &Name, tags: &[&'static str]) -> Self {
-        Self::labelled(name, tags, |tag| format!("tag={tag}"))
+        // What is made from an image inherits its revision, and then is of the same release.
+        Self::labelled(name, tags, |tag| {
+            format!("org.opencontainers.image.revision={tag}")
+        })
     }
 
     fn labelled(

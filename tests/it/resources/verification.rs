@@ -601,7 +601,9 @@ on_each_core! {
         let seen = it.terraform.state("data.convex_verification.app");
         assert_eq!(seen["passed"], true, "{seen:#}");
         for (name, check) in seen["checks"].as_object().expect("an object") {
-            assert_eq!(check["passed"], true, "{name}");
+            // The Node.js of a workspace is not on the machine that plans.
+            let expected = if name == "node" { Json::Null } else { Json::from(true) };
+            assert_eq!(check["passed"], expected, "{name}");
         }
         // The issuer is asked from inside the container, which reaches no port of this machine.
         let asked = &seen["checks"]["issuer_reachable"]["detail"];

@@ -55,6 +55,16 @@ fn dates_and_numbers_are_compared_and_revisions_are_not() {
 }
 
 #[test]
+fn what_was_built_in_one_moment_can_be_of_any_order() {
+    let at = Some("2026-10-07T10:00:00");
+    let (blue, green) = (facts("blue", at, None), facts("green", at, None));
+    let [blue, green] =
+        [("a:blue", &blue), ("a:green", &green)].map(|(name, it)| Image::of(name, Some(it)));
+    assert_eq!(blue.compare(&green), None);
+    assert_eq!(blue.compare(&blue), Some(Equal));
+}
+
+#[test]
 fn official_images_are_as_old_as_they_were_built() {
     let (old, new) = (revision("f"), revision("0"));
     let ran = remember(
