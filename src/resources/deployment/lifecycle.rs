@@ -62,6 +62,8 @@ pub(super) async fn create(cx: &mut Cx<Session>, mut planned: Model) -> Result<M
         ));
     }
     guard::check_bonds(cx, &mut work, &planned, &Record::bonds(&stored), true)?;
+    // Or the note in the volume would name whoever had it before.
+    work.rebinds |= adopted;
     guard::check_release(cx, &mut work, &planned, &stored, true).await?;
     let mut desired = work.desired(&observed).await?;
     let source = restore::due(cx, &work, &planned, adopted, &stored)?;

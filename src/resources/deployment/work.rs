@@ -60,7 +60,7 @@ pub struct Work {
     pub(super) chose_ports: bool,
     /// Whether a database file is put aside before the backend starts.
     pub(super) puts_file_aside: bool,
-    /// Whether the data of a deployment that is stopped is bound otherwise.
+    /// Whether the data of a deployment that is stopped is bound otherwise, or has another owner.
     pub(super) rebinds: bool,
     /// Ports that something outside Docker has.
     pub(super) refused_ports: BTreeSet<u16>,

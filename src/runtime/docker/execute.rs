@@ -222,6 +222,7 @@ impl Docker {
         let doing = format!("remove {name}");
         let mut refused = match self.call(patience, &doing, remove).await {
             // A removal that is under way already is only reported, not awaited.
+            Err(DockerError::WrongState { reason, .. }) if reason.contains("in progress") => None,
             Err(refused @ DockerError::WrongState { .. }) => Some(refused),
             outcome => {
                 found(outcome)?;

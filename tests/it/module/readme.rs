@@ -294,7 +294,7 @@ fn each_rule_is_noticed_when_it_is_broken() {
     let (front, body) = readme.split_once("\n# Convex\n").expect("a heading");
     let bare = body.find("```tf").expect("usage");
     let no_paragraph = format!("{front}\n# Convex\n\n{}", &body[bare..]);
-    let until = no_paragraph.find("What it makes").expect("a list");
+    let until = no_paragraph.find("`frontend_slug`").expect("a paragraph");
     let next = no_paragraph.find("## Prerequisites").expect("a section");
     let no_paragraph = format!("{}{}", &no_paragraph[..until], &no_paragraph[next..]);
     assert_eq!(
