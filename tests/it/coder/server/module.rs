@@ -46,7 +46,9 @@ fn a_template_with_the_module_has_convex_on_coder() {
     let readme = fs::read_to_string(terraform.join("README.md")).expect("a README");
     let blocks = blocks(&readme);
     let usage = &blocks[0];
-    let container = blocks.iter().find(|it| it.contains("docker_container"));
+    let container = blocks
+        .iter()
+        .find(|it| it.contains("resource \"docker_container\""));
     let container = container
         .expect("the README has the workspace's container")
         .replace("\"codercom/example-node:ubuntu\"", "var.workspace_image")
