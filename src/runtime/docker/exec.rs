@@ -1,68 +1,22 @@
 //! Programs inside containers.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bollard::{
     container::LogOutput,
     exec::{CreateExecOptions, StartExecOptions, StartExecResults},
 };
 use futures_util::StreamExt;
-use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    sync::OnceCell,
-    time::Instant,
-};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::{ASIDE, Docker, DockerError, Patience, observe};
-use crate::{
-    backend::{Request, Response, Transport, TransportError, curl},
-    convex::AdminKey,
-    plugin::redact::Foreign,
-    runtime::{BACKEND_PORT, Names, Own, Role},
-};
+use super::{Docker, DockerError, Patience, output::Output};
 
 /// Longest output that is read, in bytes: twice the longest reply of a backend.
 /// More of it is an error, and never a part taken for the whole.
 const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
-/// Most bytes of what a program says of its failure.
-const MAX_SAID: usize = 16 * 1024;
-
 /// Pause between two questions whether a program that has closed its output has ended.
 const ENDING: Duration = Duration::from_millis(10);
-
-/// What a program in a container printed, and how it ended.
-#[derive(Debug, Default)]
-pub(super) struct Output {
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
-    /// The exit code; `None` if the daemon has none, as when the program was never started.
-    pub(super) code: Option<i64>,
-}
-
-impl Output {
-    fn length(&self) -> usize {
-        self.stdout.len() + self.stderr.len()
-    }
-
-    /// The output of a program that succeeded, which its exit code alone says.
-    pub(super) fn of_success(self, doing: &str) -> Result<Self, DockerError> {
-        if self.code == Some(0) {
-            return Ok(self);
-        }
-        // Docker prints on standard output why a program cannot be started.
-        let said = [&self.stderr, &self.stdout].map(|it| end_of(it));
-        let said = said.into_iter().find(|it| !it.is_empty());
-        let ended = self.code.map_or_else(
-            || "it was not run to its end".to_owned(),
-            |code| format!("it ended with code {code}"),
-        );
-        Err(DockerError::Failed {
-            doing: doing.to_owned(),
-            reason: said.map_or_else(|| ended.clone(), |said| format!("{ended}: {said}")),
-        })
-    }
-}
 
 impl Docker {
     /// Runs a program in a running container to its end and gives it `stdin`. Nothing
@@ -97,7 +51,7 @@ impl Docker {
 
     /// The same. The daemon is not asked for the exit code where what was
     /// printed tells that it is 0.
-    async fn exec_unless(
+    pub(super) async fn exec_unless(
         &self,
         patience: &Patience,
         container: &str,
@@ -254,188 +208,8 @@ fn not_attached(doing: String) -> DockerError {
     }
 }
 
-/// What Docker prints in place of a program that cannot be started. That the
-/// container was just ending is told in the same way, and means nothing.
-fn failed_to_start(output: &Output) -> Option<String> {
-    let said = output.stdout.trim_ascii_start();
-    // What a program prints that succeeded may say the same.
-    let failed = output.code != Some(0) && said.starts_with(b"OCI runtime exec failed");
-    failed.then(|| end_of(said))
-}
-
-/// The end of what a program printed, of at most [`MAX_SAID`] bytes.
-fn end_of(printed: &[u8]) -> String {
-    let cut = printed.len().saturating_sub(MAX_SAID);
-    let mut end = &printed[cut..];
-    // A secret could be in the rest of a line.
-    if cut > 0 {
-        let line = end.iter().position(|byte| *byte == b'\n');
-        end = &end[line.map_or(end.len(), |it| it + 1)..];
-    }
-    String::from_utf8_lossy(end).trim().to_owned()
-}
-
-/// What Docker prints in place of a program that is not in the image. The
-/// program is named then (runc: `libcontainer/standard_init_linux.go`, crun:
-/// `src/libcrun/utils.c`); files
-/// of the container's process are missing while it ends, too.
-pub(super) fn missing_program(output: &Output) -> Option<String> {
-    failed_to_start(output).filter(|said| {
-        [
-            ": exec: \"",
-            ": exec /",
-            "executable file `",
-            "open executable",
-        ]
-        .iter()
-        .any(|it| said.contains(it))
-    })
-}
-
-/// Requests by a program inside the backend's container. It works wherever the
-/// daemon can be reached, while the container's ports often cannot.
-#[derive(Clone, Debug)]
-pub struct ExecTransport<D> {
-    docker: D,
-    names: Names,
-    /// The container, once it was looked for.
-    backend: Arc<OnceCell<Own>>,
-    port: u16,
-    patience: Patience,
-}
-
-impl<D: AsRef<Docker>> ExecTransport<D> {
-    /// Requests by a program in the backend of a deployment.
-    pub fn new(docker: D, names: Names, patience: Patience) -> Self {
-        Self {
-            docker,
-            names,
-            backend: Arc::default(),
-            port: BACKEND_PORT,
-            patience,
-        }
-    }
-
-    /// The same, where the container was looked for already.
-    #[must_use]
-    pub fn in_container(mut self, backend: Option<Own>) -> Self {
-        self.backend = Arc::new(OnceCell::new_with(backend));
-        self
-    }
-
-    async fn backend(&self) -> Result<&Own, TransportError> {
-        let look = || {
-            let docker = self.docker.as_ref();
-            docker.own_backend(&self.patience, &self.names)
-        };
-        let asked = Instant::now();
-        let found = self.backend.get_or_try_init(look).await;
-        found.map_err(|error| match error {
-            error if error.is_of_state() => TransportError::NotRunning,
-            error => of_docker(error, asked.elapsed()),
-        })
-    }
-
-    /// A container that Docker starts again and again has ended for a reason,
-    /// and one that is stopped was meant to.
-    async fn why_it_does_not_run(&self, backend: &Own) -> TransportError {
-        let docker = self.docker.as_ref();
-        let ended = match docker.inspect(&self.patience, backend.id()).await {
-            Ok(Some(found)) => {
-                docker
-                    .end_of_loop(&self.patience, &observe::read(found))
-                    .await
-            }
-            Ok(None) => None,
-            Err(error) => return of_docker(error, Duration::ZERO),
-        };
-        ended.unwrap_or(TransportError::NotRunning)
-    }
-
-    /// The same way to another port of the container.
-    #[must_use]
-    pub fn at(self, port: u16) -> Self {
-        Self { port, ..self }
-    }
-}
-
-impl<D: AsRef<Docker> + Send + Sync> Transport for ExecTransport<D> {
-    async fn send(
-        &self,
-        request: &Request,
-        key: Option<&AdminKey>,
-    ) -> Result<Response, TransportError> {
-        let asked = Instant::now();
-        let backend = self.backend().await?;
-        let config = curl::config(request, key, self.port);
-        let options = CreateExecOptions {
-            cmd: Some(curl::COMMAND.to_vec()),
-            ..Default::default()
-        };
-        let output = self
-            .docker
-            .as_ref()
-            .exec_unless(
-                &self.patience,
-                backend.id(),
-                options,
-                config.expose().as_bytes(),
-                |output| curl::succeeded(&output.stdout, &output.stderr),
-            )
-            .await;
-        let output = match output {
-            Ok(output) => output,
-            Err(error) if error.is_of_state() => {
-                return Err(self.why_it_does_not_run(backend).await);
-            }
-            Err(error) => return Err(of_docker(error, asked.elapsed())),
-        };
-        let output = of_program(output)?;
-        curl::reply(output.code, &output.stdout, &output.stderr)
-    }
-
-    fn patience(&self) -> Duration {
-        self.patience.left()
-    }
-
-    async fn log(&self) -> Option<String> {
-        let patience = self.patience.extended(ASIDE);
-        let backend = self.backend.get()?;
-        let log = self.docker.as_ref().log_tail(&patience, backend.id());
-        Some(log.await)
-    }
-}
-
-/// The output of a program, if it was started.
-pub(super) fn of_program(output: Output) -> Result<Output, TransportError> {
-    if let Some(reason) = missing_program(&output) {
-        let role = Role::Backend;
-        return Err(TransportError::Failed(
-            DockerError::NoProgram { role, reason }.to_string(),
-        ));
-    }
-    match failed_to_start(&output) {
-        Some(reason) => Err(TransportError::Broken(Foreign::from(reason).to_string())),
-        None => Ok(output),
-    }
-}
-
-pub(super) fn of_docker(error: DockerError, waited: Duration) -> TransportError {
-    match error {
-        DockerError::TimedOut { .. } => TransportError::TimedOut {
-            seconds: waited.as_secs(),
-        },
-        DockerError::Cancelled { .. } => TransportError::Interrupted,
-        lost @ (DockerError::Unreachable { .. }
-        | DockerError::NoPermission { .. }
-        | DockerError::Lost { .. }) => TransportError::Carrier(lost.to_string()),
-        other => TransportError::Failed(other.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{MAX_SAID, Output, end_of, failed_to_start, missing_program, of_program};
     use crate::runtime::{
         Kind, Own,
         docker::{
@@ -529,18 +303,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn of_what_a_program_prints_the_last_whole_lines_are_told() {
-        let lines = "a secret that is cut somewhere\n".repeat(1000);
-        let told = end_of(lines.as_bytes());
-        assert!(
-            told.len() <= MAX_SAID && told.starts_with("a secret"),
-            "{told}"
-        );
-        assert_eq!(end_of(&vec![0xff; 1 << 20]), "");
-        assert_eq!(end_of(b" why \n"), "why");
-    }
-
     #[tokio::test]
     async fn a_program_is_waited_for_until_it_has_ended() {
         let asked = std::sync::atomic::AtomicU8::new(0);
@@ -570,38 +332,5 @@ mod tests {
         });
         let outcome = gone.docker.exec(&gone.patience, "a", &["true"], b"").await;
         assert!(outcome.unwrap_err().is_of_state());
-    }
-
-    #[test]
-    fn a_container_that_was_ending_is_told_from_an_image_without_the_program() {
-        let output = |said: &str| Output {
-            stdout: said.as_bytes().to_vec(),
-            ..Output::default()
-        };
-        let missing = output(
-            "OCI runtime exec failed: exec failed: unable to start container process: exec: \"curl\": executable file not found in $PATH: unknown\r\n",
-        );
-        assert!(missing_program(&missing).is_some());
-        for reason in [
-            "error executing setns process: exit status 1: unknown",
-            "open /proc/4242/ns/mnt: no such file or directory: unknown",
-            "can't get final child's PID from pipe: EOF: unknown",
-        ] {
-            let ending = output(&format!(
-                "OCI runtime exec failed: exec failed: unable to start container process: {reason}\r\n"
-            ));
-            assert!(missing_program(&ending).is_none(), "{reason}");
-            assert!(failed_to_start(&ending).is_some(), "{reason}");
-        }
-        assert!(failed_to_start(&output("{}\n200")).is_none());
-        // A variable of the deployment may have such a value.
-        let listed = "[{\"value\":\"OCI runtime exec failed: : exec: \\\"x\\\"\"}]\n200";
-        let good = Output {
-            code: Some(0),
-            ..output("OCI runtime exec failed")
-        };
-        for answer in [output(listed), good] {
-            assert!(of_program(answer).is_ok());
-        }
     }
 }

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use super::{
     ASIDE, Credentials, Docker, DockerError, Patience,
     create::kept_running,
-    exec::{Output, missing_program},
     found,
+    output::{Output, missing_program},
     own::own_volume,
 };
 use crate::runtime::{

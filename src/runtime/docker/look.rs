@@ -10,7 +10,7 @@ use bollard::exec::CreateExecOptions;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tar::{Archive, EntryType};
 
-use super::{Docker, DockerError, InContainer, Owner, Patience, exec::Output};
+use super::{Docker, DockerError, InContainer, Owner, Patience, output::Output};
 
 /// How many paths are asked for at the same time.
 const AT_ONCE: usize = 8;

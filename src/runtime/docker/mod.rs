@@ -14,6 +14,7 @@ mod dial;
 mod engine;
 mod error;
 mod exec;
+mod exec_transport;
 mod execute;
 mod files;
 mod host;
@@ -21,6 +22,7 @@ mod image;
 mod inventory;
 mod look;
 mod observe;
+mod output;
 mod own;
 mod pages;
 mod registry;
@@ -39,7 +41,7 @@ pub use self::{
     create::Lender,
     dial::SshProblem,
     error::DockerError,
-    exec::ExecTransport,
+    exec_transport::ExecTransport,
     execute::Job,
     files::{ForeignContainer, InContainer, Owner, Put},
     host::{

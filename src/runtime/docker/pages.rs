@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     Docker, Patience,
-    exec::{of_docker, of_program},
+    exec_transport::{of_docker, of_program},
 };
 use crate::backend::{
     TransportError, curl,

@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Docker, DockerError, Patience,
-    exec::{Output, missing_program},
-    observe,
+    Docker, DockerError, Patience, observe,
+    output::{Output, missing_program},
 };
 use crate::{
     backend::TransportError,
