@@ -233,13 +233,19 @@ pub(super) async fn delete(cx: &mut Cx<Session>, prior: Model) -> Result<(), Dia
         }
     }
     let (docker, patience) = (&work.docker, &work.patience);
-    for role in [Role::Dashboard, Role::Backend, Role::Probe] {
-        let own = docker.own_container(patience, &names, role).await;
-        work.remove_own(own).await?;
+    for (role, container) in [
+        (Role::Dashboard, &observed.dashboard),
+        (Role::Backend, &observed.backend),
+    ] {
+        let own = container.as_ref().and_then(|it| it.own(&names, role));
+        work.remove_own(Ok(own)).await?;
+    }
+    if observed.probe.is_some() {
+        work.remove_own(docker.own_container(patience, &names, Role::Probe).await)
+            .await?;
     }
     leftovers::remove(cx, &work, &[&prior]).await?;
-    work.remove_own(docker.own_network(patience, &names).await)
-        .await?;
+    work.remove_own(Ok(observed.network)).await?;
     if delete_data {
         let volume = docker.own_volume(patience, &names).await;
         work.remove_own(volume.map(|it| it.map(|(own, _)| own)))

@@ -278,11 +278,7 @@ impl Work {
                 };
                 store.await.map_err(|error| self.failed(error))?;
             }
-            let job = Job {
-                desired: &desired,
-                credentials: &credentials,
-                files: &secrets.files,
-            };
+            let job = Job::new(&desired, &credentials, &secrets.files, &observed);
             let failed = match self.take_steps(cx, &job, &observed, &todo).await {
                 Ok(()) => break,
                 Err(failed) => failed,
@@ -351,8 +347,8 @@ impl Work {
         }
         for step in rest {
             if *step == Step::StoreSecrets {
-                let names = self.settings.names();
-                let backend = self.docker.own_backend(&self.patience, &names).await?;
+                let backend = self.docker.container_of(&self.patience, job, Role::Backend);
+                let backend = backend.await?;
                 self.check_expected(&backend).await?;
             }
             // After the old backend has ended, and before the volume says that
@@ -363,16 +359,16 @@ impl Work {
             self.docker.carry_out(&self.patience, job, step).await?;
             // What migrates the data is a backend that answers.
             if *step == Step::AwaitReady(Role::Backend) {
-                self.remember_release().await?;
+                self.remember_release(job).await?;
             }
         }
         Ok(())
     }
 
     /// Notes in the volume which release runs on it now.
-    async fn remember_release(&self) -> Result<(), Failed> {
-        let names = self.settings.names();
-        let backend = self.docker.own_backend(&self.patience, &names).await?;
+    async fn remember_release(&self, job: &Job<'_>) -> Result<(), Failed> {
+        let backend = self.docker.container_of(&self.patience, job, Role::Backend);
+        let backend = backend.await?;
         let runs = self.docker.any_container(&self.patience, backend.id());
         let facts = match runs.await? {
             Some(runs) => {

@@ -1,6 +1,10 @@
 //! Doing what is to be done, one step at a time.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bollard::{
     models::{ContainerState, ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
@@ -19,7 +23,7 @@ use super::{
     own::own_volume,
 };
 use crate::runtime::{
-    ContainerSpec, Desired, Existing, File, Kind, Names, Own, Readiness, Role, Step, labels,
+    ContainerSpec, Desired, Existing, File, Kind, Observed, Own, Readiness, Role, Step, labels,
 };
 
 /// Pause between two questions whether a program answers, in seconds.
@@ -37,9 +41,41 @@ pub struct Job<'a> {
     pub credentials: &'a Credentials,
     /// What the backend is started with, where that is not in its image.
     pub files: &'a [File],
+    /// The containers that were seen or made so far. A step acts on these, by their IDs, and on
+    /// none that has their names by then.
+    containers: Mutex<BTreeMap<Role, Own>>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// For a deployment that was observed so.
+    #[must_use]
+    pub fn new(
+        desired: &'a Desired,
+        credentials: &'a Credentials,
+        files: &'a [File],
+        observed: &Observed,
+    ) -> Self {
+        let names = desired.names();
+        let seen = [
+            (Role::Backend, &observed.backend),
+            (Role::Dashboard, &observed.dashboard),
+        ];
+        let seen = seen
+            .into_iter()
+            .filter_map(|(role, container)| Some((role, container.as_ref()?.own(&names, role)?)));
+        Self {
+            desired,
+            credentials,
+            files,
+            containers: Mutex::new(seen.collect()),
+        }
+    }
+
+    fn containers(&self) -> MutexGuard<'_, BTreeMap<Role, Own>> {
+        let containers = self.containers.lock();
+        containers.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn spec(&self, role: Role) -> Option<ContainerSpec> {
         match role {
             Role::Backend => Some(self.desired.backend_container()),
@@ -77,34 +113,39 @@ impl Docker {
                 }
             }
             Step::RemoveContainer(role) => {
-                match self.own_container(patience, &names, *role).await? {
+                let seen = job.containers().remove(role);
+                let found = match seen {
+                    None => self.own_container(patience, &names, *role).await?,
+                    seen => seen,
+                };
+                match found {
                     Some(own) => self.remove(patience, &own).await,
                     None => Ok(()),
                 }
             }
-            Step::CreateContainer(role) => match job.spec(*role) {
-                Some(spec) => self
-                    .create_container(patience, &names, &spec)
-                    .await
-                    .map(drop),
-                None => Ok(()),
-            },
+            Step::CreateContainer(role) => {
+                if let Some(spec) = job.spec(*role) {
+                    let own = self.create_container(patience, &names, &spec).await?;
+                    job.containers().insert(*role, own);
+                }
+                Ok(())
+            }
             Step::StoreSecrets => {
-                let backend = self.own_backend(patience, &names).await?;
+                let backend = self.container_of(patience, job, Role::Backend).await?;
                 self.store_credentials(patience, &backend, job.credentials)
                     .await
             }
             Step::PutFiles => {
-                let backend = self.own_backend(patience, &names).await?;
+                let backend = self.container_of(patience, job, Role::Backend).await?;
                 self.put_files(patience, &backend, job.files).await
             }
             Step::Start(role) => {
-                let own = self.own_existing(patience, &names, *role).await?;
+                let own = self.container_of(patience, job, *role).await?;
                 self.start(patience, &own).await
             }
             Step::AwaitReady(role) => match job.spec(*role) {
                 Some(spec) => {
-                    let own = self.own_existing(patience, &names, *role).await?;
+                    let own = self.container_of(patience, job, *role).await?;
                     self.await_ready(patience, &own, &spec).await
                 }
                 None => Ok(()),
@@ -118,7 +159,7 @@ impl Docker {
                     restart_policy: Some(kept_running()),
                     ..Default::default()
                 };
-                let own = self.own_existing(patience, &names, *role).await?;
+                let own = self.container_of(patience, job, *role).await?;
                 self.update(patience, &own, update).await
             }
             Step::Limit(role) => {
@@ -131,7 +172,7 @@ impl Docker {
                     pids_limit: limits.processes.map(signed),
                     ..Default::default()
                 };
-                let own = self.own_existing(patience, &names, *role).await?;
+                let own = self.container_of(patience, job, *role).await?;
                 self.update(patience, &own, update).await
             }
             Step::RemoveNetwork => match self.own_network(patience, &names).await? {
@@ -139,6 +180,24 @@ impl Docker {
                 None => Ok(()),
             },
         }
+    }
+
+    /// The container that the steps of a job act on.
+    pub async fn container_of(
+        &self,
+        patience: &Patience,
+        job: &Job<'_>,
+        role: Role,
+    ) -> Result<Own, DockerError> {
+        let seen = job.containers().get(&role).cloned();
+        if let Some(own) = seen {
+            return Ok(own);
+        }
+        let own = self
+            .own_existing(patience, &job.desired.names(), role)
+            .await?;
+        job.containers().insert(role, own.clone());
+        Ok(own)
     }
 
     async fn create_network(
@@ -238,23 +297,6 @@ impl Docker {
             self.within(patience, &doing, pause).await?;
         }
         Ok(())
-    }
-
-    /// The container of a role, which has to be there.
-    async fn own_existing(
-        &self,
-        patience: &Patience,
-        names: &Names,
-        role: Role,
-    ) -> Result<Own, DockerError> {
-        let own = self.own_container(patience, names, role).await?;
-        own.ok_or_else(|| DockerError::Absent {
-            doing: format!("look for the {role}"),
-            reason: format!(
-                "somebody removed container {} meanwhile",
-                names.container(role)
-            ),
-        })
     }
 
     pub(super) async fn start(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {

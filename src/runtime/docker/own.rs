@@ -28,10 +28,20 @@ impl Docker {
         patience: &Patience,
         names: &Names,
     ) -> Result<Own, DockerError> {
-        let backend = self.own_container(patience, names, Role::Backend).await?;
-        backend.ok_or_else(|| DockerError::Absent {
-            doing: "look for the backend".to_owned(),
-            reason: format!("there is no container {}", names.container(Role::Backend)),
+        self.own_existing(patience, names, Role::Backend).await
+    }
+
+    /// The container of a role, which has to be there.
+    pub(super) async fn own_existing(
+        &self,
+        patience: &Patience,
+        names: &Names,
+        role: Role,
+    ) -> Result<Own, DockerError> {
+        let own = self.own_container(patience, names, role).await?;
+        own.ok_or_else(|| DockerError::Absent {
+            doing: format!("look for the {role}"),
+            reason: format!("there is no container {}", names.container(role)),
         })
     }
 
