@@ -46,6 +46,9 @@ pub struct Release {
     /// The revision that image was built from, the same.
     #[serde(default)]
     pub revision: Option<String>,
+    /// Whether it is the one that ran last, which after an allowed downgrade is not the newest.
+    #[serde(default)]
+    pub is_last: bool,
 }
 
 impl Release {
@@ -187,6 +190,9 @@ pub fn remember(
     let now = Image::of(image, facts);
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let same = |it: &Release| it.image == image && it.as_image().is(&now);
+    for release in &mut releases {
+        release.is_last = false;
+    }
     if let Some(at) = releases.iter().rposition(same) {
         let mut known = releases.remove(at);
         known.id = owned(now.id).or(known.id);
@@ -195,6 +201,7 @@ pub fn remember(
             known.labelled = now.labelled;
         }
         known.revision = owned(now.revision).or(known.revision);
+        known.is_last = true;
         let last = releases.last().map(Release::as_image);
         let is_last = last.and_then(|it| known.as_image().compare(&it)) == Some(Ordering::Equal);
         releases.insert(if is_last { releases.len() } else { at }, known);
@@ -207,9 +214,16 @@ pub fn remember(
             built: owned(now.built),
             labelled: now.labelled,
             revision: owned(now.revision),
+            is_last: true,
         });
     }
     releases.split_off(releases.len().saturating_sub(REMEMBERED))
+}
+
+/// The release that ran last.
+pub fn last(mut releases: Vec<Release>) -> Option<Release> {
+    let at = releases.iter().position(|it| it.is_last);
+    at.map(|at| releases.swap_remove(at)).or_else(|| releases.pop())
 }
 
 /// The releases that have run, as the volume has them; none where it has no list. The error says
@@ -246,8 +260,12 @@ pub fn judge<'a>(releases: &'a [Release], image: &Image<'_>) -> Verdict<'a> {
         return Verdict::Newest;
     };
     let compare = |it: &Release| image.compare(&it.as_image());
-    let is_last = image.id.is_some() && last.id.as_deref() == image.id;
-    if is_last || compare(last) == Some(Ordering::Equal) {
+    let is = |it: &Release| {
+        let is_same = image.id.is_some() && it.id.as_deref() == image.id;
+        is_same || compare(it) == Some(Ordering::Equal)
+    };
+    // After an allowed downgrade, what ran last may run again, and so may what was newest.
+    if is(last) || releases.iter().any(|it| it.is_last && is(it)) {
         return Verdict::Newest;
     }
     if releases.iter().any(|it| it.as_image().is(image)) {

@@ -1,6 +1,6 @@
 use std::cmp::Ordering::{Equal, Greater, Less};
 
-use super::{Image, Release, Verdict, downgrade, judge, read, remember};
+use super::{Image, Release, Verdict, downgrade, judge, last, read, remember};
 use crate::{
     plugin::Severity,
     runtime::docker::{Credentials, ImageFacts},
@@ -162,9 +162,13 @@ fn the_release_that_ran_last_may_go_back_to_its_other_image() {
 #[test]
 fn what_has_run_is_remembered_in_its_order() {
     let note = |all, image: &str| remember(all, image, None);
-    let releases = note(note(note(Vec::new(), "a"), "b"), "a");
-    assert_eq!(releases.len(), 2);
+    let releases = note(note(Vec::new(), "a"), "b");
     assert_eq!(judge(&releases, &Image::named("a")), Verdict::Older("b"));
+    // A downgrade was allowed once.
+    let releases = note(releases, "a");
+    assert_eq!(releases.len(), 2);
+    assert_eq!(last(releases.clone()).unwrap().image, "a");
+    assert_eq!(judge(&releases, &Image::named("a")), Verdict::Newest);
     assert_eq!(judge(&releases, &Image::named("b")), Verdict::Newest);
     assert_eq!(judge(&releases, &Image::named("c")), Verdict::Unknown("b"));
     assert_eq!(judge(&[], &Image::named("c")), Verdict::Newest);
