@@ -152,6 +152,12 @@ pub(crate) fn docker_error(object: &str, error: DockerError) -> Diagnostic {
                 "Terraform was interrupted while {object} was handled (at: {doing}). What was done so far is kept, and the next apply goes on from there."
             ),
         ),
+        DockerError::Unreadable { .. } => Diagnostic::error(
+            "A file in a container cannot be read",
+            format!(
+                "While {object} was handled: {said}. Put that file right, and apply again. The rest of the data is untouched."
+            ),
+        ),
         DockerError::Absent { .. }
         | DockerError::WrongState { .. }
         | DockerError::Failed { .. } => Diagnostic::error(

@@ -73,7 +73,7 @@ pub(super) async fn refresh(
     };
     let stored = match stored {
         // A plan may be what mends it.
-        Err(error @ DockerError::Failed { .. }) => {
+        Err(error @ (DockerError::Failed { .. } | DockerError::Unreadable { .. })) => {
             let error = failed(error);
             let (summary, detail) = (error.summary().to_owned(), error.detail().to_owned());
             cx.warn(Diagnostic::warning(summary, detail));

@@ -151,7 +151,7 @@ impl Docker {
         };
         let bytes = found(self.call(patience, doing, read).await)?;
         if bytes.as_ref().is_some_and(|it| it.len() > limit) {
-            return Err(DockerError::Failed {
+            return Err(DockerError::Unreadable {
                 doing: doing.to_owned(),
                 reason: format!("{path} has more than {limit} bytes"),
             });
@@ -201,9 +201,6 @@ fn append(
 pub(super) fn credentials(packed: &[u8], found: &mut Credentials) -> io::Result<()> {
     for entry in Archive::new(packed).entries()? {
         let entry = entry?;
-        if entry.header().entry_type() != EntryType::Regular {
-            continue;
-        }
         let path = entry.path()?.into_owned();
         // What is in a directory of its own is somebody's copy.
         let directory = path.parent().unwrap_or(Path::new(""));
@@ -217,6 +214,9 @@ pub(super) fn credentials(packed: &[u8], found: &mut Credentials) -> io::Result<
         let Some((name, limit)) = FILES.iter().find(known) else {
             continue;
         };
+        if entry.header().entry_type() != EntryType::Regular {
+            return Err(io::Error::other(format!("{name} is not a file")));
+        }
         if entry.size() > *limit {
             return Err(io::Error::other(format!(
                 "{name} has more than {limit} bytes"

@@ -179,6 +179,14 @@ pub enum DockerError {
         /// What was under way.
         doing: String,
     },
+    /// A file in a container or its volumes is not what it should be: too long, or no text.
+    #[error("cannot {doing}: {}", strike(.reason))]
+    Unreadable {
+        /// What was tried.
+        doing: String,
+        /// The file, and what is wrong with it.
+        reason: String,
+    },
     /// Anything else the daemon says.
     #[error("cannot {doing}: {}", strike(.reason))]
     Failed {

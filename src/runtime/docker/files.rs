@@ -142,10 +142,12 @@ impl Docker {
                 .await?
             {
                 None => None,
-                Some(packed) => unpack(&packed, limit).map_err(|error| DockerError::Failed {
-                    doing,
-                    reason: error.to_string(),
-                })?,
+                Some(packed) => {
+                    unpack(&packed, limit).map_err(|error| DockerError::Unreadable {
+                        doing,
+                        reason: error.to_string(),
+                    })?
+                }
             },
         })
     }

@@ -233,7 +233,7 @@ impl Docker {
         let whole = (path.as_str(), archive::MAX_CREDENTIALS);
         let packed: Vec<_> = match self.download(patience, container, whole, doing).await {
             // Something else in there may be longer than all that is read.
-            Err(DockerError::Failed { .. }) => {
+            Err(DockerError::Failed { .. } | DockerError::Unreadable { .. }) => {
                 let mut packed = Vec::new();
                 for (name, limit) in archive::FILES {
                     let file = format!("{path}/{name}");
@@ -255,7 +255,7 @@ impl Docker {
         let mut credentials = Credentials::default();
         for packed in packed {
             let read = archive::credentials(&packed, &mut credentials);
-            read.map_err(|error| DockerError::Failed {
+            read.map_err(|error| DockerError::Unreadable {
                 doing: doing.to_owned(),
                 reason: error.to_string(),
             })?;

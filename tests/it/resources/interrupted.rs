@@ -1,70 +1,89 @@
-//! A provider that dies in the middle of things.
+//! A provider that is killed in the middle of things.
 
-use std::{fs, process::Command};
-
-use super::project;
-use crate::support::{
-    docker::{Fate, Name, Proxy, docker},
-    terraform::{Core, Project},
+use std::{
+    thread,
+    time::{Duration, Instant},
 };
 
-/// The processes of the provider that a project's Terraform has started.
-pub(super) fn provider_processes(mark: &str) -> Vec<String> {
-    let is_ours = |pid: &str| {
-        let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-        let contains = |bytes: Vec<u8>, part: &str| {
-            bytes
-                .windows(part.len())
-                .any(|window| window == part.as_bytes())
-        };
-        contains(read("environ"), mark) && contains(read("cmdline"), "terraform-provider-convex")
-    };
-    fs::read_dir("/proc")
-        .expect("/proc")
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit()) && is_ours(pid))
-        .collect()
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngSeed, TestRunner},
+};
+
+use super::{config, configure, deployment, number};
+use crate::support::{
+    docker::{Name, docker},
+    processes::kill_provider,
+    terraform::{Core, Outcome, Project},
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Operation {
+    Create,
+    Change,
+    Destroy,
 }
 
-/// Applies, and kills the provider when it makes call number `at`. Returns
-/// whether it came that far.
-fn apply_and_kill(project: &Project, proxy: &Proxy, mark: &str, at: usize) -> bool {
-    let mark = mark.to_owned();
-    proxy.take();
-    proxy.disturb(move |number, _| {
-        if number != at {
-            return Fate::Pass;
-        }
-        for pid in provider_processes(&mark) {
-            let _ = Command::new("kill").args(["-9", &pid]).status();
-        }
-        Fate::Hang
-    });
-    let outcome = project.apply();
-    let calls = proxy.take().len();
-    proxy.disturb(|_, _| Fate::Pass);
-    assert_eq!(outcome.code == 0, calls <= at, "{}", outcome.text());
-    outcome.code != 0
+const OPERATIONS: [Operation; 3] = [Operation::Create, Operation::Change, Operation::Destroy];
+
+struct Life {
+    name: Name,
+    project: Project,
+    mark: String,
 }
 
-#[test]
-fn a_create_killed_at_any_call_is_finished_by_the_next() {
-    let name = Name::new();
-    let proxy = Proxy::start();
-    let mut project = project(Core::Installed, &name, "");
-    let mark = format!("MARK_{}", name.as_str());
-    project.set_env(&mark, "1");
-    project.set_env("DOCKER_HOST", &proxy.host());
-    let mut points = 0;
-    for at in 0.. {
-        if !apply_and_kill(&project, &proxy, &mark, at) {
-            break;
+impl Life {
+    fn new() -> Self {
+        let name = Name::new();
+        let mut project = Project::new(Core::Installed, &config(""));
+        let mark = format!("MARK_{}", name.as_str());
+        project.set_env(&mark, "1");
+        Self {
+            name,
+            project,
+            mark,
         }
-        points += 1;
-        project.apply().ok();
-        project.assert_no_changes();
-        // One of everything.
+    }
+
+    fn configure(&self, value: &str) {
+        let env = format!(
+            "backend = {{ image = {:?}, env = {{ A = {value:?} }} }}",
+            crate::support::docker::images().backend
+        );
+        let blocks = format!(
+            "{}resource \"convex_env\" \"app\" {{\n  deployment = convex_deployment.app.id\n  variables  = {{ A = {value:?} }}\n}}\n",
+            deployment(&self.name, &env)
+        );
+        configure(&self.project, &blocks);
+    }
+
+    /// Begins the operation, and kills the provider after this time.
+    fn begin(&self, operation: Operation, kill_after: Option<Duration>) -> Outcome {
+        thread::scope(|scope| {
+            let run = scope.spawn(|| match operation {
+                Operation::Destroy => self.project.destroy(),
+                _ => self.project.apply(),
+            });
+            if let Some(wait) = kill_after {
+                thread::sleep(wait);
+                // Between two processes of the provider, the next one is killed.
+                while !kill_provider(&self.mark) && !run.is_finished() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            run.join().expect("Terraform runs")
+        })
+    }
+
+    /// What is there once the operation has come to its end.
+    fn check(&self, operation: Operation) {
+        let Self { name, project, .. } = self;
         let mut objects = name.objects();
+        if let Operation::Destroy = operation {
+            assert_eq!(objects, Vec::<String>::new());
+            return;
+        }
+        project.assert_no_changes();
         objects.sort();
         let expected = [
             format!("container {}", name.container("backend")),
@@ -72,16 +91,66 @@ fn a_create_killed_at_any_call_is_finished_by_the_next() {
             format!("network {}", name.as_str()),
             format!("volume {}", name.volume()),
         ];
-        assert_eq!(objects, expected, "after a kill at call {at}");
+        assert_eq!(objects, expected);
         let key = project.state("convex_deployment.app")["admin_key"].clone();
         let header = format!("Authorization: Convex {}", key.as_str().expect("a key"));
         let url = "http://127.0.0.1:3210/api/check_admin_key";
         let backend = name.container("backend");
         docker(&["exec", &backend, "curl", "-sSf", "-H", &header, url]);
-        project.destroy().ok();
-        assert_eq!(name.objects(), Vec::<String>::new());
+        if let Operation::Create = operation {
+            docker(&["exec", &backend, "touch", "/convex/data/mine"]);
+        }
+        docker(&["exec", &backend, "test", "-e", "/convex/data/mine"]);
     }
-    project.destroy().ok();
-    assert!(points > 15, "only {points} points");
-    println!("killed at {points} points of a create");
+}
+
+/// With `CONVEX_TEST_KILLS=34` there are as many as that, at other moments with another
+/// `CONVEX_TEST_SEED`.
+#[test]
+fn a_provider_killed_at_any_moment_is_put_right_by_one_run() {
+    let (seed, kills) = (
+        number("CONVEX_TEST_SEED", 1),
+        number("CONVEX_TEST_KILLS", 6),
+    );
+    println!("CONVEX_TEST_SEED={seed}");
+    let mut runner = TestRunner::new(Config {
+        rng_seed: RngSeed::Fixed(seed as u64),
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let life = Life::new();
+    let usual = OPERATIONS.map(|operation| {
+        life.configure(&format!("{operation:?}"));
+        let began = Instant::now();
+        life.begin(operation, None).ok();
+        let took = began.elapsed();
+        life.check(operation);
+        took
+    });
+    let mut hits = 0;
+    for kill in 0..kills {
+        let operation = OPERATIONS[kill % 3];
+        let part = (0.0f64..1.0)
+            .new_tree(&mut runner)
+            .expect("a part")
+            .current();
+        let moment = usual[kill % 3].mul_f64(part);
+        life.configure(&kill.to_string());
+        let outcome = life.begin(operation, Some(moment));
+        hits += usize::from(outcome.code != 0);
+        println!(
+            "{operation:?} killed after {moment:.1?}: exit code {}",
+            outcome.code
+        );
+        life.begin(operation, None).ok();
+        life.check(operation);
+    }
+    println!(
+        "measured: of {kills} kills of the provider at random moments {hits} failed the run, and one run put each right"
+    );
+    assert!(
+        hits * 2 >= kills,
+        "the provider was hit {hits} times of {kills}"
+    );
+    life.project.destroy().ok();
 }

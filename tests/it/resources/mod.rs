@@ -10,6 +10,7 @@ mod drift;
 mod env;
 mod guard;
 mod hardening;
+mod hostile;
 mod interrupted;
 mod modes;
 mod network;
@@ -70,4 +71,10 @@ pub fn project(core: Core, name: &Name, attributes: &str) -> Project {
 /// Rewrites the configuration.
 pub fn configure(project: &Project, blocks: &str) {
     project.write("main.tf", &config(blocks));
+}
+
+/// A number that the environment gives, such as how many rounds there are.
+fn number(name: &str, default: usize) -> usize {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |it| it.parse().expect("a number"))
 }

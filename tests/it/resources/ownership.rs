@@ -8,7 +8,7 @@ use proptest::{
 };
 use serde_json::Value as Json;
 
-use super::{config, configure, deployment};
+use super::{config, configure, deployment, number};
 use crate::support::{
     docker::{Name, docker},
     on_each_core,
@@ -239,10 +239,6 @@ fn holder(name: &Name) -> Option<String> {
 /// With `CONVEX_TEST_RACES=50` there are as many as that.
 #[test]
 fn of_two_configurations_in_a_race_only_the_owner_deletes_data() {
-    let number = |name: &str, default| {
-        let given = std::env::var(name).ok();
-        given.map_or(default, |it| it.parse().expect("a number"))
-    };
     let (seed, rounds) = (
         number("CONVEX_TEST_SEED", 1),
         number("CONVEX_TEST_RACES", 6),

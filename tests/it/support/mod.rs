@@ -27,6 +27,7 @@ pub mod podman;
 )]
 #[path = "../../standin/tests/support/postgres.rs"]
 pub mod postgres;
+pub mod processes;
 pub mod proxy;
 pub mod registry;
 pub mod snapshot;

@@ -4,20 +4,14 @@
 //! Docker's default addresses do not suffice for twenty networks beside those
 //! of other tests.
 
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use super::super::{config, configure, interrupted::provider_processes};
+use super::super::{config, configure};
 use crate::support::{
     docker::{Bridge, Name, Proxy, docker, images},
+    processes::Peak,
     terraform::{Core, Project},
 };
 
@@ -90,47 +84,6 @@ impl Drop for Workspaces {
     }
 }
 
-/// Watches the memory of the provider's processes.
-struct Peak {
-    kilobytes: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-}
-
-impl Peak {
-    fn watch(mark: &str) -> Self {
-        let peak = Self {
-            kilobytes: Arc::default(),
-            over: Arc::default(),
-        };
-        let (kilobytes, over, mark) = (
-            Arc::clone(&peak.kilobytes),
-            Arc::clone(&peak.over),
-            mark.to_owned(),
-        );
-        std::thread::spawn(move || {
-            while !over.load(Ordering::SeqCst) {
-                for process in provider_processes(&mark) {
-                    let status = fs::read_to_string(format!("/proc/{process}/status"));
-                    let status = status.unwrap_or_default();
-                    let peak = status
-                        .lines()
-                        .find_map(|line| line.strip_prefix("VmHWM:"))
-                        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
-                    kilobytes.fetch_max(peak.unwrap_or_default(), Ordering::SeqCst);
-                }
-                std::thread::sleep(Duration::from_millis(100));
-            }
-        });
-        peak
-    }
-}
-
-impl Drop for Peak {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-    }
-}
-
 fn run(project: &Project, command: &str) {
     let arguments = [
         command,
@@ -192,8 +145,7 @@ fn twenty_deployments_in_one_configuration_come_and_go_cleanly() {
     for name in &workspaces.names {
         assert_eq!(name.objects(), Vec::<String>::new());
     }
-    let megabytes = peak.kilobytes.load(Ordering::SeqCst) / 1024;
-    assert!(megabytes > 0, "the provider was watched");
+    let megabytes = peak.megabytes();
     println!(
         "measured: {COUNT} deployments with parallelism 10 in {} s: at most {megabytes} MiB of memory in a provider process; calls of Docker for each deployment: create {create}, plan {plan}, stop {stop}, start {start}, destroy {destroy}",
         began.elapsed().as_secs()
