@@ -156,13 +156,75 @@ run "the_workspace_knows_the_domain_of_its_apps" {
 }
 
 run "an_upgrade_has_a_snapshot_unless_it_is_declined" {
+  assert {
+    condition     = convex_deployment.this.upgrade.snapshot
+    error_message = "Data is exported before another release gets it."
+  }
+}
+
+run "what_the_deployment_can_do_the_module_can" {
   variables {
-    upgrade_snapshot = false
+    backend              = { env = { DISABLE_BEACON = "true" }, memory_mb = 2048, cpus = 1.5 }
+    dashboard            = { memory_mb = 256 }
+    images               = { backend = "mirror/backend:1", dashboard = "mirror/dashboard:1" }
+    upgrade              = { snapshot = false, policy = "keep" }
+    restore_from         = { volume = "other-data" }
+    internal_origins     = true
+    storage_secret_access_key = "s3cr3t"
+    storage = {
+      region                  = "auto"
+      endpoint                = "http://minio:9000"
+      path_style              = true
+      access_key_id           = "id"
+      exports_bucket          = "app-exports"
+      files_bucket            = "app-files"
+      modules_bucket          = "app-modules"
+      search_bucket           = "app-search"
+      snapshot_imports_bucket = "app-imports"
+    }
   }
 
   assert {
-    condition     = !convex_deployment.this.upgrade.snapshot
-    error_message = "The template decides."
+    condition     = convex_deployment.this.backend.env == tomap({ DISABLE_BEACON = "true" }) && convex_deployment.this.backend.memory_mb == 2048 && convex_deployment.this.backend.image == "mirror/backend:1"
+    error_message = "The backend must have its environment, its limits and its image."
+  }
+  assert {
+    condition     = convex_deployment.this.dashboard.memory_mb == 256 && convex_deployment.this.dashboard.image == "mirror/dashboard:1"
+    error_message = "The dashboard must have its limits and its image."
+  }
+  assert {
+    condition     = !convex_deployment.this.upgrade.snapshot && convex_deployment.this.upgrade.policy == "keep" && convex_deployment.this.restore_from.volume == "other-data" && convex_deployment.this.internal_origins
+    error_message = "The template decides about upgrades, the first data and origins."
+  }
+  assert {
+    condition     = convex_deployment.this.storage.s3.endpoint == "http://minio:9000" && nonsensitive(convex_deployment.this.storage.s3.secret_access_key) == "s3cr3t"
+    error_message = "Files must be in the buckets."
+  }
+}
+
+run "secrets_stay_out_of_the_state_on_request" {
+  variables {
+    secrets_in_state = false
+    app_directory    = "~/app"
+    database_url     = "postgres://u:p@db.example.com"
+    secrets          = { OPENAI_API_KEY = "sk-1" }
+  }
+
+  assert {
+    condition     = !convex_deployment.this.secrets_in_state && convex_deployment.this.database.url == null && convex_env.this.secrets["OPENAI_API_KEY"].value == null
+    error_message = "Secrets must be given by write-only attributes."
+  }
+  assert {
+    condition     = !contains(keys(coder_env.this), "CONVEX_SELF_HOSTED_ADMIN_KEY") && length(coder_env.this) == 8
+    error_message = "The agent's environment must not hold the key."
+  }
+  assert {
+    condition     = convex_admin_key_file.this[0].path == "/home/coder/.convex/admin_key" && convex_admin_key_file.this[0].container.user == "coder"
+    error_message = "A file in the workspace must hold the key."
+  }
+  assert {
+    condition     = startswith(coder_script.deploy[0].script, "#!/usr/bin/env bash") && strcontains(coder_script.deploy[0].script, "cat '/home/coder/.convex/admin_key'")
+    error_message = "The deploy must read the key from that file."
   }
 }
 
@@ -277,7 +339,9 @@ run "what_coder_does_not_know_is_refused" {
   variables {
     share      = { site = "everybody" }
     on_destroy = "keep"
+
+    admin_key_file = { path = "it's" }
   }
 
-  expect_failures = [var.share, var.on_destroy]
+  expect_failures = [var.share, var.on_destroy, var.admin_key_file]
 }

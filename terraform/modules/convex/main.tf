@@ -75,12 +75,84 @@ variable "images" {
   default     = {}
 }
 
+variable "backend" {
+  type = object({
+    env       = optional(map(string))
+    memory_mb = optional(number)
+    cpus      = optional(number)
+    pids      = optional(number)
+  })
+  description = "Environment variables of the backend's process, which functions do not see, and its limits: memory in MiB, processors, processes. Such as { env = { DISABLE_BEACON = \"true\" }, memory_mb = 2048 }."
+  default     = {}
+}
+
+variable "dashboard" {
+  type = object({
+    memory_mb = optional(number)
+    cpus      = optional(number)
+    pids      = optional(number)
+  })
+  description = "Limits of the dashboard: memory in MiB, processors, processes."
+  default     = {}
+}
+
+variable "internal_origins" {
+  type        = bool
+  description = "Whether the backend calls itself at its own ports. Then \"use node\" actions and sign-in do not depend on the public apps being reachable from inside the container."
+  default     = null
+}
+
 variable "database_url" {
   type        = string
   description = "URL of a PostgreSQL server for the documents. The database is created there. Empty: the documents are in SQLite on the volume."
   default     = ""
   nullable    = false
   sensitive   = true
+}
+
+variable "storage" {
+  type = object({
+    region                  = string
+    exports_bucket          = string
+    files_bucket            = string
+    modules_bucket          = string
+    search_bucket           = string
+    snapshot_imports_bucket = string
+    access_key_id           = optional(string)
+    endpoint                = optional(string)
+    path_style              = optional(bool)
+  })
+  description = "S3 buckets for files, modules, search indexes, exports and imports. Null: they are on the volume."
+  default     = null
+}
+
+variable "storage_secret_access_key" {
+  type        = string
+  description = "Secret of the key in storage."
+  default     = ""
+  nullable    = false
+  sensitive   = true
+}
+
+variable "secrets_in_state" {
+  type        = bool
+  description = "Whether keys and secrets may be kept in Terraform's state, which Coder has in its database. When false, the agent gets no admin key by its environment: the file in admin_key_file has it. Needs Terraform 1.11 or newer."
+  default     = true
+  nullable    = false
+}
+
+variable "admin_key_file" {
+  type = object({
+    path = optional(string, "/home/coder/.convex/admin_key")
+    user = optional(string, "coder")
+  })
+  description = "With secrets_in_state = false: the file in the workspace that holds the admin key, and the user who may read it."
+  default     = {}
+
+  validation {
+    condition     = can(regex("^/[^']+$", var.admin_key_file.path))
+    error_message = "admin_key_file.path must be an absolute path without quotes."
+  }
 }
 
 variable "variables" {
@@ -116,15 +188,27 @@ variable "app_directory" {
   nullable    = false
 }
 
-variable "upgrade_snapshot" {
-  type        = bool
-  description = "Whether a snapshot of the data is exported to its volume before another release of the backend starts on it."
-  default     = true
+variable "upgrade" {
+  type = object({
+    snapshot = optional(bool, true)
+    policy   = optional(string)
+  })
+  description = "What happens when the image of the backend changes. snapshot: whether the data is exported to its volume before another release starts on it. policy: replace (default) or keep, which lets a running workspace keep its image until its next start."
+  default     = {}
+}
+
+variable "restore_from" {
+  type = object({
+    snapshot = optional(string)
+    volume   = optional(string)
+  })
+  description = "What a new workspace's data begins with: a snapshot (a ZIP file on the provisioner, or VOLUME:/PATH) or the volume of another deployment. Null: it begins empty. Ignored once there is data."
+  default     = null
 }
 
 variable "on_destroy" {
   type        = string
-  description = "What happens to the data when the workspace is deleted: delete or retain."
+  description = "What happens to the data when the workspace is deleted: delete, as for the workspace's home, or retain, which keeps the volume."
   default     = "delete"
 
   validation {
@@ -192,17 +276,23 @@ locals {
   # The names of secrets are none.
   secret_names = nonsensitive(toset(keys(var.secrets)))
 
+  # Kept in the state, or given by write-only attributes.
+  database_url = var.database_url == "" ? null : var.database_url
+  s3_secret    = var.storage_secret_access_key == "" ? null : var.storage_secret_access_key
+
   # What the convex command line, a Vite frontend and scripts read.
   agent_env = toset([
-    "CONVEX_CLOUD_ORIGIN",
-    "CONVEX_DEPLOYMENT_URL",
-    "CONVEX_SELF_HOSTED_ADMIN_KEY",
-    "CONVEX_SELF_HOSTED_URL",
-    "CONVEX_SITE_ORIGIN",
-    "CONVEX_SITE_URL",
-    "JWT_ISSUER",
-    "VITE_CONVEX_SITE_URL",
-    "VITE_CONVEX_URL",
+    for name in [
+      "CONVEX_CLOUD_ORIGIN",
+      "CONVEX_DEPLOYMENT_URL",
+      "CONVEX_SELF_HOSTED_ADMIN_KEY",
+      "CONVEX_SELF_HOSTED_URL",
+      "CONVEX_SITE_ORIGIN",
+      "CONVEX_SITE_URL",
+      "JWT_ISSUER",
+      "VITE_CONVEX_SITE_URL",
+      "VITE_CONVEX_URL",
+    ] : name if var.secrets_in_state || name != "CONVEX_SELF_HOSTED_ADMIN_KEY"
   ])
 }
 
@@ -213,22 +303,33 @@ resource "convex_deployment" "this" {
   running = local.starts
   origins = local.origins
 
-  backend = {
+  internal_origins = var.internal_origins
+  secrets_in_state = var.secrets_in_state
+  restore_from     = var.restore_from
+  upgrade          = var.upgrade
+
+  backend = merge(var.backend, {
     image = var.images.backend != "" ? var.images.backend : null
-  }
+  })
 
-  dashboard = {
+  dashboard = merge(var.dashboard, {
     image = var.images.dashboard != "" ? var.images.dashboard : null
-  }
-
-  upgrade = {
-    snapshot = var.upgrade_snapshot
-  }
+  })
 
   database = nonsensitive(var.database_url == "") ? null : {
-    url    = var.database_url
+    url    = var.secrets_in_state ? local.database_url : null
+    url_wo = var.secrets_in_state ? null : local.database_url
     create = true
   }
+
+  storage = one([
+    for s3 in var.storage[*] : {
+      s3 = merge(s3, {
+        secret_access_key    = var.secrets_in_state ? local.s3_secret : null
+        secret_access_key_wo = var.secrets_in_state ? null : local.s3_secret
+      })
+    }
+  ])
 
   network = {
     container = var.network_container
@@ -255,10 +356,27 @@ resource "convex_deployment" "this" {
 resource "convex_env" "this" {
   deployment = convex_deployment.this.id
   variables  = var.variables
-  secrets    = { for name in local.secret_names : name => { value = var.secrets[name] } }
-  auth       = var.sign_in ? { site_url = local.site_url } : null
+  secrets = {
+    for name in local.secret_names : name => {
+      value    = var.secrets_in_state ? var.secrets[name] : null
+      value_wo = var.secrets_in_state ? null : var.secrets[name]
+    }
+  }
+  auth = var.sign_in ? { site_url = local.site_url } : null
   # They are deleted with the volume.
   on_destroy = var.on_destroy == "delete" ? "keep" : null
+}
+
+# The key itself is neither in the state nor in the agent's environment.
+resource "convex_admin_key_file" "this" {
+  count      = var.secrets_in_state ? 0 : 1
+  deployment = convex_deployment.this.id
+  path       = var.admin_key_file.path
+
+  container = {
+    id   = var.network_container
+    user = var.admin_key_file.user
+  }
 }
 
 # A stopped workspace has no use for these, and may have no agent either. One
@@ -364,7 +482,12 @@ resource "coder_script" "deploy" {
   icon               = var.icon
   run_on_start       = true
   start_blocks_login = false
-  script             = data.convex_project.app[0].install_script
+  script             = var.secrets_in_state ? data.convex_project.app[0].install_script : <<-SCRIPT
+    #!/usr/bin/env bash
+    CONVEX_SELF_HOSTED_ADMIN_KEY=$(cat '${var.admin_key_file.path}')
+    export CONVEX_SELF_HOSTED_ADMIN_KEY
+    ${data.convex_project.app[0].install_script}
+  SCRIPT
 }
 
 output "deployment" {
@@ -378,7 +501,7 @@ output "origins" {
 }
 
 output "admin_key" {
-  description = "The key with full control over the deployment."
+  description = "The key with full control over the deployment. Null with secrets_in_state = false."
   value       = convex_deployment.this.admin_key
   sensitive   = true
 }

@@ -7,8 +7,9 @@ terraform {
 
   required_providers {
     coder = {
-      source  = "coder/coder"
-      version = ">= 2.5"
+      source = "coder/coder"
+      # For coder_script_order, which Coder servers before 2.39 ignore.
+      version = ">= 2.20"
     }
     convex = {
       source = "coder-convex/convex"
@@ -79,7 +80,7 @@ variable "postgres_image" {
 
 variable "prebuilds" {
   type        = number
-  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces. 0: the template has no preset."
+  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces."
   default     = 0
 }
 
@@ -152,20 +153,30 @@ data "coder_parameter" "openai_api_key" {
   styling      = jsonencode({ mask_input = true })
 }
 
-# Waits for an owner with all containers running. Claiming it changes owner and
-# name, which replaces nothing.
-data "coder_workspace_preset" "ready" {
-  count       = var.prebuilds > 0 ? 1 : 0
-  name        = "Ready to use"
-  description = "A workspace whose Convex deployment is already running."
+# What most people want, chosen unless they choose something else. A workspace
+# that waits for its owner has all containers running. Claiming it changes owner
+# and name, which replaces nothing. It is made anew after a day, so that it is
+# never far behind the template's images.
+data "coder_workspace_preset" "tasks" {
+  name        = "Tasks"
+  description = "A Convex deployment, and an app for tasks of users who sign in."
+  icon        = "/icon/database.svg"
+  default     = true
 
   parameters = {
     (data.coder_parameter.app.name)       = "minimal-auth"
     (data.coder_parameter.directory.name) = "app"
   }
 
-  prebuilds {
-    instances = var.prebuilds
+  dynamic "prebuilds" {
+    for_each = var.prebuilds > 0 ? [var.prebuilds] : []
+    content {
+      instances = prebuilds.value
+
+      expiration_policy {
+        ttl = 86400
+      }
+    }
   }
 }
 
@@ -301,7 +312,39 @@ resource "coder_agent" "main" {
   arch  = data.coder_provisioner.me.arch
   os    = "linux"
 
-  startup_script = <<-SCRIPT
+  metadata {
+    display_name = "CPU Usage"
+    key          = "0_cpu_usage"
+    script       = "coder stat cpu"
+    interval     = 10
+    timeout      = 1
+  }
+  metadata {
+    display_name = "RAM Usage"
+    key          = "1_ram_usage"
+    script       = "coder stat mem"
+    interval     = 10
+    timeout      = 1
+  }
+  metadata {
+    display_name = "Home Disk"
+    key          = "2_home_disk"
+    script       = "coder stat disk --path $${HOME}"
+    interval     = 60
+    timeout      = 1
+  }
+}
+
+resource "coder_script" "home" {
+  count              = data.coder_workspace.me.start_count
+  agent_id           = coder_agent.main[0].id
+  display_name       = "Prepare the home directory"
+  icon               = "/icon/folder.svg"
+  run_on_start       = true
+  start_blocks_login = true
+
+  script = <<-SCRIPT
+    #!/bin/sh
     set -e
     # The volume hides what the image has in the home directory.
     if [ ! -f ~/.init_done ]; then
@@ -309,6 +352,17 @@ resource "coder_agent" "main" {
       touch ~/.init_done
     fi
   SCRIPT
+}
+
+# To deploy functions of a clone of your own, let it wait for the script that
+# clones it, too.
+data "coder_script_order" "convex" {
+  count = data.coder_workspace.me.start_count
+
+  rule {
+    run   = ["coder_script.deploy[0]"]
+    after = ["coder_script.home[0]"]
+  }
 }
 
 # What the convex command line, a frontend and scripts read. By coder_env, since
