@@ -223,7 +223,8 @@ pub fn remember(
 /// The release that ran last.
 pub fn last(mut releases: Vec<Release>) -> Option<Release> {
     let at = releases.iter().position(|it| it.is_last);
-    at.map(|at| releases.swap_remove(at)).or_else(|| releases.pop())
+    at.map(|at| releases.swap_remove(at))
+        .or_else(|| releases.pop())
 }
 
 /// The releases that have run, as the volume has them; none where it has no list. The error says

@@ -83,7 +83,9 @@ impl Work {
                 None if observed.volume.is_some() => {
                     let stored = self.stored_credentials(&observed).await?;
                     let past = self.past_releases(cx, planned, &stored)?;
-                    if let Some(last) = history::last(past).filter(|it| it.image != desired.backend.image) {
+                    if let Some(last) =
+                        history::last(past).filter(|it| it.image != desired.backend.image)
+                    {
                         // It would start on other data, or on none.
                         let broken = Record::bonds(&stored).broken_by(&Bonds::of(&self.settings));
                         if !broken.is_empty() {

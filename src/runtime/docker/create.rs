@@ -1,6 +1,10 @@
 //! Making containers, without starting them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    slice,
+    time::Duration,
+};
 
 use bollard::{
     container::AttachContainerResults,
@@ -12,7 +16,7 @@ use bollard::{
     query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
 
-use super::{Docker, DockerError, Patience, clone::FROM, execute::signed, observe};
+use super::{Docker, DockerError, Patience, clone::FROM, execute::signed};
 use crate::runtime::{
     Confinement, ContainerSpec, DATA_DIRECTORY, HEALTH, Kind, Limits, LogLimit, Names, NetworkSpec,
     Own, Program, Readiness, Role, STOP_GRACE_S, STOP_SIGNAL, labels,
@@ -29,6 +33,12 @@ pub struct Lender {
     _held: AttachContainerResults,
 }
 
+/// How often a name is asked for that is in use and then is not.
+const TRIES: u32 = 5;
+
+/// How long to wait between two looks at a container of another run.
+const PAUSE: Duration = Duration::from_millis(100);
+
 impl Docker {
     pub(super) async fn create_container(
         &self,
@@ -36,13 +46,28 @@ impl Docker {
         names: &Names,
         spec: &ContainerSpec,
     ) -> Result<Own, DockerError> {
-        match self.try_create(patience, names, spec).await {
-            Err(DockerError::Absent { reason, .. }) if lacks_image(&reason) => {
-                self.pull(patience, &spec.program.image).await?;
-                self.try_create(patience, names, spec).await
+        let mut pulled = false;
+        let mut tries = TRIES;
+        let own = loop {
+            let refused = match self.try_create(patience, names, spec).await {
+                Err(DockerError::Absent { reason, .. }) if lacks_image(&reason) && !pulled => {
+                    self.pull(patience, &spec.program.image).await?;
+                    pulled = true;
+                    continue;
+                }
+                Err(refused @ DockerError::WrongState { .. }) => refused,
+                outcome => break outcome?,
+            };
+            if let Some(own) = self.take_over(patience, names, spec).await? {
+                break own;
             }
-            outcome => outcome,
-        }
+            tries -= 1;
+            if tries == 0 {
+                return Err(refused);
+            }
+        };
+        self.connect_networks(patience, &own, spec).await?;
+        Ok(own)
     }
 
     async fn try_create(
@@ -64,44 +89,52 @@ impl Docker {
         }
         let request = self.client.create_container(Some(options), body);
         let doing = format!("create container {}", spec.name);
-        let own = match self.call(patience, &doing, request).await {
-            Ok(made) => {
-                let owner = spec.labels.get(labels::DEPLOYMENT).map(String::as_str);
-                let (name, deployment) = (&spec.name, names.deployment());
-                Own::check(Kind::Container, name, made.id, owner, deployment)
-                    .map_err(DockerError::Conflict)?
-            }
-            Err(refused @ DockerError::WrongState { .. }) => {
-                Box::pin(self.take_over(patience, names, spec, refused)).await?
-            }
-            Err(error) => return Err(error),
-        };
-        self.connect_networks(patience, &own, spec).await?;
-        Ok(own)
+        let made = self.call(patience, &doing, request).await?;
+        let owner = spec.labels.get(labels::DEPLOYMENT).map(String::as_str);
+        let (name, deployment) = (&spec.name, names.deployment());
+        Own::check(Kind::Container, name, made.id, owner, deployment).map_err(DockerError::Conflict)
     }
 
-    /// Takes the container whose name is in use: it was made by a request whose reply was lost, or
-    /// is a stranger's.
+    /// Takes the container whose name is in use: it was made by a request whose reply was lost, is
+    /// another run's, or a stranger's. `None` once the name is free.
     async fn take_over(
         &self,
         patience: &Patience,
         names: &Names,
         spec: &ContainerSpec,
-        refused: DockerError,
-    ) -> Result<Own, DockerError> {
-        let found = self.inspect_own(patience, names, spec.role).await?;
-        let Some((own, container)) = found else {
-            return Err(refused);
+    ) -> Result<Option<Own>, DockerError> {
+        let found = match spec.role {
+            Role::Probe => self.await_probe(patience, names).await?,
+            _ => self.inspect_own(patience, names, spec.role).await?,
         };
-        if spec.role != Role::Probe || mounts(&container, spec.volume.as_deref()) {
-            return Ok(own);
-        }
-        // It is there for something else. If it does not run, an interrupted run has left it.
-        if observe::read(container).is_running() {
-            return Err(refused);
+        let Some((own, container)) = found else {
+            return Ok(None);
+        };
+        if spec.role != Role::Probe || fits(&container, spec) {
+            return Ok(Some(own));
         }
         self.remove(patience, &own).await?;
-        self.try_create(patience, names, spec).await
+        Ok(None)
+    }
+
+    /// The probe, once it does not run: another run may be using it.
+    async fn await_probe(
+        &self,
+        patience: &Patience,
+        names: &Names,
+    ) -> Result<Option<(Own, ContainerInspectResponse)>, DockerError> {
+        loop {
+            let found = self.inspect_own(patience, names, Role::Probe).await?;
+            let runs = |(_, it): &(Own, ContainerInspectResponse)| {
+                it.state.as_ref().and_then(|it| it.running) == Some(true)
+            };
+            if !found.as_ref().is_some_and(runs) {
+                return Ok(found);
+            }
+            let doing = "wait for the end of another run's container";
+            self.within(patience, doing, tokio::time::sleep(PAUSE))
+                .await?;
+        }
     }
 
     /// Puts a container into the networks that are not its own.
@@ -158,7 +191,7 @@ impl Docker {
         names: &Names,
         spec: &ContainerSpec,
     ) -> Result<Own, DockerError> {
-        if let Some(left) = self.own_container(patience, names, Role::Probe).await? {
+        if let Some((left, _)) = self.await_probe(patience, names).await? {
             self.remove(patience, &left).await?;
         }
         self.create_container(patience, names, spec).await
@@ -232,11 +265,19 @@ fn lender(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
     }
 }
 
-/// Whether a container has this volume, if it is to have one.
-fn mounts(container: &ContainerInspectResponse, volume: Option<&str>) -> bool {
+/// Whether a probe can be used as one of this kind: it has the volume, if it is to have one, and
+/// the program, if that is to run.
+fn fits(container: &ContainerInspectResponse, spec: &ContainerSpec) -> bool {
     let mounts = container.mounts.iter().flatten();
     let mut names = mounts.filter_map(|it| it.name.as_deref());
+    let config = container.config.as_ref();
+    let entrypoint = config.and_then(|it| it.entrypoint.as_deref());
+    let arguments = config.and_then(|it| it.cmd.as_deref()).unwrap_or_default();
+    let volume = spec.volume.as_deref();
     volume.is_none_or(|volume| names.any(|it| it == volume))
+        && spec.entrypoint.as_ref().is_none_or(|program| {
+            entrypoint == Some(slice::from_ref(program)) && arguments == spec.arguments
+        })
 }
 
 fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
@@ -401,7 +442,7 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
 mod tests {
     use std::sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 
     use super::*;
@@ -431,17 +472,19 @@ mod tests {
         assert!(lent.host_config.unwrap().mounts.unwrap().is_empty());
     }
 
-    /// What an interrupted check of a database leaves has no volume to read.
+    /// What an interrupted check of a database leaves has no volume to read. What runs is another
+    /// run's, and goes away by itself.
     #[tokio::test]
-    async fn a_probe_without_the_volume_is_replaced_unless_it_runs() {
+    async fn a_probe_without_the_volume_is_replaced_once_it_does_not_run() {
         let names = Names::of(&DeploymentName::parse("a").unwrap());
         for (running, volume, replaced) in [
             (false, "a-data", false),
             (false, "another", true),
-            (true, "another", false),
+            (true, "a-data", false),
         ] {
             let removed = Arc::new(AtomicBool::new(false));
             let is_removed = Arc::clone(&removed);
+            let looks = AtomicUsize::new(0);
             let left = serde_json::json!({
                 "Id": "left",
                 "Config": { "Labels": { (labels::DEPLOYMENT): "a" } },
@@ -449,7 +492,9 @@ mod tests {
                 "State": { "Running": running, "Status": if running { "running" } else { "created" } },
             });
             let daemon = Daemon::new(move |asked| {
-                let gone = is_removed.load(Ordering::Relaxed);
+                let look = usize::from(asked.starts_with("GET"));
+                let has_ended = looks.fetch_add(look, Ordering::Relaxed) > 1;
+                let gone = is_removed.load(Ordering::Relaxed) || running && has_ended;
                 match asked.split(' ').next() {
                     Some("POST") if asked.contains("/containers/create") && gone => {
                         json(201, r#"{"Id":"new","Warnings":[]}"#)
@@ -468,12 +513,8 @@ mod tests {
             });
             let made = daemon.docker.make_probe(&daemon.patience, &names, "image");
             let made = made.await.map(|own| own.id().to_owned());
-            let expected = match (running, replaced) {
-                (true, _) => None,
-                (false, true) => Some("new"),
-                (false, false) => Some("left"),
-            };
-            assert_eq!(made.as_deref().ok(), expected, "{made:?}");
+            let expected = if running || replaced { "new" } else { "left" };
+            assert_eq!(made.as_deref().ok(), Some(expected), "{made:?}");
             assert_eq!(removed.load(Ordering::Relaxed), replaced);
         }
     }

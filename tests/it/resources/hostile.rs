@@ -215,10 +215,7 @@ fn a_hostile_workspace_takes_neither_memory_nor_time_nor_foreign_files() {
     inside(&format!(
         "cd {credentials} && rm instance_secret && mkfifo instance_secret && ln -sf /dev/zero deployment.json"
     ));
-    let unreadable = [
-        "A file in a container cannot be read",
-        "is not a file",
-    ];
+    let unreadable = ["A file in a container cannot be read", "is not a file"];
     measure("a secret that is a FIFO", || project.plan())
         .outcome
         .ok()
