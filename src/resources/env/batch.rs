@@ -21,6 +21,7 @@ pub struct Before {
     managed: BTreeSet<VarName>,
     adopted: BTreeSet<String>,
     stamps: BTreeMap<String, Stamp>,
+    spared: BTreeSet<String>,
 }
 
 impl Before {
@@ -33,6 +34,7 @@ impl Before {
                 .into_iter()
                 .map(|(name, declared)| (name, declared.stamp))
                 .collect(),
+            spared: BTreeSet::new(),
         };
         if let Some(last) = seen::last_set(private) {
             before.go_back_to(&last);
@@ -96,8 +98,11 @@ impl Before {
     }
 
     /// Leaves names alone that are somebody else's now.
-    pub fn spare(&mut self, names: &BTreeSet<String>) {
-        self.managed.retain(|name| !names.contains(name.as_str()));
+    pub fn spare<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
+            self.managed.remove(name.as_str());
+            self.spared.insert(name.clone());
+        }
     }
 
     /// Whether `name` was declared in the same way.
@@ -127,8 +132,8 @@ pub struct Batch {
 /// Works out the changes from what is `live` to what is `declared`.
 ///
 /// Declarations without a value are kept as they are, and so are pinned ones
-/// whose number is the same. With `exclusive` everything else that is live is
-/// removed.
+/// whose number is the same. With `exclusive` everything else that is live and
+/// not spared is removed.
 pub fn work_out(
     live: &BTreeMap<String, Secret>,
     declared: &BTreeMap<String, Declared>,
@@ -140,7 +145,8 @@ pub fn work_out(
     let mut desired = Variables::new();
     let mut removable = before.managed.clone();
     if exclusive {
-        removable.extend(live.keys().filter_map(|name| VarName::parse(name).ok()));
+        let names = live.keys().filter(|name| !before.spared.contains(*name));
+        removable.extend(names.filter_map(|name| VarName::parse(name).ok()));
     }
     for (text, declared) in declared {
         let name = VarName::parse(text).map_err(|error| invalid(&declared.path, &error))?;
@@ -229,7 +235,7 @@ pub fn conflict(object: &str, name: &str, path: &Path) -> Diagnostic {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::{Before, OnConflict, Stamp, work_out};
     use crate::{
@@ -270,6 +276,7 @@ mod tests {
                 .iter()
                 .map(|(name, version)| ((*name).to_owned(), Stamp::Version(*version)))
                 .collect(),
+            spared: BTreeSet::new(),
         }
     }
 
@@ -374,6 +381,18 @@ mod tests {
         let work = |exclusive| body(&now, &ours, &managed, OnConflict::Fail, exclusive).0;
         assert_eq!(work(false), "-B");
         assert_eq!(work(true), "-B -C");
+    }
+
+    #[test]
+    fn what_something_else_sets_is_never_removed() {
+        let now = [("A", "1"), ("B", "1"), ("C", "1")];
+        let ours = [("A", "1", None)];
+        let mut managed = before(&["A", "B"], &[], &[]);
+        managed.spare(&["B".to_owned(), "C".to_owned()]);
+        for exclusive in [false, true] {
+            let (body, ..) = body(&now, &ours, &managed, OnConflict::Fail, exclusive);
+            assert_eq!(body, "");
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub async fn look(
         .map(|prior| Before::of(prior, plan.private()))
         .unwrap_or_default();
     before.allow(OnConflict::of(&model));
+    before.spare(model.unmanaged.iter().flatten());
     let compared = compared_secrets(plan, prior.as_ref(), &model);
     if seen.running == Known::Known(false) || (seen.other_data && prior.is_some()) {
         return comparison;
@@ -229,7 +230,9 @@ fn weigh(
             .unwrap_or_default();
         comparison.removes = live
             .keys()
-            .filter(|name| !names.contains(name) && !shown.contains(name))
+            .filter(|name| {
+                !names.contains(name) && !shown.contains(name) && !model.leaves_alone(name)
+            })
             .cloned()
             .collect();
         comparison.differs |= !comparison.removes.is_empty();

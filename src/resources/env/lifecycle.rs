@@ -80,6 +80,7 @@ async fn apply(
     let alone = session.exclusively(&id).await;
     let mut before = before(cx, &id, prior);
     before.allow(OnConflict::of(&planned));
+    before.spare(planned.unmanaged.iter().flatten());
     let other_data = match (&planned.deployment, &planned.url) {
         (Some(id), _) => cx.session.deployment(id).finds_other_data(),
         (None, Some(url)) => cx.session.gives_other_data(url),

@@ -1,6 +1,6 @@
 //! The state of a deployment's variables, and the schema beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::{
         Diagnostics, Timeouts,
         schema::{
             Attr, Element, Fields, OnUpdate, Optional, Schema, Secretive, boolean, invalid,
-            list_of, map_of, map_of_objects, number, object, string,
+            list_of, map_of, map_of_objects, number, object, set_of, string,
         },
         value::{Path, Value},
     },
@@ -34,6 +34,7 @@ pub struct Model {
     pub secrets: Option<BTreeMap<String, SecretModel>>,
     pub auth: Option<AuthModel>,
     pub exclusive: Option<bool>,
+    pub unmanaged: Option<BTreeSet<String>>,
     pub on_conflict: Option<String>,
     pub on_destroy: Option<String>,
     pub secrets_in_state: Option<bool>,
@@ -135,6 +136,11 @@ impl Model {
     /// Whether all variables are its own.
     pub fn is_exclusive(&self) -> bool {
         self.exclusive == Some(true)
+    }
+
+    /// Whether something else sets a variable of this name, or removes it.
+    pub fn leaves_alone(&self, name: &str) -> bool {
+        self.unmanaged.as_ref().is_some_and(|it| it.contains(name))
     }
 
     /// Whether secrets may be kept in the state. Not as long as nobody knows.
@@ -346,9 +352,15 @@ pub fn schema() -> Schema {
             .with("auth", auth())
             .with(
                 "exclusive",
-                boolean("Whether all variables that are not declared here are removed. The plan names them. Default `false`.")
+                boolean("Whether all variables that are neither declared here nor `unmanaged` are removed. The plan names them. Default `false`.")
                     .optional()
                     .default(false),
+            )
+            .with(
+                "unmanaged",
+                set_of(Element::String, "Names of variables that something else sets, such as `install.from_environment` of `convex_project`. They are not removed, neither with `exclusive` nor when they were declared here before.")
+                    .optional()
+                    .parsed::<VarName>(),
             )
             .with(
                 "on_conflict",
@@ -392,7 +404,7 @@ pub fn schema() -> Schema {
             )
             .with(
                 "undeclared",
-                list_of(Element::String, "With `exclusive`: names of variables that the backend has and that are not declared here. A plan removes them.")
+                list_of(Element::String, "With `exclusive`: names of variables that the backend has and that are neither declared here nor `unmanaged`. A plan removes them.")
                     .computed(OnUpdate::Keep),
             )
             .with("timeouts", Timeouts::attribute()),

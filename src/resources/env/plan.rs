@@ -1,5 +1,7 @@
 //! What a plan says of a deployment's variables.
 
+use serde::de::IgnoredAny;
+
 use super::{
     auth,
     backend::Target,
@@ -426,7 +428,12 @@ pub fn planned_model(plan: &Plan<'_>) -> Model {
         variables: Some(variables.collect()),
         secrets: Some(secrets.collect()),
         auth: plan.outline("auth"),
-        exclusive: plan.planned("exclusive").known(),
+        // Until it is known what stays, nothing is said to go.
+        exclusive: plan
+            .planned::<bool>("exclusive")
+            .known()
+            .filter(|_| !plan.planned::<IgnoredAny>("unmanaged").is_unknown()),
+        unmanaged: plan.planned::<Option<_>>("unmanaged").known().flatten(),
         on_conflict: plan.planned("on_conflict").known(),
         ..Model::default()
     }

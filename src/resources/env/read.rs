@@ -70,7 +70,9 @@ pub(super) async fn read(
 fn take_over(model: &mut Model, private: &Private, live: &Listing) {
     if model.is_exclusive() {
         let declared = declarations(model, None);
-        let undeclared = live.keys().filter(|name| !declared.contains_key(*name));
+        let undeclared = live
+            .keys()
+            .filter(|name| !declared.contains_key(*name) && !model.leaves_alone(name));
         model.undeclared = Some(undeclared.cloned().collect());
     }
     let mut adopted = adopted(model);

@@ -1,6 +1,6 @@
 //! What can be said of a configuration before anything is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::declared_names;
 use crate::{
@@ -18,6 +18,7 @@ pub fn check(config: Config<'_>) -> Diagnostics {
     let declared = declared_names(config);
     check_secrets(config, &mut found);
     check_duplicates(&declared, &mut found);
+    check_unmanaged(config, &declared, &mut found);
     check_sizes(config, &declared, &mut found);
     found
 }
@@ -118,6 +119,21 @@ fn check_duplicates(declared: &[(String, Path)], found: &mut Diagnostics) {
                 format!("{culprit} declares it, and so does {other}. Remove one of them."),
             )
             .at(culprit.clone()),
+        );
+    }
+}
+
+/// What something else sets must not be set here.
+fn check_unmanaged(config: Config<'_>, declared: &[(String, Path)], found: &mut Diagnostics) {
+    let unmanaged = config.get::<Option<BTreeSet<String>>>("unmanaged");
+    let unmanaged = unmanaged.known().flatten().unwrap_or_default();
+    for (name, path) in declared.iter().filter(|(name, _)| unmanaged.contains(name)) {
+        found.push(
+            Diagnostic::error(
+                format!("Variable {name} is declared and unmanaged"),
+                format!("{path} declares {name}, and unmanaged says that something else sets it. Remove it from one of them."),
+            )
+            .at(path.clone()),
         );
     }
 }
