@@ -6,6 +6,7 @@ use tokio::{process::Command, time::timeout};
 
 use super::{
     Addresses, Answer, Facts, Given, Probes, Report, Snapshot, Source,
+    cloud::heeded,
     containers::{Containers, containers},
     env::is_internal,
     probe,
@@ -22,13 +23,8 @@ use crate::{
 };
 
 /// Variables of the process that come before those of the files, as they do for the `convex`
-/// command line and for Vite.
-const HEEDED: [&str; 4] = [
-    SELF_HOSTED_URL,
-    ADMIN_KEY,
-    "VITE_CONVEX_URL",
-    "VITE_CONVEX_SITE_URL",
-];
+/// command line and for Vite, beside those of [`heeded`].
+const HEEDED: [&str; 2] = [SELF_HOSTED_URL, ADMIN_KEY];
 
 /// How long Node.js may take to say its version.
 const NODE_ANSWERS: Duration = Duration::from_secs(10);
@@ -129,8 +125,10 @@ pub async fn verify_directory(
 ) -> io::Result<Report> {
     let mut snapshot = snapshot(directory.to_owned()).await?;
     snapshot.environment = HEEDED
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), environment(name)?)))
+        .into_iter()
+        .map(str::to_owned)
+        .chain(heeded())
+        .filter_map(|name| environment(&name).map(|value| (name, value)))
         .collect();
     snapshot.node = node_version(directory).await;
     let probes = match addresses(&snapshot) {

@@ -153,6 +153,7 @@ pub(super) fn env_urls(facts: &Facts) -> Verdict {
         if let Some((url, from)) = snapshot.in_frontend("VITE_CONVEX_URL")
             && url != seen
             && deployment.is_none_or(|it| it != url)
+            && !facts.leads_to_cloud(&url)
             && !leads_home(facts, Service::Api, &url)
         {
             return Verdict::failed(
@@ -212,9 +213,11 @@ pub(super) fn env_issuer(facts: &Facts) -> Verdict {
 pub(super) fn env_site(facts: &Facts) -> Verdict {
     with(facts, |snapshot| {
         let name = "VITE_CONVEX_SITE_URL";
-        let Some((url, from)) = snapshot.in_frontend(name) else {
+        let found = snapshot.in_frontend(name);
+        // That is other_deployment's to say.
+        let Some((url, from)) = found.filter(|(url, _)| !facts.leads_to_cloud(url)) else {
             return Verdict::passed(format!(
-                "{name} is not set, so the frontend does not use it"
+                "{name} is not set to an address of this deployment"
             ));
         };
         let public = facts.probes.public_site();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::env::is_internal;
+use super::{env::is_internal, probe::Nowhere};
 use crate::{backend::api::CanonicalUrls, convex::Secret};
 
 /// A file, as far as it was read.
@@ -198,6 +198,8 @@ pub struct Probes {
     pub containers: Answer<bool>,
     /// The address of its API that was asked, and what it said of its release.
     pub api: Answer<String>,
+    /// Why nothing answers there, where that was seen.
+    pub nowhere: Option<Nowhere>,
     /// Which instance answers there.
     pub instance: Answer<Instances>,
     /// Whether something answers where its HTTP actions should.

@@ -40,9 +40,8 @@ pub(super) fn containers(facts: &Facts) -> Verdict {
 pub(super) fn api_answers(facts: &Facts) -> Verdict {
     match &facts.probes.api {
         Answer::Known(release) => Verdict::passed(release.as_str()),
-        Answer::Failed(why) => Verdict::failed(
-            why.as_str(),
-            match facts.probes.sources[0] {
+        Answer::Failed(why) => {
+            let by_source = match facts.probes.sources[0] {
                 Source::Configuration => {
                     "Check that the backend runs, and that url is its address.".to_owned()
                 }
@@ -53,8 +52,15 @@ pub(super) fn api_answers(facts: &Facts) -> Verdict {
                     "Check that the backend runs. If {SELF_HOSTED_URL} is not its address: {}",
                     facts.remove_lines(SELF_HOSTED_URL)
                 ),
-            },
-        ),
+            };
+            match &facts.probes.nowhere {
+                Some(nowhere) => Verdict::failed(
+                    format!("{why}: {}", nowhere.detail()),
+                    format!("{} {by_source}", nowhere.remedy()),
+                ),
+                None => Verdict::failed(why.as_str(), by_source),
+            }
+        }
         Answer::NotAsked(why) => Verdict::open(why.as_str()),
     }
 }

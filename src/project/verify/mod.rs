@@ -3,6 +3,7 @@
 //! What is known goes in as [`Facts`], what is said of it comes out as [`Check`]s, without I/O.
 //! [`snapshot`] and [`probe`] find the facts out.
 
+mod cloud;
 mod containers;
 mod directory;
 mod env;
@@ -27,7 +28,9 @@ pub use facts::{
     Answer, Discovery, Facts, Fault, Instances, Issuer, Keeper, Leads, Place, Probes, SeenFile,
     Service, Snapshot, Source, Token,
 };
-pub use probe::{Addresses, Given, Loopback, Views, Way, ask, probe, site_beside, unasked};
+pub use probe::{
+    Addresses, Given, Loopback, Nowhere, Views, Way, Why, ask, probe, site_beside, unasked,
+};
 pub use report::{Report, Style};
 pub use snapshot::snapshot;
 
@@ -72,11 +75,12 @@ impl Verdict {
 type Make = fn(&Facts) -> Verdict;
 
 /// The name of each check and how it is made, in the order in which their remedies help.
-const CHECKS: [(&str, Make); 27] = [
+const CHECKS: [(&str, Make); 28] = [
     ("env_file", env::env_file),
     ("env_urls", env::env_urls),
     ("env_issuer", env::env_issuer),
     ("env_site", env::env_site),
+    ("other_deployment", cloud::other_deployment),
     ("secrets_private", files::secrets_private),
     ("secrets_ignored", files::secrets_ignored),
     ("node", files::node),

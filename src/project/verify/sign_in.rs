@@ -225,9 +225,12 @@ pub(super) fn browser_site(facts: &Facts) -> Verdict {
 /// Where the address leads that the deployment gives browsers. Those of the project are compared
 /// with it.
 fn browser(facts: &Facts, service: Service, url: Option<&str>) -> Verdict {
-    let place = facts.probes.places.iter().find(|it| {
-        it.service == service && url.is_none_or(|url| url.trim_end_matches('/') == it.url)
-    });
+    let is_meant = |of_place: &str| match url {
+        Some(url) => url.trim_end_matches('/') == of_place,
+        None => !facts.leads_to_cloud(of_place),
+    };
+    let mut places = facts.probes.places.iter();
+    let place = places.find(|it| it.service == service && is_meant(&it.url));
     let Some(place) = place else {
         return open(&facts.probes.variables)
             .unwrap_or_else(|| Verdict::open("the address for browsers is not known"));

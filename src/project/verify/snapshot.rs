@@ -7,22 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SeenFile, Snapshot, keeper::START};
+use super::{SeenFile, Snapshot, cloud::FRAMEWORK_FILES, keeper::START};
 use crate::{
     convex::Secret,
     local_file,
-    render::project::{ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY},
+    render::project::{ENV_DEPLOYMENT, PRIVATE_KEY},
 };
 
 /// Where sources of a frontend are.
 const SOURCES: [&str; 6] = ["src", "app", "pages", "components", "lib", "routes"];
 
-/// Files that are looked at by name.
-const NAMED: [&str; 10] = [
-    ENV_LOCAL,
-    ".env.convex",
-    ".env.local",
-    ".env",
+/// Files that are looked at by name, beside [`FRAMEWORK_FILES`].
+const NAMED: [&str; 6] = [
     ENV_DEPLOYMENT,
     PRIVATE_KEY,
     ".gitignore",
@@ -67,7 +63,7 @@ impl Reader {
             found: Snapshot::default(),
             left: MAX_ALL,
         };
-        for path in NAMED {
+        for path in FRAMEWORK_FILES.into_iter().chain(NAMED) {
             reader.read(Path::new(path));
         }
         if let Ok(functions) = reader.found.functions() {

@@ -16,7 +16,7 @@ fn all_is_well_where_all_is_well() {
 #[test]
 fn each_fault_turns_exactly_its_check_red() {
     type Inject = fn(&mut Facts);
-    let faults: [(&str, Inject); 50] = [
+    let faults: [(&str, Inject); 54] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
         ("env_file", |it| {
             edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
@@ -243,6 +243,30 @@ fn each_fault_turns_exactly_its_check_red() {
                 "https://old.example".to_owned(),
             );
         }),
+        // What a project that was on Convex Cloud still has.
+        ("other_deployment", |it| {
+            put(it, ".env.local", "CONVEX_DEPLOYMENT=dev:happy-animal-123\n");
+        }),
+        ("other_deployment", |it| {
+            let environment = &mut it.snapshot.as_mut().unwrap().environment;
+            let key = "prod:happy-animal-123|hunter2".to_owned();
+            environment.insert("CONVEX_DEPLOY_KEY".to_owned(), key);
+        }),
+        ("other_deployment", |it| {
+            edit(it, ".env.convex.local", |text| {
+                text.replace(
+                    &format!("VITE_CONVEX_URL={API}"),
+                    "VITE_CONVEX_URL=https://happy-animal-123.convex.cloud",
+                )
+            });
+        }),
+        ("other_deployment", |it| {
+            put(
+                it,
+                ".env.production",
+                "NEXT_PUBLIC_CONVEX_SITE_URL=https://happy-animal-123.eu-west-1.convex.site\n",
+            );
+        }),
         ("site_url", |it| {
             set(it, "SITE_URL", Some("https://old.example"));
         }),
@@ -279,6 +303,64 @@ fn each_fault_turns_exactly_its_check_red() {
 }
 
 #[test]
+fn a_deployment_on_convex_cloud_is_not_another_one() {
+    let mut facts = good();
+    put(
+        &mut facts,
+        ".env.local",
+        "CONVEX_URL=https://happy-animal-123.convex.cloud\n",
+    );
+    assert_eq!(failed(&facts), ["other_deployment"]);
+    let Answer::Known(urls) = &mut facts.probes.urls else {
+        panic!()
+    };
+    urls.convex_cloud_url = "https://happy-animal-123.convex.cloud".to_owned();
+    assert!(!failed(&facts).contains(&"other_deployment"));
+}
+
+#[test]
+fn an_address_that_leads_nowhere_is_said_with_what_leads_there() {
+    for (why, detail, remedy) in [
+        (
+            Why::Unknown,
+            "\"db\" does not resolve here",
+            "Docker networks",
+        ),
+        (
+            Why::Here,
+            "nothing listens on port 3210 of this machine",
+            "docker ps",
+        ),
+        (
+            Why::InContainer,
+            "of db, which is the container",
+            "network.container",
+        ),
+        (
+            Why::Elsewhere,
+            "db refuses connections to port 3210",
+            "port 3210 is published",
+        ),
+    ] {
+        let mut facts = good();
+        facts.probes = Probes {
+            api: Answer::Failed("http://db:3210/version does not answer".to_owned()),
+            nowhere: Some(Nowhere {
+                host: "db".to_owned(),
+                port: 3210,
+                why,
+            }),
+            ..unasked("the API does not answer")
+        };
+        let report = verify(&facts);
+        let check = report.failed().next().unwrap();
+        assert_eq!(check.name, "api_answers");
+        assert!(check.detail.contains(detail), "{check:?}");
+        assert!(check.remedy.contains(remedy), "{check:?}");
+    }
+}
+
+#[test]
 fn another_directory_of_functions_is_heeded() {
     let mut facts = good();
     let files = &mut facts.snapshot.as_mut().unwrap().files;
@@ -307,7 +389,7 @@ fn what_was_not_asked_is_neither_well_nor_wrong() {
         "{table}"
     );
     assert!(
-        table.ends_with("\n12 passed, 0 failed, 15 could not be checked\n"),
+        table.ends_with("\n12 passed, 0 failed, 16 could not be checked\n"),
         "{table}"
     );
     assert!(!table.contains('\u{1b}'));

@@ -1,6 +1,7 @@
 //! Asking a deployment. Nothing is changed.
 
 mod discovery;
+mod nowhere;
 mod places;
 mod token;
 
@@ -11,6 +12,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
 
+pub use self::nowhere::{Nowhere, Why};
 pub(super) use self::{discovery::moduli, places::is_loopback};
 use self::{
     discovery::{KeysAt, discover, login, text},
@@ -130,7 +132,12 @@ pub async fn probe(addresses: &Addresses, inside: Option<&impl Pages>) -> Probes
         inside,
         loopback: Loopback::Here,
     };
-    ask(way, &views, &addresses.key, &addresses.browsers).await
+    let probes = ask(way, &views, &addresses.key, &addresses.browsers).await;
+    let nowhere = match probes.api {
+        Answer::Failed(_) => nowhere::look(api.as_str()).await,
+        _ => None,
+    };
+    Probes { nowhere, ..probes }
 }
 
 /// What is known of a deployment whose API does not answer.
@@ -152,6 +159,7 @@ pub fn unasked(why: &str) -> Probes {
         sources: [Source::File; 2],
         containers: not_asked("no deployment of this provider was named"),
         api: not_asked(why),
+        nowhere: None,
         instance: not_asked(why),
         site: not_asked(why),
         key: not_asked(why),

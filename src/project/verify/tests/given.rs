@@ -78,6 +78,7 @@ pub fn good() -> Facts {
             keeper: Some(Keeper::Terraform),
             sources: [Source::File; 2],
             containers: Answer::Known(true),
+            nowhere: None,
             api: Answer::Known("1.0".to_owned()),
             instance: Answer::Known(Instances {
                 there: "app".to_owned(),
@@ -171,4 +172,14 @@ pub fn set(facts: &mut Facts, name: &str, value: Option<&str>) {
         Some(value) => variables.insert(name.to_owned(), value.into()),
         None => variables.remove(name),
     };
+}
+
+/// Puts a file into the directory.
+pub fn put(facts: &mut Facts, path: &str, text: &str) {
+    let seen = SeenFile {
+        text: text.into(),
+        bits: 0o600,
+    };
+    let files = &mut facts.snapshot.as_mut().unwrap().files;
+    files.insert(path.to_owned(), seen);
 }
