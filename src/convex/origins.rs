@@ -328,7 +328,7 @@ impl OriginWarning {
 }
 
 /// Whether a browser finds its own machine there.
-fn is_local(origin: &str) -> bool {
+pub(crate) fn is_local(origin: &str) -> bool {
     let url = Url::parse(origin);
     url.is_ok_and(|url| url.host_str().is_some_and(super::postgres::is_loopback))
 }

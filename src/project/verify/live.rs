@@ -25,7 +25,7 @@ pub(super) fn containers(facts: &Facts) -> Verdict {
                     "With running = true, {APPLY}. If they stop again, read docker logs of the backend."
                 ),
                 Keeper::Hand => format!(
-                    "Run ./{START}. If they stop again, read npm run convex:logs, see who holds the ports 3210, 3211 and 6791, and recreate them: npm run convex:stop, then ./{START}."
+                    "Run ./{START}. If they stop again, read npm run convex:logs, see with docker ps who holds their ports, and recreate them: npm run convex:stop, then ./{START}."
                 ),
             },
         ),
@@ -98,7 +98,7 @@ pub(super) fn site_answers(facts: &Facts) -> Verdict {
         }
         Answer::Failed(why) => Verdict::failed(
             why.as_str(),
-            "Check that port 3211 of the backend is published or its Coder app is there, and that VITE_CONVEX_SITE_URL is its address.",
+            "Check that the port of the HTTP actions is published or their Coder app is there, and that VITE_CONVEX_SITE_URL is its address.",
         ),
         Answer::NotAsked(why) => Verdict::open(why.as_str()),
     }

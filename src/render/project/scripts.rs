@@ -44,16 +44,28 @@ impl Project {
             .site_url
             .as_ref()
             .map_or_else(String::new, |url| format!("want SITE_URL {}\n", shell(url)));
+        let [api, site, dashboard] = self.published_ports();
+        let ports = fill(
+            include_str!("templates/ports.sh").trim_end(),
+            &[
+                ("API_PORT", &api),
+                ("SITE_PORT", &site),
+                ("DASHBOARD_PORT", &dashboard),
+            ],
+        );
+        let internal = Origins::internal(self.reach.public.dashboard.clone());
         let mut files = self.compose().to_vec();
         files.push(script(
             "start-convex-backend.sh",
             include_str!("templates/start-convex-backend.sh"),
-            &[],
+            &[("PORTS", &ports)],
         ));
         files.push(script(
             SETUP,
             include_str!("templates/scripts/setup-convex.sh"),
             &[
+                ("PORTS", &ports),
+                ("ISSUER", internal.site.as_str()),
                 ("SLUG_API", &shell(&self.slugs.api.to_string())),
                 ("SLUG_SITE", &shell(&self.slugs.site.to_string())),
                 ("SLUG_DASHBOARD", &shell(&self.slugs.dashboard.to_string())),

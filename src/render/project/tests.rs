@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    convex::{Origins, auth_keys::KeySize},
+    convex::{DashboardOrigin, Origins, SiteOrigin, auth_keys::KeySize},
     render::package_json::PackageManager,
 };
 
@@ -82,6 +82,65 @@ fn every_file_of_the_recipe_is_there() {
     sorted.sort();
     sorted.dedup();
     assert_eq!(sorted.len(), paths.len(), "a path comes twice");
+}
+
+#[test]
+fn scripts_have_no_port_of_their_own() {
+    let mut directories = vec![std::path::PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/src/render/project/templates"
+    ))];
+    let mut read = 0;
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for port in ["3210", "3211", "6791"] {
+                assert!(!text.contains(port), "{}: {port}", path.display());
+            }
+            read += 1;
+        }
+    }
+    assert!(read > 30, "{read}");
+}
+
+#[test]
+fn scripts_follow_the_addresses_of_the_deployment() {
+    let mut project = project();
+    let text = |project: &Project, path: &str| {
+        let files = project.files();
+        let file = files.iter().find(|it| it.path.as_str() == path).unwrap();
+        file.body.fresh().unwrap().expose().to_owned()
+    };
+    let compose = |project: &Project| text(project, "docker-compose.convex.yml");
+    assert!(compose(&project).contains("127.0.0.1:${CONVEX_API_PORT:-3210}:3210"));
+    project.reach.public = Origins {
+        api: ApiOrigin::parse("https://api.example").unwrap(),
+        site: SiteOrigin::parse("http://localhost:4211").unwrap(),
+        dashboard: DashboardOrigin::parse("https://localhost:8443").unwrap(),
+    };
+    project.url = Some(ApiOrigin::parse("http://127.0.0.1:4210").unwrap());
+    for published in [
+        "127.0.0.1:${CONVEX_API_PORT:-4210}:3210",
+        "127.0.0.1:${CONVEX_SITE_PORT:-4211}:3211",
+        "127.0.0.1:${CONVEX_DASHBOARD_PORT:-6791}:6791",
+    ] {
+        assert!(compose(&project).contains(published), "{published}");
+    }
+    for script in ["start-convex-backend.sh", SETUP] {
+        let text = text(&project, script);
+        for port in [
+            "api_port=$(port CONVEX_API_PORT 4210)",
+            "site_port=$(port CONVEX_SITE_PORT 4211)",
+            "dashboard_port=$(port CONVEX_DASHBOARD_PORT 6791)",
+        ] {
+            assert!(text.contains(port), "{script}: {port}");
+        }
+    }
 }
 
 #[test]

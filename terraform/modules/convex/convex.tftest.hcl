@@ -25,6 +25,12 @@ mock_provider "convex" {
       admin_key     = "app|01ab"
       database_kind = "sqlite"
 
+      urls = {
+        api       = "http://localhost:1001"
+        site      = "http://localhost:1002"
+        dashboard = "http://localhost:1003"
+      }
+
       agent_env = {
         CONVEX_CLOUD_ORIGIN          = "a"
         CONVEX_DEPLOYMENT_URL        = "b"
@@ -89,7 +95,7 @@ run "required_inputs_are_enough" {
 
 run "the_apps_are_ports_of_the_workspace" {
   assert {
-    condition     = { for key, app in coder_app.this : key => app.url } == { api = "http://localhost:3210", site = "http://localhost:3211", dashboard = "http://localhost:6791" }
+    condition     = { for key, app in coder_app.this : key => app.url } == { api = "http://localhost:1001", site = "http://localhost:1002", dashboard = "http://localhost:1003" }
     error_message = "The apps must lead to the ports of the containers."
   }
   assert {
@@ -109,7 +115,7 @@ run "the_apps_are_ports_of_the_workspace" {
     error_message = "Only an app that is shown has a name and an icon, and each opens in a tab."
   }
   assert {
-    condition     = one(coder_app.this["api"].healthcheck).url == "http://localhost:3210/version"
+    condition     = one(coder_app.this["api"].healthcheck).url == "http://localhost:1001/version"
     error_message = "The API's health is its version."
   }
 }

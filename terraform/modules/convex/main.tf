@@ -258,9 +258,9 @@ locals {
   origins = provider::convex::coder_origins(merge(local.place, { slugs = var.slugs }))
 
   apps = {
-    api       = { name = "Convex API", port = 3210, health = "/version" }
-    site      = { name = "Convex Site", port = 3211, health = "/" }
-    dashboard = { name = "Convex Dashboard", port = 6791, health = "/" }
+    api       = { name = "Convex API", health = "/version" }
+    site      = { name = "Convex Site", health = "/" }
+    dashboard = { name = "Convex Dashboard", health = "/" }
   }
 
   # The domain of all apps, which is what Vite wants to know before it serves a
@@ -433,7 +433,7 @@ resource "coder_app" "this" {
   slug         = var.slugs[each.key]
   display_name = each.key == "dashboard" ? each.value.name : null
   icon         = each.key == "dashboard" ? var.icon : null
-  url          = "http://localhost:${each.value.port}"
+  url          = convex_deployment.this.urls[each.key]
   subdomain    = true
   share        = var.share[each.key]
   hidden       = each.key != "dashboard"
@@ -442,7 +442,7 @@ resource "coder_app" "this" {
   group        = each.key == "dashboard" ? var.group : null
 
   healthcheck {
-    url       = "http://localhost:${each.value.port}${each.value.health}"
+    url       = "${convex_deployment.this.urls[each.key]}${each.value.health}"
     interval  = 5
     threshold = 12
   }

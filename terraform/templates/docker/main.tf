@@ -173,9 +173,9 @@ locals {
   # user themselves, and administration needs the admin key. Only the owner can
   # open the dashboard.
   apps = {
-    dashboard = { slug = "convex", port = 6791, path = "/", hidden = false, share = "owner" }
-    api       = { slug = "convex-api", port = 3210, path = "/version", hidden = true, share = "public" }
-    site      = { slug = "convex-site", port = 3211, path = "/", hidden = true, share = "public" }
+    dashboard = { slug = "convex", path = "/", hidden = false, share = "owner" }
+    api       = { slug = "convex-api", path = "/version", hidden = true, share = "public" }
+    site      = { slug = "convex-site", path = "/", hidden = true, share = "public" }
   }
   slugs         = { for key, app in local.apps : key => app.slug }
   frontend_slug = "frontend"
@@ -266,7 +266,7 @@ resource "convex_project" "app" {
   origins   = local.origins
   slugs     = local.slugs
   site_url  = local.frontend_url
-  url       = "http://localhost:${local.apps.api.port}"
+  url       = convex_deployment.app.urls.api
   admin_key = convex_deployment.app.admin_key
 
   container = {
@@ -425,13 +425,13 @@ resource "coder_app" "convex" {
   display_name = each.value.hidden ? null : "Convex Dashboard"
   icon         = each.value.hidden ? null : "/icon/database.svg"
   hidden       = each.value.hidden
-  url          = "http://localhost:${each.value.port}"
+  url          = convex_deployment.app.urls[each.key]
   subdomain    = true
   share        = each.value.share
   open_in      = "tab"
 
   healthcheck {
-    url       = "http://localhost:${each.value.port}${each.value.path}"
+    url       = "${convex_deployment.app.urls[each.key]}${each.value.path}"
     interval  = 5
     threshold = 12
   }

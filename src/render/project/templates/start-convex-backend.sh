@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 @COMMON@
 env_file=.env.convex.local
 seconds=${CONVEX_WAIT_SECONDS:-120}
-api=http://127.0.0.1:${CONVEX_API_PORT:-3210}
+@PORTS@
+api=http://127.0.0.1:$api_port
 
 compose() { docker compose --env-file "$env_file" -f docker-compose.convex.yml "$@"; }
 
@@ -24,7 +25,7 @@ if ! problem=$(compose up -d 2>&1); then
     printf '%s\n' "$problem" | tail -n 20 >&2
     case $problem in
         *"already allocated"* | *"address already in use"*)
-            docker ps --format '{{.Names}} {{.Ports}}' | grep -E ':(3210|3211|6791)->' >&2 || true
+            docker ps --format '{{.Names}} {{.Ports}}' | grep -E ":($api_port|$site_port|$dashboard_port)->" >&2 || true
             fail "a port is in use" "stop what holds it, or set CONVEX_API_PORT, CONVEX_SITE_PORT and CONVEX_DASHBOARD_PORT" ;;
         *unhealthy* | *exited*)
             compose logs --tail 20 convex-backend >&2 || true
@@ -49,5 +50,5 @@ fi
 add_missing CONVEX_SELF_HOSTED_URL "$api" "Where the convex command line reaches the deployment." "$env_file"
 
 # setup-convex.sh knows where browsers reach it.
-dashboard=${CONVEX_DASHBOARD:-http://localhost:${CONVEX_DASHBOARD_PORT:-6791}}
+dashboard=${CONVEX_DASHBOARD:-http://localhost:$dashboard_port}
 say "the dashboard is at $dashboard; log in with CONVEX_SELF_HOSTED_ADMIN_KEY of $env_file"

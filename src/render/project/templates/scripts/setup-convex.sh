@@ -12,6 +12,8 @@ slug_api=@SLUG_API@
 slug_site=@SLUG_SITE@
 slug_dashboard=@SLUG_DASHBOARD@
 
+@PORTS@
+
 begin "find the addresses"
 # app SLUG PORT: where browsers reach an app of the workspace, else a port.
 app() {
@@ -32,10 +34,10 @@ app() {
     # Browsers write hosts in lower case, and without a path.
     printf '%s' "$host" | sed -E 's#^([^/]*//[^/]*).*#\1#' | tr '[:upper:]' '[:lower:]'
 }
-api=$(app "$slug_api" "${CONVEX_API_PORT:-3210}")
-site=$(app "$slug_site" "${CONVEX_SITE_PORT:-3211}")
+api=$(app "$slug_api" "$api_port")
+site=$(app "$slug_site" "$site_port")
 dashboard=@DASHBOARD@
-[ -n "$dashboard" ] || dashboard=$(app "$slug_dashboard" "${CONVEX_DASHBOARD_PORT:-6791}")
+[ -n "$dashboard" ] || dashboard=$(app "$slug_dashboard" "$dashboard_port")
 
 begin "find the database"
 # The backend appends the name of its instance, so the URL goes without one.
@@ -63,7 +65,7 @@ add_missing POSTGRES_URL "$database" "The database server, without a database na
 add_missing CONVEX_CLOUD_ORIGIN "$api" "Where browsers reach the API." "$env_file"
 # Not the public address: the backend fetches the keys of its tokens from here,
 # from inside its container.
-add_missing CONVEX_SITE_ORIGIN "http://127.0.0.1:3211" "The site origin that the backend runs on." "$env_file"
+add_missing CONVEX_SITE_ORIGIN "@ISSUER@" "The site origin that the backend runs on." "$env_file"
 issuer=$(value CONVEX_SITE_ORIGIN "$env_file")
 api=$(value CONVEX_CLOUD_ORIGIN "$env_file")
 add_missing CONVEX_SITE_URL "$issuer" "The same address, as functions read it." "$env_file"
