@@ -1,6 +1,6 @@
 //! `convex_project`: the files of an app, rendered and not written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,7 @@ pub struct Model {
     pattern: Option<String>,
     frontend: Option<bool>,
     compose: Option<bool>,
+    agents: Option<BTreeSet<String>>,
     package_manager: Option<String>,
     policies: Option<BTreeMap<String, String>>,
     install: Option<InstallModel>,
@@ -84,6 +85,7 @@ impl DataSource<Session> for ProjectDataSource {
             pattern: config.pattern.clone(),
             frontend: config.frontend,
             compose: config.compose,
+            agents: config.agents.clone(),
             package_manager: config.package_manager.clone(),
             policies: config.policies.clone(),
             install: config.install.clone(),

@@ -1,6 +1,7 @@
 //! The files of a project that uses a deployment.
 
 mod additions;
+mod agents;
 mod compose;
 mod hosts;
 mod install;
@@ -10,9 +11,13 @@ mod scaffold;
 mod scripts;
 mod template;
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 pub use additions::packages;
+pub use agents::{Agent, UnknownAgent};
 pub use hosts::ALLOWED_HOSTS;
 pub use install::{Install, Writes};
 pub use scaffold::VITE_CONFIG;
@@ -116,6 +121,8 @@ pub struct Project {
     /// Whether there are the files that run a deployment of its own by Docker Compose. Where the
     /// deployment is somebody else's, they would start a second one and make keys of their own.
     pub compose: bool,
+    /// What coding agents are given.
+    pub agents: BTreeSet<Agent>,
     /// What becomes of files that exist, where it is not the usual.
     pub policies: BTreeMap<FilePath, Policy>,
 }
@@ -145,6 +152,7 @@ impl Project {
         if self.compose {
             files.extend(self.scripts());
         }
+        files.extend(self.agent_files());
         files.extend(self.scaffold());
         for file in &mut files {
             if let Some(policy) = self.policies.get(&file.path) {

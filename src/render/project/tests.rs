@@ -25,6 +25,7 @@ fn project() -> Project {
         pattern: Pattern::AiRag,
         frontend: true,
         compose: true,
+        agents: BTreeSet::new(),
         policies: BTreeMap::new(),
     }
 }
@@ -82,6 +83,50 @@ fn every_file_of_the_recipe_is_there() {
     sorted.sort();
     sorted.dedup();
     assert_eq!(sorted.len(), paths.len(), "a path comes twice");
+}
+
+#[test]
+fn agents_get_files_only_on_request_and_tools_that_only_read() {
+    let mut project = project();
+    let of_agents = |project: &Project| -> Vec<Desired> {
+        let files = project.files().into_iter();
+        files
+            .filter(|it| {
+                it.path.as_str().starts_with(".agents/") || it.path.as_str() == ".mcp.json"
+            })
+            .collect()
+    };
+    assert_eq!(of_agents(&project), Vec::new());
+    project.agents = [Agent::Skill, Agent::Mcp].into();
+    let [skill, mcp] = &of_agents(&project)[..] else {
+        panic!()
+    };
+    for file in [skill, mcp] {
+        assert_eq!((file.policy, file.mode), (Policy::Create, Mode::Plain));
+        assert!(!file.body.fresh().unwrap().expose().contains("01ab"));
+    }
+    let text = skill.body.fresh().unwrap();
+    assert!(text.expose().starts_with("---\nname: convex-deployment\n"));
+    assert!(
+        text.expose()
+            .contains("npx convex data --env-file .env.convex.local")
+    );
+    let json: serde_json::Value = serde_json::from_str(mcp.body.fresh().unwrap().expose()).unwrap();
+    let server = &json["mcpServers"]["convex"];
+    assert_eq!(server["command"], "npx");
+    let arguments: Vec<&str> = server["args"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    let disabled = arguments.iter().position(|it| *it == "--disable-tools");
+    let disabled: Vec<&str> = arguments[disabled.unwrap() + 1].split(',').collect();
+    for changes in ["run", "envSet", "envRemove", "envGet"] {
+        assert!(disabled.contains(&changes), "{changes}");
+    }
+    assert!(arguments.ends_with(&["--env-file", ".env.convex.local"]));
+    assert!(!arguments.iter().any(|it| it.starts_with("--dangerously")));
 }
 
 #[test]
@@ -145,7 +190,8 @@ fn scripts_follow_the_addresses_of_the_deployment() {
 
 #[test]
 fn no_hole_is_left_open() {
-    let project = project();
+    let mut project = project();
+    project.agents = [Agent::Skill, Agent::Mcp].into();
     let script = project.install_script(&install());
     let files = project.files();
     let texts = files.iter().map(|it| it.body.fresh().unwrap());

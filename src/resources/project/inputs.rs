@@ -1,6 +1,6 @@
 //! What the files of a project are rendered from, for resource and data source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,14 @@ use crate::{
         Diagnostic, Diagnostics,
         schema::{
             Attr, Element, Fields, Group, Plain, Planned, boolean, invalid, map_of, number, object,
-            string,
+            set_of, string,
         },
         value::{Path, Value},
     },
     render::{
         files::{FilePath, Policy},
         package_json::PackageManager,
-        project::{Images, Install, Pattern, Project, Writes},
+        project::{Agent, Images, Install, Pattern, Project, UnknownAgent, Writes},
     },
     resources::deployment::{default_backend_image, default_dashboard_image, model::OriginsModel},
 };
@@ -67,6 +67,7 @@ pub struct Inputs {
     pub pattern: Option<String>,
     pub frontend: Option<bool>,
     pub compose: Option<bool>,
+    pub agents: Option<BTreeSet<String>>,
     pub package_manager: Option<String>,
     pub policies: Option<BTreeMap<String, String>>,
     pub install: Option<InstallModel>,
@@ -132,6 +133,13 @@ impl Inputs {
                 .map_err(|error| wrong("pattern", &error))?,
             frontend: self.frontend.unwrap_or(true),
             compose: self.compose.unwrap_or_default(),
+            agents: self
+                .agents
+                .iter()
+                .flatten()
+                .map(|name| name.parse())
+                .collect::<Result<_, _>>()
+                .map_err(|error: UnknownAgent| wrong("agents", &error))?,
             policies: self.policies()?,
         })
     }
@@ -366,6 +374,12 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
             boolean("Whether to write what runs a deployment without Terraform: `docker-compose.convex.yml`, scripts that start it and set its variables, and commands for them in `package.json`. Default `false`. With `false`, `npm run dev` serves the page and changes nothing of the deployment. With `true`, it starts the containers of the compose file, and sets the variables that the deployment lacks.")
                 .optional()
                 .default(false),
+        )
+        .with(
+            "agents",
+            set_of(Element::String, "Files for coding agents that work on the app; none by default. `skill`: `.agents/skills/convex-deployment/SKILL.md`, a page on the deployment, the commands that only read, and those to ask for first. `mcp`: `.mcp.json` with the MCP server of the `convex` command line, without its tools that run functions, change variables or show their values. As of `convex` 1.49, each call of that server needs a login to Convex Cloud (`npx convex login`), even for a self-hosted deployment. Neither file has the admin key, but an agent with a shell can read it in the environment or in `.env.convex.local`, and it allows everything: these files guide an agent and do not confine it. A file that exists is kept as it is.")
+                .optional()
+                .parsed::<Agent>(),
         )
         .with(
             "package_manager",

@@ -227,6 +227,7 @@ pub(super) fn import(id: &str) -> Model {
         pattern: None,
         frontend: None,
         compose: None,
+        agents: None,
         package_manager: None,
         policies: None,
         install: None,

@@ -1,6 +1,6 @@
 //! The state of a project, and the schema beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,7 @@ pub struct Model {
     pub pattern: Option<String>,
     pub frontend: Option<bool>,
     pub compose: Option<bool>,
+    pub agents: Option<BTreeSet<String>>,
     pub package_manager: Option<String>,
     pub policies: Option<BTreeMap<String, String>>,
     pub install: Option<InstallModel>,
@@ -78,6 +79,7 @@ impl Model {
             pattern: it.pattern,
             frontend: it.frontend,
             compose: it.compose,
+            agents: it.agents,
             package_manager: it.package_manager,
             policies: it.policies,
             install: it.install,

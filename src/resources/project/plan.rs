@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What the files without secrets depend on.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 13] = [
     "directory",
     "name",
     "url",
@@ -21,6 +21,7 @@ const PLAIN: [&str; 12] = [
     "pattern",
     "frontend",
     "compose",
+    "agents",
     "policies",
     "package_manager",
 ];

@@ -1,7 +1,7 @@
 //! The files of a project, read by the programs they are for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{Read, Write},
     net::TcpListener,
@@ -54,6 +54,7 @@ pub fn project() -> Project {
         policies: BTreeMap::new(),
     }
 }
+        agents: BTreeSet::new(),
 
 pub fn install(directory: &Path) -> Install {
     Install {
