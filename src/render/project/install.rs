@@ -7,7 +7,7 @@ use super::{
     template::{fill, shell},
 };
 use crate::{
-    convex::Secret,
+    convex::{Secret, env_var::VarName},
     render::{
         env_local,
         files::{Body, Desired, Policy},
@@ -30,6 +30,8 @@ pub struct Install {
     pub deploy: bool,
     /// Which files it writes.
     pub writes: Writes,
+    /// Variables that the deployment gets from the environment of the script.
+    pub from_environment: Vec<VarName>,
 }
 
 /// What the script writes of the project's files.
@@ -63,6 +65,8 @@ impl Project {
             Some(below) => format!("\"$HOME\"/{}", shell(below)),
             None => shell(&install.directory),
         };
+        let sets = !install.from_environment.is_empty();
+        let part = |wanted: bool, text: &'static str| if wanted { text.trim_end() } else { "" };
         let script = fill(
             include_str!("templates/install.sh"),
             &[
@@ -76,13 +80,15 @@ impl Project {
                 ("IS_SUPPORTED", NODE_IN_JAVASCRIPT),
                 ("WRITE", writes.trim_end()),
                 (
-                    "DEPLOY",
-                    if install.deploy {
-                        include_str!("templates/deploy.sh").trim_end()
-                    } else {
-                        ""
-                    },
+                    "KEY",
+                    part(sets || install.deploy, include_str!("templates/key.sh")),
                 ),
+                ("VARIABLES", &install.set_variables()),
+                (
+                    "DEPLOY",
+                    part(install.deploy, include_str!("templates/deploy.sh")),
+                ),
+                ("LACKING", part(sets, include_str!("templates/lacking.sh"))),
                 (
                     "NEXT",
                     if self.has_frontend() {
@@ -160,6 +166,22 @@ impl Project {
             include_str!("templates/merge-package-json.js"),
             &[("ADDITIONS", &sections.to_string())],
         )
+    }
+}
+
+impl Install {
+    /// The part that gives the deployment its variables.
+    fn set_variables(&self) -> String {
+        if self.from_environment.is_empty() {
+            return String::new();
+        }
+        let names: Vec<&str> = self.from_environment.iter().map(VarName::as_str).collect();
+        let program = include_str!("templates/set-variables.js");
+        let part = fill(
+            include_str!("templates/variables.sh"),
+            &[("NAMES", &names.join(" ")), ("SET", program.trim_end())],
+        );
+        part.trim_end().to_owned()
     }
 }
 

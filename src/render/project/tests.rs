@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    convex::{DashboardOrigin, Origins, SiteOrigin, auth_keys::KeySize},
+    convex::{DashboardOrigin, Origins, SiteOrigin, auth_keys::KeySize, env_var::VarName},
     render::package_json::PackageManager,
 };
 
@@ -38,6 +38,7 @@ fn install() -> Install {
         clone_wait_s: 5,
         deploy: true,
         writes: Writes::Missing,
+        from_environment: Vec::new(),
     }
 }
 
@@ -192,7 +193,10 @@ fn scripts_follow_the_addresses_of_the_deployment() {
 fn no_hole_is_left_open() {
     let mut project = project();
     project.agents = [Agent::Skill, Agent::Mcp].into();
-    let script = project.install_script(&install());
+    let script = project.install_script(&Install {
+        from_environment: vec![VarName::parse("OPENAI_API_KEY").unwrap()],
+        ..install()
+    });
     let files = project.files();
     let texts = files.iter().map(|it| it.body.fresh().unwrap());
     for text in texts.chain([script]) {

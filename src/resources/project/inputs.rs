@@ -9,6 +9,7 @@ use crate::{
         AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PageUrl,
         PostgresUrl, Reach, Secret, SiteOrigin,
         coder::{Slug, Slugs},
+        env_var::VarName,
     },
     plugin::{
         Diagnostic, Diagnostics,
@@ -19,6 +20,7 @@ use crate::{
         value::{Path, Value},
     },
     render::{
+        env_local,
         files::{FilePath, Policy},
         package_json::PackageManager,
         project::{Agent, Images, Install, Pattern, Project, UnknownAgent, Writes},
@@ -47,6 +49,7 @@ pub struct InstallModel {
     pub wait_s: Option<u32>,
     pub clone_wait_s: Option<u32>,
     pub deploy: Option<bool>,
+    pub from_environment: Option<BTreeSet<String>>,
 }
 
 /// All of it, as configured.
@@ -181,6 +184,13 @@ impl Inputs {
             clone_wait_s: given.clone_wait_s.unwrap_or(CLONE_WAIT_S),
             deploy: given.deploy.unwrap_or(true),
             writes,
+            from_environment: given
+                .from_environment
+                .iter()
+                .flatten()
+                .map(|name| variable_of_environment(name))
+                .collect::<Result<_, _>>()
+                .map_err(|error| wrong("install.from_environment", &error))?,
         };
         Ok(self.project()?.install_script(&install))
     }
@@ -227,6 +237,16 @@ impl Inputs {
 
 fn wrong(attribute: &str, error: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::error(format!("Invalid value for {attribute}"), error.to_string()).at(attribute)
+}
+
+/// Takes the name of a variable that a deployment may be given from an environment.
+fn variable_of_environment(name: &str) -> Result<VarName, String> {
+    if [env_local::SELF_HOSTED_URL, env_local::ADMIN_KEY].contains(&name) {
+        return Err(format!(
+            "{name} is for tools that manage the deployment, and functions must not have it. Remove it."
+        ));
+    }
+    VarName::parse(name).map_err(|error| error.to_string())
 }
 
 fn parsed<T, E: std::fmt::Display>(
@@ -413,6 +433,12 @@ pub fn with_attributes(fields: Fields<Plain>) -> Fields<Plain> {
                     .with(
                         "deploy",
                         boolean("Whether to deploy the functions. Default `true`.").optional(),
+                    )
+                    .with(
+                        "from_environment",
+                        set_of(Element::String, "Names of variables of the deployment that the script takes from its own environment, such as `[\"OPENAI_API_KEY\"]` for a user secret of Coder. Terraform never has their values. The script compares them with those of the deployment, and sends what differs in one request before it deploys. A variable that is missing or empty in the environment keeps its value in the deployment; if it has none there, the script deploys and then fails. Do not declare the same name in `convex_env`, and list it in `unmanaged` of an exclusive `convex_env`.")
+                            .optional()
+                            .parsed_with(variable_of_environment),
                     ),
                 "How the install script goes about it.",
             )

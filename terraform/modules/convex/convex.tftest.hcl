@@ -288,9 +288,25 @@ run "variables_and_secrets_are_told_apart" {
   }
 }
 
+run "variables_of_the_environment_need_a_script" {
+  command = plan
+
+  variables {
+    from_environment = ["OPENAI_API_KEY"]
+  }
+
+  expect_failures = [convex_env.this]
+}
+
 run "an_app_is_deployed_at_start" {
   variables {
-    app_directory = "~/app"
+    app_directory    = "~/app"
+    from_environment = ["STRIPE_KEY", "OPENAI_API_KEY"]
+  }
+
+  assert {
+    condition     = data.convex_project.app[0].install.from_environment == toset(["OPENAI_API_KEY", "STRIPE_KEY"]) && convex_env.this.unmanaged == toset(["OPENAI_API_KEY", "STRIPE_KEY"])
+    error_message = "The script must set the variables of the environment, and convex_env must leave them alone."
   }
 
   assert {

@@ -168,6 +168,13 @@ variable "secrets" {
   sensitive   = true
 }
 
+variable "from_environment" {
+  type        = set(string)
+  description = "Names of variables of the functions that the workspace takes from its own environment, such as user secrets of Coder. Their values never reach Terraform. Needs app_directory, whose script sets them at each start."
+  default     = []
+  nullable    = false
+}
+
 variable "sign_in" {
   type        = bool
   description = "Whether the variables for signing in with @convex-dev/auth are set: keys, issuer and the address of the frontend."
@@ -362,9 +369,17 @@ resource "convex_env" "this" {
       value_wo = var.secrets_in_state ? null : var.secrets[name]
     }
   }
-  auth = var.sign_in ? { site_url = local.site_url } : null
+  unmanaged = var.from_environment
+  auth      = var.sign_in ? { site_url = local.site_url } : null
   # They are deleted with the volume.
   on_destroy = var.on_destroy == "delete" ? "keep" : null
+
+  lifecycle {
+    precondition {
+      condition     = length(var.from_environment) == 0 || var.app_directory != ""
+      error_message = "from_environment needs app_directory, whose script sets the variables. Give app_directory."
+    }
+  }
 }
 
 # The key itself is neither in the state nor in the agent's environment.
@@ -471,6 +486,7 @@ data "convex_project" "app" {
   directory = var.app_directory
   origins   = local.origins
   slugs     = var.slugs
+  install   = { from_environment = var.from_environment }
 }
 
 # Coder hears of the agent when all of this is done. So the backend answers, and

@@ -127,16 +127,16 @@ data "coder_parameter" "directory" {
   }
 }
 
-# Coder keeps parameters readable for the workspace's owner, whose key this is.
-data "coder_parameter" "openai_api_key" {
-  name         = "openai_api_key"
-  display_name = "OpenAI API key"
-  description  = "For functions that use AI. Leave it empty to do without."
-  type         = "string"
-  default      = ""
+# Names only: Coder shows the values of parameters in clear text. The values are
+# user secrets, which reach the workspace's environment and never Terraform.
+data "coder_parameter" "from_environment" {
+  name         = "from_environment"
+  display_name = "Variables from your secrets"
+  description  = "Names of user secrets that your functions read, such as STRIPE_KEY. Each needs an environment variable of this name."
+  type         = "list(string)"
+  default      = jsonencode([])
   mutable      = true
   order        = 3
-  styling      = jsonencode({ mask_input = true })
 }
 
 # What most people want, chosen unless they choose something else. A workspace
@@ -180,6 +180,12 @@ locals {
   slugs         = { for key, app in local.apps : key => app.slug }
   frontend_slug = "frontend"
   frontend_port = 5173
+
+  rag = data.coder_parameter.app.value == "ai-rag"
+  from_environment = setunion(
+    local.rag ? ["OPENAI_API_KEY"] : [],
+    jsondecode(data.coder_parameter.from_environment.value),
+  )
 
   place = {
     access_url = data.coder_workspace.me.access_url
@@ -244,15 +250,16 @@ resource "convex_deployment" "app" {
   }
 }
 
-# What functions see. The parameter decides, whatever is set by other ways.
+# What functions see, except for the values of secrets, which the install script
+# sets.
 resource "convex_env" "app" {
   deployment  = convex_deployment.app.id
   on_conflict = "overwrite"
   # They are deleted with the volume.
   on_destroy = "keep"
 
-  variables = data.coder_parameter.openai_api_key.value == "" ? {} : { ENABLE_RAG = "true" }
-  secrets   = data.coder_parameter.openai_api_key.value == "" ? {} : { OPENAI_API_KEY = { value = sensitive(data.coder_parameter.openai_api_key.value) } }
+  variables = local.rag ? { ENABLE_RAG = "true" } : {}
+  unmanaged = local.from_environment
 
   auth = {
     site_url = local.frontend_url
@@ -268,6 +275,10 @@ resource "convex_project" "app" {
   site_url  = local.frontend_url
   url       = convex_deployment.app.urls.api
   admin_key = convex_deployment.app.admin_key
+
+  install = {
+    from_environment = local.from_environment
+  }
 
   container = {
     id   = one(docker_container.workspace[*].id)

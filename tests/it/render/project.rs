@@ -3,17 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::{Arc, Mutex},
 };
+
+use serde_json::{Value, json};
 
 use tempfile::TempDir;
 use terraform_provider_convex::{
     convex::{
         AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, InstanceName, Origins, PostgresUrl, Reach,
-        SiteOrigin, auth_keys::KeySize, coder::Slugs,
+        SiteOrigin, auth_keys::KeySize, coder::Slugs, env_var::VarName,
     },
     project::{bring, target::LocalDirectory},
     render::{
@@ -51,10 +54,10 @@ pub fn project() -> Project {
         pattern: Pattern::MinimalAuth,
         frontend: true,
         compose: true,
+        agents: BTreeSet::new(),
         policies: BTreeMap::new(),
     }
 }
-        agents: BTreeSet::new(),
 
 pub fn install(directory: &Path) -> Install {
     Install {
@@ -64,6 +67,7 @@ pub fn install(directory: &Path) -> Install {
         clone_wait_s: 0,
         deploy: true,
         writes: Writes::MissingWithSecrets,
+        from_environment: Vec::new(),
     }
 }
 
@@ -110,7 +114,15 @@ fn shellcheck_has_nothing_to_say_of_any_script() {
             scripts.push((file.path.as_str().replace('/', "-"), text.as_str().into()));
         }
     }
-    assert_eq!(scripts.len(), 7);
+    let sets = Install {
+        from_environment: vec![VarName::parse("OPENAI_API_KEY").unwrap()],
+        ..install(directory.path())
+    };
+    scripts.push((
+        "install-variables.sh".to_owned(),
+        project().install_script(&sets),
+    ));
+    assert_eq!(scripts.len(), 8);
     for (name, text) in &scripts {
         apps::write(directory.path(), name, text.expose());
     }
@@ -140,7 +152,7 @@ async fn docker_compose_takes_the_compose_file() {
         "json",
     ];
     let printed = run(&mut compose(app.path(), &arguments));
-    let config: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let config: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(config["name"], "convex-shop");
     let backend = &config["services"]["convex-backend"];
     assert_eq!(backend["image"], "backend:1");
@@ -207,6 +219,16 @@ fn run_install(project: &Project, install: &Install, programs: Option<&Path>) ->
 }
 
 fn outcome_of_install(project: &Project, install: &Install, programs: Option<&Path>) -> Output {
+    outcome_in(&[], project, install, programs)
+}
+
+/// Runs it with these variables in its environment.
+fn outcome_in(
+    environment: &[(&str, &str)],
+    project: &Project,
+    install: &Install,
+    programs: Option<&Path>,
+) -> Output {
     let script = TempDir::new().unwrap();
     apps::write(
         script.path(),
@@ -220,6 +242,7 @@ fn outcome_of_install(project: &Project, install: &Install, programs: Option<&Pa
         .env_clear()
         .env("PATH", path)
         .env("HOME", script.path())
+        .envs(environment.iter().copied())
         .output()
         .unwrap()
 }
@@ -373,6 +396,148 @@ fn a_node_that_the_packages_refuse_ends_the_install_script_before_they_are_insta
             );
         }
     }
+}
+
+/// A backend that has variables, and what each request that set some was.
+fn backend_with(variables: &[(&str, &str)]) -> (String, Arc<Mutex<Vec<Value>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut live: BTreeMap<String, String> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let sets = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sets);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if stream.read_line(&mut head).unwrap() == 0 {
+                    break;
+                }
+            }
+            let length = head.to_ascii_lowercase();
+            let length = length.split("content-length: ").nth(1).map_or(0, |it| {
+                it.lines().next().unwrap().trim().parse::<usize>().unwrap()
+            });
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let known = head.contains("Authorization: Convex app|01ab\r\n");
+            let (status, reply) = if head.starts_with("GET /version ") {
+                (200, "1".to_owned())
+            } else if !known {
+                (401, json!({ "code": "BadAdminKey" }).to_string())
+            } else if head.starts_with("GET /api/list_environment_variables ") {
+                (200, json!({ "environment_variables": live }).to_string())
+            } else {
+                assert!(head.starts_with("POST /api/update_environment_variables "));
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                for change in body["changes"].as_array().unwrap() {
+                    let text = |part: &str| change[part].as_str().unwrap().to_owned();
+                    live.insert(text("name"), text("value"));
+                }
+                seen.lock().unwrap().push(body);
+                (200, "null".to_owned())
+            };
+            write!(
+                stream.get_mut(),
+                "HTTP/1.1 {status} It\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{reply}",
+                reply.len()
+            )
+            .unwrap();
+        }
+    });
+    (url, sets)
+}
+
+#[test]
+fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
+    let (programs, log) = noting(&["npm", "npx", "node"]);
+    let wrapped = format!(
+        "#!/bin/sh\nprintf '%s\\n' \"node $*\" >>{}\nexec {} \"$@\"\n",
+        log.display(),
+        tools::on_path("node").display()
+    );
+    apps::write(programs.path(), "node", &wrapped);
+    let app = TempDir::new().unwrap();
+    let (url, sets) = backend_with(&[("SAME", "hunter2 same"), ("KEPT", "hunter2 kept")]);
+    let mut project = project();
+    project.url = Some(ApiOrigin::parse(&url).unwrap());
+    let mut install = install(app.path());
+    let names = ["OPENAI_API_KEY", "SAME", "KEPT", "PEM"];
+    install.from_environment = names.map(|it| VarName::parse(it).unwrap()).to_vec();
+    let environment = [
+        ("OPENAI_API_KEY", "hunter2 \"$(x)' é"),
+        ("SAME", "hunter2 same"),
+        ("PEM", "hunter2\nof two lines"),
+        ("OTHER", "hunter2 other"),
+    ];
+    let run = |environment: &[(&str, &str)], project: &Project| {
+        let output = outcome_in(environment, project, &install, Some(programs.path()));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let (ok, told, failures) = run(&environment, &project);
+    assert!(ok && failures.is_empty(), "{told}{failures}");
+    let expected = json!([{ "changes": [
+        { "name": "OPENAI_API_KEY", "value": environment[0].1 },
+        { "name": "PEM", "value": environment[2].1 },
+    ] }]);
+    assert_eq!(json!(*sets.lock().unwrap()), expected);
+    assert!(told.contains("set: OPENAI_API_KEY, PEM\n"), "{told}");
+    assert!(
+        told.contains("KEPT is not set in this environment: the deployment keeps"),
+        "{told}"
+    );
+    let called = fs::read_to_string(&log).unwrap();
+    let order = ["node - OPENAI_API_KEY SAME KEPT PEM", "npx convex deploy"];
+    let places = order.map(|it| called.find(it).unwrap_or_else(|| panic!("{it}: {called}")));
+    assert!(places[0] < places[1], "{called}");
+    assert!(
+        !format!("{called}{told}").contains("hunter2"),
+        "{called}{told}"
+    );
+    for (path, (content, _)) in apps::files(app.path()) {
+        assert!(
+            !String::from_utf8_lossy(&content).contains("hunter2"),
+            "{path}"
+        );
+    }
+
+    // At the next start nothing has changed, and nothing is sent.
+    let (ok, told, failures) = run(&environment, &project);
+    assert!(ok, "{told}{failures}");
+    assert_eq!(sets.lock().unwrap().len(), 1);
+
+    // A deployment without a value, or with another key.
+    let (url, sets) = backend_with(&[]);
+    let env_file = app.path().join(".env.convex.local");
+    fs::remove_file(&env_file).unwrap();
+    project.url = Some(ApiOrigin::parse(&url).unwrap());
+    let (ok, told, failures) = run(&[("SAME", ""), ("PEM", "hunter2")], &project);
+    assert!(!ok, "{told}");
+    for part in [
+        "SAME is empty in this environment, and the deployment has no value for it",
+        "KEPT is not set in this environment",
+        "FAILED at \"variables from the environment\"",
+        "next: add them to the environment of the workspace, such as with a user secret",
+    ] {
+        assert!(failures.contains(part), "no {part:?} in {failures}");
+    }
+    assert_eq!(sets.lock().unwrap().len(), 1);
+    let called = fs::read_to_string(&log).unwrap();
+    assert_eq!(called.matches("npx convex deploy").count(), 3, "{called}");
+    fs::remove_file(&env_file).unwrap();
+    project.admin_key = Some(AdminKey::parse("app|02").unwrap());
+    let (ok, _, failures) = run(&environment, &project);
+    let refused = "the backend does not accept CONVEX_SELF_HOSTED_ADMIN_KEY";
+    assert!(!ok && failures.contains(refused), "{failures}");
+    assert!(!failures.contains("hunter2") && !failures.contains("app|02"));
 }
 
 /// Coder shows standard error as errors.

@@ -30,6 +30,7 @@ value() {
 # wait_for URL SECONDS: whether it answers in time. A long wait is told.
 wait_for() {
     local begun=$SECONDS told=0 waited
+    command -v curl >/dev/null || fail "there is no curl here" "install curl"
     until curl -fsS -m 5 -o /dev/null "$1" 2>/dev/null; do
         waited=$((SECONDS - begun))
         if ((waited >= $2)); then return 1; fi

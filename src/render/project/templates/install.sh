@@ -97,6 +97,9 @@ url=${CONVEX_SELF_HOSTED_URL:-$(value CONVEX_SELF_HOSTED_URL "$env_file")}
 begin "wait for the backend" "up to $seconds s, at $url/version"
 [ -n "$url" ] || fail "CONVEX_SELF_HOSTED_URL is not set" "give it to the agent (coder_env), or add it to $directory/$env_file"
 wait_for "$url/version" "$seconds" || fail "$url/version does not answer after $seconds s" "see whether the backend runs: docker ps, docker logs; then restart the workspace"
+@KEY@
+@VARIABLES@
 @DEPLOY@
+@LACKING@
 @NEXT@
 say "ready"
