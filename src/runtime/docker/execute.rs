@@ -7,7 +7,7 @@ use std::{
 };
 
 use bollard::{
-    models::{ContainerState, ContainerUpdateBody, NetworkCreateRequest, VolumeCreateRequest},
+    models::{ContainerState, ContainerUpdateBody, VolumeCreateRequest},
     query_parameters::{
         RemoveContainerOptionsBuilder, RemoveVolumeOptions, StartContainerOptions,
         StopContainerOptions,
@@ -19,6 +19,7 @@ use super::{
     ASIDE, Credentials, Docker, DockerError, Patience,
     create::kept_running,
     found,
+    network::is_ambiguous,
     output::{Output, missing_program},
     own::own_volume,
 };
@@ -141,7 +142,13 @@ impl Docker {
             }
             Step::Start(role) => {
                 let own = self.container_of(patience, job, *role).await?;
-                self.start(patience, &own).await
+                match self.start(patience, &own).await {
+                    Err(error) if is_ambiguous(&error) => {
+                        self.settle_networks(patience, &names).await?;
+                        self.start(patience, &own).await
+                    }
+                    outcome => outcome,
+                }
             }
             Step::AwaitReady(role) => match job.spec(*role) {
                 Some(spec) => {
@@ -175,10 +182,7 @@ impl Docker {
                 let own = self.container_of(patience, job, *role).await?;
                 self.update(patience, &own, update).await
             }
-            Step::RemoveNetwork => match self.own_network(patience, &names).await? {
-                Some(own) => self.remove(patience, &own).await,
-                None => Ok(()),
-            },
+            Step::RemoveNetwork => self.remove_networks(patience, &names).await,
         }
     }
 
@@ -198,31 +202,6 @@ impl Docker {
             .await?;
         job.containers().insert(role, own.clone());
         Ok(own)
-    }
-
-    async fn create_network(
-        &self,
-        patience: &Patience,
-        desired: &Desired,
-    ) -> Result<(), DockerError> {
-        let names = desired.names();
-        let name = names.network();
-        let request = self.client.create_network(NetworkCreateRequest {
-            name: name.clone(),
-            driver: Some("bridge".to_owned()),
-            labels: Some(desired.object_labels("network").into_iter().collect()),
-            ..Default::default()
-        });
-        let doing = format!("create network {name}");
-        match self.call(patience, &doing, request).await {
-            Ok(_) => Ok(()),
-            Err(refused @ DockerError::WrongState { .. }) => {
-                // Made meanwhile, or by a request whose reply was lost.
-                let own = self.own_network(patience, &names).await?;
-                own.map(drop).ok_or(refused)
-            }
-            Err(error) => Err(error),
-        }
     }
 
     /// Makes the volume, should there be none, and returns what there is then.
@@ -449,21 +428,6 @@ impl Docker {
             .await
     }
 
-    async fn remove_network(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
-        let request = self.client.remove_network(own.id());
-        let name = own.name();
-        let doing = format!("remove network {name}");
-        match found(self.call(patience, &doing, request).await) {
-            Err(DockerError::Failed { reason, .. } | DockerError::WrongState { reason, .. })
-                if is_used(&reason) =>
-            {
-                tracing::info!(name, "the network is in use by others and stays");
-                Ok(())
-            }
-            outcome => outcome.map(|_| ()),
-        }
-    }
-
     async fn remove_volume(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
         let request = self
             .client
@@ -479,11 +443,6 @@ fn not_ready(spec: &ContainerSpec, seconds: u64, log: String) -> DockerError {
         seconds,
         log,
     }
-}
-
-/// Whether containers are in a network that was to be removed, in Docker's words or Podman's.
-fn is_used(reason: &str) -> bool {
-    reason.contains("active endpoints") || reason.contains("network is being used")
 }
 
 /// As Docker takes numbers.

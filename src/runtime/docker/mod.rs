@@ -21,6 +21,7 @@ mod host;
 mod image;
 mod inventory;
 mod look;
+mod network;
 mod observe;
 mod output;
 mod own;

@@ -71,18 +71,8 @@ impl Docker {
         patience: &Patience,
         names: &Names,
     ) -> Result<Option<Own>, DockerError> {
-        let name = names.network();
-        let networks = self.networks_named(patience, &name).await?;
-        let check = |network: Network| {
-            let all = network.labels.unwrap_or_default();
-            let owner = all.get(labels::DEPLOYMENT).map(String::as_str);
-            let id = network.id.unwrap_or_default();
-            Own::check(Kind::Network, &name, id, owner, names.deployment())
-        };
-        let (own, others): (Vec<_>, Vec<_>) =
-            networks.into_iter().map(check).partition(Result::is_ok);
-        let found = own.into_iter().chain(others).next();
-        found.transpose().map_err(DockerError::Conflict)
+        let own = self.own_networks(patience, names).await?;
+        Ok(own.into_iter().next())
     }
 
     /// A network of this name, whoever it belongs to.
@@ -97,7 +87,7 @@ impl Docker {
 
     /// The networks of exactly this name. To inspect a network is no way to find it: if none has
     /// the name, Docker takes the name for the beginning of an ID.
-    async fn networks_named(
+    pub(super) async fn networks_named(
         &self,
         patience: &Patience,
         name: &str,
