@@ -66,7 +66,7 @@ variable "upgrade_snapshot" {
 
 variable "prebuilds" {
   type        = number
-  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces."
+  description = "Number of workspaces that wait to be claimed. Needs a Coder license that includes prebuilt workspaces. 0: the template has no preset."
   default     = 0
 }
 
@@ -139,13 +139,13 @@ data "coder_parameter" "from_environment" {
   order        = 3
 }
 
-# What most people want, chosen unless they choose something else. A workspace
-# that waits for its owner has all containers running. Claiming it changes owner
-# and name, which replaces nothing. It is made anew after a day, so that it is
-# never far behind the template's images.
-data "coder_workspace_preset" "tasks" {
-  name        = "Tasks"
-  description = "A Convex deployment, and an app for tasks of users who sign in."
+# Waits for an owner with all containers running. Claiming it changes owner and
+# name, which replaces nothing. One that nobody claims is made anew after a day, so
+# that it is never far behind the template's images.
+data "coder_workspace_preset" "ready" {
+  count       = var.prebuilds > 0 ? 1 : 0
+  name        = "Ready to use"
+  description = "A workspace whose Convex deployment is already running."
   icon        = "/icon/database.svg"
   default     = true
 
@@ -154,14 +154,11 @@ data "coder_workspace_preset" "tasks" {
     (data.coder_parameter.directory.name) = "app"
   }
 
-  dynamic "prebuilds" {
-    for_each = var.prebuilds > 0 ? [var.prebuilds] : []
-    content {
-      instances = prebuilds.value
+  prebuilds {
+    instances = var.prebuilds
 
-      expiration_policy {
-        ttl = 86400
-      }
+    expiration_policy {
+      ttl = 86400
     }
   }
 }

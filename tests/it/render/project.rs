@@ -3,14 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Arc, Mutex},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use tempfile::TempDir;
 use terraform_provider_convex::{
@@ -26,7 +25,7 @@ use terraform_provider_convex::{
     },
 };
 
-use crate::support::{apps, compose::compose, tools};
+use crate::support::{apps, backend::Backend, compose::compose, tools};
 
 /// A project with everything.
 pub fn project() -> Project {
@@ -398,59 +397,6 @@ fn a_node_that_the_packages_refuse_ends_the_install_script_before_they_are_insta
     }
 }
 
-/// A backend that has variables, and what each request that set some was.
-fn backend_with(variables: &[(&str, &str)]) -> (String, Arc<Mutex<Vec<Value>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let mut live: BTreeMap<String, String> = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    let sets = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&sets);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut head = String::new();
-            while !head.ends_with("\r\n\r\n") {
-                if stream.read_line(&mut head).unwrap() == 0 {
-                    break;
-                }
-            }
-            let length = head.to_ascii_lowercase();
-            let length = length.split("content-length: ").nth(1).map_or(0, |it| {
-                it.lines().next().unwrap().trim().parse::<usize>().unwrap()
-            });
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            let known = head.contains("Authorization: Convex app|01ab\r\n");
-            let (status, reply) = if head.starts_with("GET /version ") {
-                (200, "1".to_owned())
-            } else if !known {
-                (401, json!({ "code": "BadAdminKey" }).to_string())
-            } else if head.starts_with("GET /api/list_environment_variables ") {
-                (200, json!({ "environment_variables": live }).to_string())
-            } else {
-                assert!(head.starts_with("POST /api/update_environment_variables "));
-                let body: Value = serde_json::from_slice(&body).unwrap();
-                for change in body["changes"].as_array().unwrap() {
-                    let text = |part: &str| change[part].as_str().unwrap().to_owned();
-                    live.insert(text("name"), text("value"));
-                }
-                seen.lock().unwrap().push(body);
-                (200, "null".to_owned())
-            };
-            write!(
-                stream.get_mut(),
-                "HTTP/1.1 {status} It\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{reply}",
-                reply.len()
-            )
-            .unwrap();
-        }
-    });
-    (url, sets)
-}
-
 #[test]
 fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
     let (programs, log) = noting(&["npm", "npx", "node"]);
@@ -461,9 +407,14 @@ fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
     );
     apps::write(programs.path(), "node", &wrapped);
     let app = TempDir::new().unwrap();
-    let (url, sets) = backend_with(&[("SAME", "hunter2 same"), ("KEPT", "hunter2 kept")]);
+    let backend = Backend::start();
+    backend.set(&[
+        ("SAME", Some("hunter2 same")),
+        ("KEPT", Some("hunter2 kept")),
+    ]);
     let mut project = project();
-    project.url = Some(ApiOrigin::parse(&url).unwrap());
+    project.url = Some(ApiOrigin::parse(backend.url()).unwrap());
+    project.admin_key = Some(AdminKey::parse(backend.key()).unwrap());
     let mut install = install(app.path());
     let names = ["OPENAI_API_KEY", "SAME", "KEPT", "PEM"];
     install.from_environment = names.map(|it| VarName::parse(it).unwrap()).to_vec();
@@ -482,13 +433,23 @@ fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
             text(&output.stderr),
         )
     };
+    let sets = |backend: &Backend| {
+        let requests = backend.requests();
+        let is_set = |it: &&String| it.contains("update_environment_variables");
+        requests.iter().filter(is_set).count()
+    };
+    sets(&backend);
     let (ok, told, failures) = run(&environment, &project);
     assert!(ok && failures.is_empty(), "{told}{failures}");
-    let expected = json!([{ "changes": [
-        { "name": "OPENAI_API_KEY", "value": environment[0].1 },
-        { "name": "PEM", "value": environment[2].1 },
-    ] }]);
-    assert_eq!(json!(*sets.lock().unwrap()), expected);
+    let expected = [
+        ("KEPT", "hunter2 kept"),
+        environment[0],
+        environment[2],
+        environment[1],
+    ];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(backend.variables(), expected.into());
+    assert_eq!(sets(&backend), 1);
     assert!(told.contains("set: OPENAI_API_KEY, PEM\n"), "{told}");
     assert!(
         told.contains("KEPT is not set in this environment: the deployment keeps"),
@@ -512,13 +473,13 @@ fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
     // At the next start nothing has changed, and nothing is sent.
     let (ok, told, failures) = run(&environment, &project);
     assert!(ok, "{told}{failures}");
-    assert_eq!(sets.lock().unwrap().len(), 1);
+    assert_eq!(sets(&backend), 0);
 
     // A deployment without a value, or with another key.
-    let (url, sets) = backend_with(&[]);
+    backend.set(&[("SAME", None), ("KEPT", None), ("PEM", None)]);
+    sets(&backend);
     let env_file = app.path().join(".env.convex.local");
     fs::remove_file(&env_file).unwrap();
-    project.url = Some(ApiOrigin::parse(&url).unwrap());
     let (ok, told, failures) = run(&[("SAME", ""), ("PEM", "hunter2")], &project);
     assert!(!ok, "{told}");
     for part in [
@@ -529,15 +490,20 @@ fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
     ] {
         assert!(failures.contains(part), "no {part:?} in {failures}");
     }
-    assert_eq!(sets.lock().unwrap().len(), 1);
+    assert_eq!(sets(&backend), 1);
     let called = fs::read_to_string(&log).unwrap();
     assert_eq!(called.matches("npx convex deploy").count(), 3, "{called}");
     fs::remove_file(&env_file).unwrap();
-    project.admin_key = Some(AdminKey::parse("app|02").unwrap());
+    let stale = format!(
+        "{}|{}",
+        InstanceName::parse("elsewhere").unwrap(),
+        "0".repeat(70)
+    );
+    project.admin_key = Some(AdminKey::parse(&stale).unwrap());
     let (ok, _, failures) = run(&environment, &project);
     let refused = "the backend does not accept CONVEX_SELF_HOSTED_ADMIN_KEY";
     assert!(!ok && failures.contains(refused), "{failures}");
-    assert!(!failures.contains("hunter2") && !failures.contains("app|02"));
+    assert!(!failures.contains("hunter2") && !failures.contains(&stale));
 }
 
 /// Coder shows standard error as errors.

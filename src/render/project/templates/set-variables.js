@@ -34,7 +34,7 @@ const refuse = ({ status, text }) => {
 const run = async () => {
   const listed = await ask("GET", "/api/list_environment_variables");
   if (listed.status !== 200) refuse(listed);
-  const present = JSON.parse(listed.text).environment_variables;
+  const present = JSON.parse(listed.text).environmentVariables;
   const changes = [];
   for (const name of names) {
     const value = environment[name];
