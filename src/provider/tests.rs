@@ -84,6 +84,45 @@ fn places(found: &Diagnostics, severity: Severity) -> Vec<String> {
 }
 
 #[test]
+fn variables_that_something_else_sets_are_checked_by_name() {
+    let members = convex().members();
+    let names = |name: &str| Value::List(vec![name.into()]);
+    let errors = |kind: &str, values: &[(&str, Value)]| {
+        let resource = &members.resources[kind];
+        let mut config = resource.schema().empty();
+        for (path, value) in values {
+            let steps: Vec<_> = path.split('.').collect();
+            set(&mut config, &steps, value.clone());
+        }
+        places(&resource.validate(&config), Severity::Error)
+    };
+    let none = <[&str; 0]>::default();
+    let project = |name| {
+        let given = [
+            ("directory", "/home/coder/app".into()),
+            ("install.from_environment", names(name)),
+        ];
+        errors("convex_project", &given)
+    };
+    assert_eq!(project("OPENAI_API_KEY"), none);
+    for refused in ["CONVEX_SELF_HOSTED_ADMIN_KEY", "CONVEX_SITE_URL", "A-B", ""] {
+        let culprit = "install.from_environment[0]";
+        assert_eq!(project(refused), [culprit], "{refused}");
+    }
+    let env = |name| {
+        let given = [
+            ("deployment", "app".into()),
+            ("variables.A", "1".into()),
+            ("unmanaged", names(name)),
+        ];
+        errors("convex_env", &given)
+    };
+    assert_eq!(env("B"), none);
+    assert_eq!(env("A"), ["variables[\"A\"]"]);
+    assert_eq!(env("A-B"), ["unmanaged[0]"]);
+}
+
+#[test]
 fn a_required_attribute_of_any_member_is_not_null() {
     let members = convex().members();
     let mut culprits = Vec::new();
