@@ -1,5 +1,6 @@
 //! What every member refuses and plans, without Docker.
 
+mod env;
 mod moves;
 
 use std::sync::Arc;

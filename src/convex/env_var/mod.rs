@@ -6,6 +6,7 @@
 //! running backend.
 
 mod changes;
+mod form;
 mod limits;
 mod name;
 mod seal;
@@ -14,6 +15,7 @@ mod value;
 use std::collections::BTreeMap;
 
 pub use changes::Changes;
+pub use form::misfit;
 pub use limits::{LEGACY_MAX_COUNT, LimitError, MAX_COUNT, MAX_TOTAL_BYTES, check_limits};
 pub use name::{LEGACY_MAX_NAME_BYTES, MAX_NAME_BYTES, VarName, VarNameError};
 pub use seal::seal;

@@ -5,7 +5,10 @@ use super::{
     keeper::{APPLY, START},
     probe::moduli,
 };
-use crate::{convex::AuthKeys, render::env_local::SELF_HOSTED_URL};
+use crate::{
+    convex::{AuthKeys, env_var::misfit},
+    render::env_local::SELF_HOSTED_URL,
+};
 
 /// What was not asked stays open; why it was not is said.
 pub(super) fn open<T>(answer: &Answer<T>) -> Option<Verdict> {
@@ -141,13 +144,13 @@ pub(super) fn variables(facts: &Facts) -> Verdict {
         );
     }
     let text = |name| facts.probes.variable(name).unwrap_or_default();
-    let keys = match AuthKeys::parse(text("JWT_PRIVATE_KEY")) {
-        Ok(keys) => keys,
-        Err(error) => {
-            return Verdict::failed(format!("JWT_PRIVATE_KEY: {error}"), then_deploy());
-        }
-    };
-    let own = moduli(keys.jwks().as_bytes()).unwrap_or_default();
+    if let Some(problem) = misfit("JWT_PRIVATE_KEY", text("JWT_PRIVATE_KEY")) {
+        return Verdict::failed(format!("JWT_PRIVATE_KEY: {problem}"), then_deploy());
+    }
+    let own = AuthKeys::parse(text("JWT_PRIVATE_KEY"))
+        .ok()
+        .and_then(|keys| moduli(keys.jwks().as_bytes()))
+        .unwrap_or_default();
     match moduli(text("JWKS").as_bytes()) {
         // Tokens do not say which key has signed them.
         Some(set) if set == own => Verdict::passed(format!("{} are set", variables.len())),

@@ -16,7 +16,7 @@ fn all_is_well_where_all_is_well() {
 #[test]
 fn each_fault_turns_exactly_its_check_red() {
     type Inject = fn(&mut Facts);
-    let faults: [(&str, Inject); 54] = [
+    let faults: [(&str, Inject); 55] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
         ("env_file", |it| {
             edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
@@ -127,6 +127,12 @@ fn each_fault_turns_exactly_its_check_red() {
         ("variables", |it| set(it, "CONVEX_SITE_ORIGIN", None)),
         ("variables", |it| {
             set(it, "JWT_PRIVATE_KEY", Some("nonsense"));
+        }),
+        // Read here, but not by the libraries of the app.
+        ("variables", |it| {
+            let key = it.probes.variable("JWT_PRIVATE_KEY").unwrap();
+            let escaped = key.replacen(' ', "\\n", 3);
+            set(it, "JWT_PRIVATE_KEY", Some(&escaped));
         }),
         // One half of the key was rotated.
         ("variables", |it| {

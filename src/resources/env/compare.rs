@@ -38,8 +38,10 @@ fn limit(plan: &Plan<'_>) -> Duration {
 pub struct Comparison {
     /// Whether something has to be set that no attribute shows.
     pub differs: bool,
-    /// Names of secrets to be shown as changing.
-    pub shows: Vec<String>,
+    /// Names of write-only secrets that are, or may be, another value than the backend has.
+    pub differing: Vec<String>,
+    /// Whether this plan may show them as changing.
+    pub shows: bool,
     /// Names that exist with another value and must not be touched.
     pub conflicts: Vec<(String, Path)>,
     /// Names that are not declared and go, where no attribute shows them.
@@ -81,7 +83,10 @@ pub async fn look(
     // What was not running cannot have been compared, neither now nor in the
     // plan before; it is when it is started.
     if prior.is_some() && (!ran || waits) {
-        comparison.differs = !compared.is_empty() && !waits && seen.running == Known::Known(true);
+        if !waits && seen.running == Known::Known(true) {
+            comparison.differs = !compared.is_empty();
+            comparison.differing = compared;
+        }
         return comparison;
     }
     let unseen = by_url && !plan.config().has("admin_key");
@@ -114,11 +119,9 @@ pub async fn look(
         // An apply finds out, and says why this could not.
         (None, None) => compared.clone(),
     };
-    let differing: Vec<String> = open.into_iter().chain(different).collect();
-    comparison.differs = !differing.is_empty();
-    if first {
-        comparison.shows = differing;
-    }
+    comparison.differing = open.into_iter().chain(different).collect();
+    comparison.differs = !comparison.differing.is_empty();
+    comparison.shows = first;
     if let Some(live) = listing {
         weigh(
             plan,

@@ -5,6 +5,7 @@ pub(crate) mod backend;
 mod batch;
 mod compare;
 mod declared;
+mod forms;
 mod keys;
 mod lifecycle;
 mod model;

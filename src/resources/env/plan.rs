@@ -7,6 +7,7 @@ use super::{
     backend::Target,
     batch::{self, Before},
     compare::{self, Comparison},
+    forms,
     model::{Model, OnConflict, SecretModel},
     seen::{self, Seen},
 };
@@ -45,6 +46,7 @@ pub async fn finish(cx: &Cx<Session>, plan: &mut Plan<'_>) {
     mark(plan, &seen, &comparison);
     conclude(plan, &seen, &comparison);
     report(plan, target.as_ref(), &comparison);
+    forms::report(plan, &comparison);
 }
 
 /// What a destruction leaves behind is said before.
@@ -270,7 +272,9 @@ fn mark(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
             (Known::Known(true), Some(false)) => plan.set(path, &true),
             (Known::Known(false), None) => plan.set(path, &false),
             (Known::Unknown, Some(false)) => plan.set_unknown(path),
-            (_, Some(true)) if comparison.shows.contains(&name) => plan.set_unknown(path),
+            (_, Some(true)) if comparison.shows && comparison.differing.contains(&name) => {
+                plan.set_unknown(path);
+            }
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! Variables of a deployment, checked with the real `convex` command line.
 
 mod counts;
+mod forms;
 mod imports;
 mod ownership;
 mod parallel;
