@@ -14,8 +14,8 @@ pub const MAX_TOTAL_BYTES: usize = 524_288;
 pub enum LimitError {
     /// More than [`MAX_COUNT`].
     #[error(
-        "There would be {count} variables, and a deployment holds {MAX_COUNT}. By order of names, \
-         {first_beyond} is the first without a place."
+        "There would be {count} variables, and by default a deployment holds {MAX_COUNT}. By order of \
+         names, {first_beyond} is the first without a place."
     )]
     Count {
         /// How many there would be.
@@ -25,7 +25,7 @@ pub enum LimitError {
     },
     /// More than [`MAX_TOTAL_BYTES`].
     #[error(
-        "Names and values would have {bytes} bytes together, and a deployment holds \
+        "Names and values would have {bytes} bytes together, and by default a deployment holds \
          {MAX_TOTAL_BYTES}. By order of names, {first_beyond} is the first without room."
     )]
     TotalSize {

@@ -68,3 +68,22 @@ fn a_value_without_its_form_is_warned_of_wherever_it_is_set() {
         assert!(warned(&said).is_empty(), "{said:?}");
     }
 }
+
+#[test]
+fn more_variables_than_by_default_are_the_backend_s_to_refuse() {
+    let mut config = config(&[]);
+    for n in 0..513 {
+        set(
+            &mut config,
+            &["variables", &format!("V{n:03}")],
+            Value::from("x"),
+        );
+    }
+    let resource = &convex().members().resources["convex_env"];
+    assert!(resource.validate(&config).is_empty());
+    let (planned, said) = planned_of("convex_env", &Value::Null, &config);
+    assert!(!said.has_errors(), "{said:?}");
+    assert_eq!(warned(&said), ["variables[\"V512\"]"]);
+    let (_, again) = planned_of("convex_env", &planned, &config);
+    assert!(warned(&again).is_empty(), "{again:?}");
+}

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     convex::{
         Secret,
-        env_var::{Changes, LimitError, VarName, VarValue, Variables, check_limits},
+        env_var::{Changes, VarName, VarValue, Variables},
     },
     plugin::{Diagnostic, Private, value::Path},
 };
@@ -196,30 +196,6 @@ pub fn work_out(
 
 fn invalid(path: &Path, error: &dyn std::fmt::Display) -> Diagnostic {
     Diagnostic::error(format!("Invalid value for {path}"), error.to_string()).at(path.clone())
-}
-
-/// What is wrong with all that a backend would hold after `changes`: the limits
-/// are those of everything, also of what nobody declares here.
-pub fn overflow(
-    live: &BTreeMap<String, Secret>,
-    changes: &Changes,
-    declared: &BTreeMap<String, Declared>,
-) -> Option<Diagnostic> {
-    changes.sets().next()?;
-    let result = changes.result(live);
-    let sizes = result
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()));
-    let error = check_limits(sizes).err()?;
-    let (summary, first_beyond) = match &error {
-        LimitError::Count { first_beyond, .. } => ("Too many variables", first_beyond),
-        LimitError::TotalSize { first_beyond, .. } => ("Variables too large", first_beyond),
-    };
-    let diagnostic = Diagnostic::error(summary, error.to_string());
-    Some(match declared.get(first_beyond) {
-        Some(culprit) => diagnostic.at(culprit.path.clone()),
-        None => diagnostic,
-    })
 }
 
 /// The diagnostic of a variable that is somebody else's.

@@ -11,8 +11,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     backend::{Backend, Target, find, list},
-    batch::{Before, overflow, work_out},
+    batch::{Before, work_out},
     declared::{Declared, Stamp, declarations},
+    limits,
     model::{Model, OnConflict},
     plan::{planned_model, planned_names},
     seen::{self, Seen},
@@ -48,7 +49,9 @@ pub struct Comparison {
     pub removes: Vec<String>,
     /// Names that others changed, where no attribute shows them.
     pub changed_outside: Vec<String>,
-    /// What is wrong if the backend cannot hold all of it.
+    /// Whether it is known what the backend would hold.
+    pub is_counted: bool,
+    /// A warning if it would hold more than by default.
     pub overflow: Option<Diagnostic>,
 }
 
@@ -205,7 +208,8 @@ fn weigh(
         .map(|(name, it)| (name.clone(), it.clone()))
         .collect();
     if let Ok(batch) = work_out(live, &known, before, on_conflict, false) {
-        comparison.overflow = overflow(live, &batch.changes, &known);
+        comparison.is_counted = true;
+        comparison.overflow = limits::after(live, &batch.changes, &known);
         if model.on_conflict.is_some() {
             comparison.conflicts = batch.conflicts;
         }

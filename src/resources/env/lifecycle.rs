@@ -11,9 +11,9 @@ use std::{
 
 use super::{
     backend::{Backend, Target, Way, find, list},
-    batch::{Batch, Before, conflict, overflow, work_out},
+    batch::{Batch, Before, conflict, work_out},
     declared::{Declared, Stamp, declarations},
-    keys,
+    keys, limits,
     model::{Model, OnConflict},
     plan::stay_behind,
     seen,
@@ -227,9 +227,6 @@ fn work(
             .at(path.clone()),
         );
     }
-    if let Look::Listed(listing) = live {
-        refused.extend(overflow(listing, &batch.changes, declared));
-    }
     if client.is_old() {
         warn_of_long_names(cx, object, declared);
     }
@@ -326,6 +323,9 @@ fn refused(
     declared: &BTreeMap<String, Declared>,
     error: &BackendError,
 ) -> Diagnostic {
+    if let Some(limit) = limits::refusal(object, error) {
+        return limit;
+    }
     let diagnostic = backend_error(object, "set the variables", error);
     let BackendError::Refused { message, .. } = error else {
         return diagnostic;

@@ -8,6 +8,7 @@ mod declared;
 mod forms;
 mod keys;
 mod lifecycle;
+mod limits;
 mod model;
 mod plan;
 mod read;

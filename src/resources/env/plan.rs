@@ -7,7 +7,7 @@ use super::{
     backend::Target,
     batch::{self, Before},
     compare::{self, Comparison},
-    forms,
+    forms, limits,
     model::{Model, OnConflict, SecretModel},
     seen::{self, Seen},
 };
@@ -344,6 +344,13 @@ fn conclude(plan: &mut Plan<'_>, seen: &Seen, comparison: &Comparison) {
 
 /// Says what no attribute can show, and refuses what would be refused later.
 fn report(plan: &mut Plan<'_>, target: Option<&Target>, comparison: &Comparison) {
+    let is_declared_anew = plan.creates() || plan.changes("variables") || plan.changes("secrets");
+    if is_declared_anew
+        && !comparison.is_counted
+        && let Some(overflow) = limits::of_config(plan.config())
+    {
+        plan.report(overflow);
+    }
     let Some(target) = target else { return };
     let object = target.object();
     exposure(plan, target);

@@ -3,13 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::declared_names;
-use crate::{
-    convex::{
-        Secret,
-        env_var::{LimitError, MAX_COUNT, VarName, VarValue, Variables, check_limits},
-    },
-    plugin::{Config, Diagnostic, Diagnostics, Known, value::Path},
-};
+use crate::plugin::{Config, Diagnostic, Diagnostics, Known, value::Path};
 
 /// Checks beyond those of single attributes.
 pub fn check(config: Config<'_>) -> Diagnostics {
@@ -19,7 +13,6 @@ pub fn check(config: Config<'_>) -> Diagnostics {
     check_secrets(config, &mut found);
     check_duplicates(&declared, &mut found);
     check_unmanaged(config, &declared, &mut found);
-    check_sizes(config, &declared, &mut found);
     found
 }
 
@@ -135,50 +128,5 @@ fn check_unmanaged(config: Config<'_>, declared: &[(String, Path)], found: &mut 
             )
             .at(path.clone()),
         );
-    }
-}
-
-/// Checks number and total size, as far as they are known.
-fn check_sizes(config: Config<'_>, declared: &[(String, Path)], found: &mut Diagnostics) {
-    if declared.len() > MAX_COUNT {
-        let (name, path) = &declared[MAX_COUNT];
-        found.push(
-            Diagnostic::error(
-                "Too many variables",
-                format!(
-                    "{} variables are declared, and a deployment takes {MAX_COUNT}; {name} is the first beyond. Remove some.",
-                    declared.len()
-                ),
-            )
-            .at(path.clone()),
-        );
-        return;
-    }
-    let mut known = Variables::new();
-    let mut paths = BTreeMap::new();
-    for (name, path) in declared {
-        let value = ["", "value", "value_wo"]
-            .into_iter()
-            .map(|leaf| match leaf {
-                "" => path.clone(),
-                leaf => path.attribute(leaf),
-            })
-            .find_map(|path| match config.get::<Secret>(path) {
-                Known::Known(value) => Some(value),
-                Known::Unknown => None,
-            });
-        if let (Ok(name), Some(Ok(value))) = (VarName::parse(name), value.map(VarValue::parse)) {
-            paths.insert(name.as_str().to_owned(), path.clone());
-            known.insert(name, value);
-        }
-    }
-    let sizes = known
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()));
-    if let Err(error) = check_limits(sizes) {
-        let (LimitError::Count { first_beyond, .. } | LimitError::TotalSize { first_beyond, .. }) =
-            &error;
-        let path = paths.get(first_beyond).cloned().unwrap_or_default();
-        found.push(Diagnostic::error("Variables too large", error.to_string()).at(path));
     }
 }

@@ -3,7 +3,7 @@
 use super::{config, configure, env_of, lean};
 use crate::support::{
     backend::Backend,
-    docker::Name,
+    docker::{Name, images},
     on_each_core,
     terraform::{Core, Project},
 };
@@ -156,7 +156,7 @@ on_each_core! {
 }
 
 on_each_core! {
-    fn what_the_backend_cannot_hold_is_refused_by_the_plan(core) {
+    fn what_a_backend_holds_is_decided_by_the_backend(core) {
         let name = Name::new();
         let (project, backend) = found(core, &name, &[]);
         let theirs: Vec<_> = (0..10).map(|n| format!("THEIRS_{n}")).collect();
@@ -165,14 +165,28 @@ on_each_core! {
         let many = |count: usize| env(&name, &format!(
             "variables = {{ for n in range({count}) : format(\"V%03d\", n) => \"x\" }}"
         ));
-        configure(&project, &many(503));
-        project.plan().fails_with(&["Too many variables", "513 variables", "V502 is the first"]);
         configure(&project, &many(502));
         project.apply().ok();
         project.assert_no_changes();
         configure(&project, &many(503));
-        project.plan().fails_with(&["Too many variables", "513 variables", "V502 is the first"]);
-        configure(&project, &many(502));
+        let warning = ["More variables than by default", "513 variables", "V502 is the first", "ENV_VAR_LIMIT"];
+        project.plan().ok().says(&warning);
+        project.apply().fails_with(&["Too many variables", "limit (512) has been met", "raise ENV_VAR_LIMIT"]);
+        assert_eq!(backend.variables().len(), 512);
+
+        let raised = format!(
+            "backend = {{ image = {:?}, env = {{ ENV_VAR_LIMIT = \"600\" }} }}",
+            images().backend
+        );
+        let variables = many(503).replacen(&lean(&name, ""), &lean(&name, &raised), 1);
+        configure(&project, &variables);
+        project.apply().ok();
+        project.assert_no_changes();
+        assert_eq!(backend.variables().len(), 513);
+        // One that holds more already has another limit.
+        configure(&project, &variables.replace("range(503)", "range(504)"));
+        let plan = project.plan().ok().text();
+        assert!(!plan.contains("than by default"), "{plan}");
         project.destroy().ok();
     }
 }
