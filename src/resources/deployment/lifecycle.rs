@@ -140,7 +140,8 @@ pub(super) async fn update(
         ..Settings::of(&planned)?
     };
     let mut work = Work::new(cx, settings, patience)?;
-    let known = prior.container_ids.clone().unwrap_or_default();
+    // Those that stay. Whether another has a variable too many, only its image tells.
+    let known = planned.container_ids.clone().unwrap_or_default();
     let known: Vec<_> = known.backend.into_iter().chain(known.dashboard).collect();
     let observed = work.observe(&known).await?;
     whereabouts::check(&cx.private, &work, &observed)?;
