@@ -71,10 +71,16 @@ pub struct S3Settings<'a> {
     pub endpoint: Option<&'a str>,
     /// The bucket as part of the path and not of the host, as most other stores want it.
     pub path_style: bool,
+    /// Whether objects are stored without asking the store to encrypt them.
+    pub disable_sse: bool,
+    /// Whether requests are sent without checksums.
+    pub disable_checksums: bool,
     /// The ID of a key. Without one the backend looks where programs for AWS look.
     pub access_key_id: Option<&'a str>,
     /// Its secret.
     pub secret_access_key: Option<&'a Secret>,
+    /// The token that goes with a temporary key.
+    pub session_token: Option<&'a Secret>,
 }
 
 /// Why settings of a store cannot be used. No variant holds a secret.
@@ -107,16 +113,21 @@ pub enum S3Error {
     /// An endpoint that is no address.
     #[error(
         "The endpoint is no address of a store. Write one such as `https://s3.example.com`, without \
-         a user, a bucket or a query."
+         a user or a query."
     )]
     Endpoint,
     /// One half of a key.
     #[error("A key has an ID and a secret, and one of them is missing. Set both, or none.")]
     HalfKey,
+    /// A session token without a key.
+    #[error(
+        "A session token goes with a temporary key, which is not given. Set ID and secret of the key too."
+    )]
+    TokenWithoutKey,
     /// Settings for a store that is none.
     #[error(
-        "An endpoint, a path style or a key is set for a store without region and buckets. Set \
-         these six too, or none of all."
+        "An endpoint, a switch or a key is set for a store without region and buckets. Set these six \
+         too, or none of all."
     )]
     NoStore,
 }
@@ -128,8 +139,10 @@ pub struct S3Storage {
     /// In the order of [`S3`], without the region.
     buckets: [String; 5],
     endpoint: Option<String>,
-    path_style: bool,
+    /// Variables that are `true`.
+    switches: Vec<&'static str>,
     key: Option<(String, Secret)>,
+    session_token: Option<Secret>,
 }
 
 impl S3Storage {
@@ -152,6 +165,15 @@ impl S3Storage {
             .collect();
         let key_id = settings.access_key_id.filter(|id| !id.is_empty());
         let key_secret = settings.secret_access_key.filter(|it| !it.is_empty());
+        let session_token = settings.session_token.filter(|it| !it.is_empty());
+        let switches: Vec<_> = [
+            (settings.path_style, "AWS_S3_FORCE_PATH_STYLE"),
+            (settings.disable_sse, "AWS_S3_DISABLE_SSE"),
+            (settings.disable_checksums, "AWS_S3_DISABLE_CHECKSUMS"),
+        ]
+        .into_iter()
+        .filter_map(|(on, name)| on.then_some(name))
+        .collect();
         let [
             Some(region),
             Some(exports),
@@ -162,9 +184,10 @@ impl S3Storage {
         ] = six
         else {
             let has_more = settings.endpoint.is_some()
-                || settings.path_style
+                || !switches.is_empty()
                 || key_id.is_some()
-                || key_secret.is_some();
+                || key_secret.is_some()
+                || session_token.is_some();
             return match missing.len() {
                 6 if has_more => Err(S3Error::NoStore),
                 6 => Ok(None),
@@ -173,6 +196,7 @@ impl S3Storage {
         };
         let key = match (key_id, key_secret) {
             (Some(id), Some(secret)) => Some((id.to_owned(), secret.clone())),
+            (None, None) if session_token.is_some() => return Err(S3Error::TokenWithoutKey),
             (None, None) => None,
             _ => return Err(S3Error::HalfKey),
         };
@@ -189,8 +213,9 @@ impl S3Storage {
             region: region.to_owned(),
             buckets: buckets.map(str::to_owned),
             endpoint: settings.endpoint.map(parse_endpoint).transpose()?,
-            path_style: settings.path_style,
+            switches,
             key,
+            session_token: session_token.cloned(),
         }))
     }
 
@@ -209,10 +234,10 @@ impl S3Storage {
         ]
     }
 
-    /// The secret of the key, where there is one.
-    #[must_use]
-    pub fn secret(&self) -> Option<&Secret> {
-        self.key.as_ref().map(|(_, secret)| secret)
+    /// The secret and the session token of the key, where there is one.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let key = self.key.iter().map(|(_, secret)| secret);
+        key.chain(&self.session_token)
     }
 
     /// Names among those a user adds that this store decides.
@@ -231,11 +256,14 @@ impl S3Storage {
         variables.extend(S3.into_iter().skip(1).zip(self.buckets.clone()));
         variables.extend(self.endpoint.clone().map(|it| ("S3_ENDPOINT_URL", it)));
         // Only the exact text counts, so the variable is there or not at all.
-        let path_style = self.path_style.then(|| "true".to_owned());
-        variables.extend(path_style.map(|it| ("AWS_S3_FORCE_PATH_STYLE", it)));
+        let switches = self.switches.iter();
+        variables.extend(switches.map(|name| (*name, "true".to_owned())));
         if let Some((id, secret)) = &self.key {
             variables.push(("AWS_ACCESS_KEY_ID", id.clone()));
             variables.push(("AWS_SECRET_ACCESS_KEY", secret.expose().to_owned()));
+        }
+        if let Some(token) = &self.session_token {
+            variables.push(("AWS_SESSION_TOKEN", token.expose().to_owned()));
         }
         variables
             .into_iter()
@@ -264,10 +292,11 @@ fn check_bucket(bucket: &str) -> Result<(), S3Error> {
     })
 }
 
+/// The address of a store may have a path, as that of Supabase has. The backend passes it on as it
+/// is.
 fn parse_endpoint(text: &str) -> Result<String, S3Error> {
     let url = Url::parse(text).map_err(|_| S3Error::Endpoint)?;
     let bare = matches!(url.scheme(), "http" | "https")
-        && url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()
         && url.username().is_empty()
@@ -321,13 +350,21 @@ mod tests {
         let storage = S3Storage::parse(&S3Settings {
             endpoint: Some("http://minio:9000/"),
             path_style: true,
+            disable_sse: true,
+            disable_checksums: true,
             access_key_id: Some("id"),
             secret_access_key: Some(&secret),
+            session_token: Some(&secret),
             ..full()
         });
         let storage = storage.unwrap().unwrap();
         let extra = ExtraEnv::for_backend(storage.variables()).unwrap();
-        assert_eq!(extra.as_map().len(), 10);
+        assert_eq!(extra.as_map().len(), 13);
+        for switch in ["AWS_S3_DISABLE_SSE", "AWS_S3_DISABLE_CHECKSUMS"] {
+            assert_eq!(extra.as_map()[switch], "true");
+        }
+        assert_eq!(extra.as_map()["AWS_SESSION_TOKEN"], "hunter2");
+        assert_eq!(storage.secrets().count(), 2);
         assert_eq!(
             extra.as_map()["S3_STORAGE_SNAPSHOT_IMPORTS_BUCKET"],
             "app-imports"
@@ -337,6 +374,23 @@ mod tests {
         assert!(!format!("{storage:?}").contains("hunter2"));
         let plain = S3Storage::parse(&full()).unwrap().unwrap();
         assert_eq!(plain.variables().len(), 6);
+    }
+
+    #[test]
+    fn an_endpoint_may_have_a_path() {
+        let supabase = "https://x.storage.supabase.co/storage/v1/s3";
+        for (given, kept) in [
+            (supabase.to_owned(), supabase),
+            (format!("{supabase}/"), supabase),
+        ] {
+            let settings = S3Settings {
+                endpoint: Some(&given),
+                ..full()
+            };
+            let storage = S3Storage::parse(&settings).unwrap().unwrap();
+            let variables: BTreeMap<_, _> = storage.variables().into_iter().collect();
+            assert_eq!(variables["S3_ENDPOINT_URL"], kept);
+        }
     }
 
     #[test]
@@ -354,7 +408,7 @@ mod tests {
             "minio:9000",
             "s3://x",
             "https://u:hunter2@h",
-            "http://h/bucket",
+            "http://h/?x=1",
         ] {
             let settings = S3Settings {
                 endpoint: Some(endpoint),
@@ -368,10 +422,15 @@ mod tests {
         };
         assert_eq!(refusal(&half), S3Error::HalfKey);
         let no_store = S3Settings {
-            path_style: true,
+            disable_sse: true,
             ..S3Settings::default()
         };
         assert_eq!(refusal(&no_store), S3Error::NoStore);
+        let token = S3Settings {
+            session_token: Some(&secret),
+            ..full()
+        };
+        assert_eq!(refusal(&token), S3Error::TokenWithoutKey);
         let region = S3Settings {
             region: Some("EU West"),
             ..full()

@@ -108,9 +108,15 @@ struct GivenS3 {
     #[serde(default)]
     path_style: Option<bool>,
     #[serde(default)]
+    disable_sse: Option<bool>,
+    #[serde(default)]
+    disable_checksums: Option<bool>,
+    #[serde(default)]
     access_key_id: Option<String>,
     #[serde(default)]
     secret_access_key: Option<Secret>,
+    #[serde(default)]
+    session_token: Option<Secret>,
 }
 
 impl GivenBackend {
@@ -297,8 +303,11 @@ impl GivenS3 {
             snapshot_imports: Some(&self.snapshot_imports_bucket),
             endpoint: self.endpoint.as_deref(),
             path_style: self.path_style == Some(true),
+            disable_sse: self.disable_sse == Some(true),
+            disable_checksums: self.disable_checksums == Some(true),
             access_key_id: self.access_key_id.as_deref(),
             secret_access_key: self.secret_access_key.as_ref(),
+            session_token: self.session_token.as_ref(),
         };
         S3Storage::parse(&settings).map_err(|error| {
             let buckets = [
@@ -312,6 +321,7 @@ impl GivenS3 {
                 S3Error::Incomplete { .. } | S3Error::NoStore => None,
                 S3Error::Region { .. } => Some("region"),
                 S3Error::Endpoint => Some("endpoint"),
+                S3Error::TokenWithoutKey => Some("session_token"),
                 S3Error::HalfKey if self.access_key_id.is_some() => Some("access_key_id"),
                 S3Error::HalfKey => Some("secret_access_key"),
                 S3Error::Bucket { bucket } => {

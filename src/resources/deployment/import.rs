@@ -170,11 +170,11 @@ fn describe(
         container.map_or_else(LimitsModel::default, |it| LimitsModel::from(&it.limits))
     };
     let storage = backend
-        .filter(|it| !it.listed(labels::ENV).contains("S3_STORAGE_FILES_BUCKET"))
-        .and_then(|it| S3Model::among(&it.env))
+        .and_then(|it| S3Model::among(&without_user_env(it)))
         .map(|s3| StorageModel {
             s3: Some(S3Model {
                 secret_access_key: s3.secret_access_key.filter(|_| keeps_secrets),
+                session_token: s3.session_token.filter(|_| keeps_secrets),
                 ..s3
             }),
         });
@@ -256,6 +256,14 @@ fn log_limit(container: &ObservedContainer) -> Option<LogModel> {
 fn user_env_has_no_database(backend: Option<&ObservedContainer>) -> bool {
     let given = backend.map(|it| it.listed(labels::ENV)).unwrap_or_default();
     !given.contains("POSTGRES_URL") && !given.contains("MYSQL_URL")
+}
+
+/// The variables that follow from attributes other than `backend.env`.
+fn without_user_env(container: &ObservedContainer) -> BTreeMap<String, String> {
+    let given = container.listed(labels::ENV);
+    let mut env = container.env.clone();
+    env.retain(|name, _| !given.contains(name.as_str()));
+    env
 }
 
 /// The variables that the user gave, by the record on the container.

@@ -386,6 +386,10 @@ fn check_secrecy(plan: &mut Plan<'_>) {
             "storage.s3.secret_access_key",
             "Give secret_access_key_wo, which is never stored, in its place",
         ),
+        (
+            "storage.s3.session_token",
+            "Give session_token_wo, which is never stored, in its place",
+        ),
     ] {
         if plan.config().has(path) {
             plan.report(

@@ -10,7 +10,7 @@ use super::{
     model::{Model, OriginsModel, PublishModel, UrlsModel},
     network::Network,
     ownership::Owner,
-    storage::{self, StorageModel, Store},
+    storage::{StorageModel, Store},
 };
 use crate::{
     convex::{
@@ -238,9 +238,9 @@ impl Settings {
             env = env.with_storage(&store.s3);
         }
         let mut env = env.into_map();
-        if self.storage.as_ref().is_some_and(|store| store.is_hidden) {
-            env.remove(storage::SECRET);
-            hidden_env.push(storage::SECRET);
+        for name in self.storage.iter().flat_map(|store| store.hidden) {
+            env.remove(*name);
+            hidden_env.push(name);
         }
         let dashboard = |image: &String| Program {
             image: image.clone(),

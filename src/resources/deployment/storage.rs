@@ -32,10 +32,14 @@ pub struct S3Model {
     pub snapshot_imports_bucket: Option<String>,
     pub endpoint: Option<String>,
     pub path_style: Option<bool>,
+    pub disable_sse: Option<bool>,
+    pub disable_checksums: Option<bool>,
     pub access_key_id: Option<String>,
     pub secret_access_key: Option<Secret>,
     pub secret_access_key_wo: Option<Secret>,
     pub secret_access_key_wo_version: Option<i64>,
+    pub session_token: Option<Secret>,
+    pub session_token_wo: Option<Secret>,
 }
 
 /// A store, as far as it is at hand.
@@ -43,12 +47,23 @@ pub struct S3Model {
 pub struct Store {
     /// The store. Where its secret is hidden, with a stand-in for that.
     pub s3: S3Storage,
-    /// Whether it has a key whose secret the state does not keep.
-    pub is_hidden: bool,
+    /// Variables whose values the state does not keep: the secret of the key, or nothing.
+    pub hidden: &'static [&'static str],
+}
+
+impl Store {
+    /// What is secret and at hand.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        // The first is a stand-in where it is hidden.
+        self.s3.secrets().skip(usize::from(!self.hidden.is_empty()))
+    }
 }
 
 /// The variable with the secret of a key.
-pub const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+
+/// The variable with the session token that goes with a key.
+const TOKEN: &str = "AWS_SESSION_TOKEN";
 
 impl StorageModel {
     /// The schema.
@@ -69,8 +84,13 @@ impl StorageModel {
         let is_hidden = s3.access_key_id.is_some() && secret.is_none();
         let stand_in = Secret::from("-");
         let secret = secret.or(is_hidden.then_some(&stand_in));
+        let hidden: &[_] = match s3.token() {
+            _ if !is_hidden => &[],
+            Some(_) => &[SECRET],
+            None => &[SECRET, TOKEN],
+        };
         match S3Storage::parse(&s3.settings(secret)) {
-            Ok(s3) => Ok(s3.map(|s3| Store { s3, is_hidden })),
+            Ok(s3) => Ok(s3.map(|s3| Store { s3, hidden })),
             Err(error) => Err(of_error(&error, s3)),
         }
     }
@@ -95,12 +115,22 @@ impl S3Model {
                 )
                 .with(
                     "endpoint",
-                    string("Address of the store as containers see it, such as `http://minio:9000`. Default: that of AWS.")
+                    string("Address of the store as containers see it, such as `http://minio:9000` or, with a path, `https://x.storage.supabase.co/storage/v1/s3`. Default: that of AWS.")
                         .optional(),
                 )
                 .with(
                     "path_style",
                     boolean("Whether a bucket is part of the path and not of the host, as MinIO and most other stores want it. Default `false`.")
+                        .optional(),
+                )
+                .with(
+                    "disable_sse",
+                    boolean("Whether to store objects without asking for server-side encryption, for a store that does not offer it, such as MinIO without a key server. Default `false`.")
+                        .optional(),
+                )
+                .with(
+                    "disable_checksums",
+                    boolean("Whether to send requests without checksums, for a store that refuses them. Default `false`.")
                         .optional(),
                 )
                 .with(
@@ -123,13 +153,33 @@ impl S3Model {
                 )
                 .with(
                     "secret_access_key_wo_version",
-                    number("Any number. When it changes, the backend's container is made anew with the current `secret_access_key_wo`.")
+                    number("Any number. When it changes, the backend is recreated with the current `secret_access_key_wo` and `session_token_wo`.")
                         .optional()
                         .within(i64::MIN..=i64::MAX),
+                )
+                .with(
+                    "session_token",
+                    string("Session token of a temporary key. It is in the state, and in the environment of the backend's process. Once the key expires, the backend no longer reaches the store, so prefer a permanent key.")
+                        .optional()
+                        .sensitive(),
+                )
+                .with(
+                    "session_token_wo",
+                    string("The same as `session_token`, but never in plan or state. Goes with `secret_access_key_wo`.")
+                        .optional()
+                        .sensitive()
+                        .write_only(),
                 ),
-            "Buckets of S3, or of what speaks like it: MinIO, R2 and others. All of region and the five buckets are needed, since a backend that lacks one stores on its volume without a word. What some stores want beside, `AWS_S3_DISABLE_SSE` and `AWS_S3_DISABLE_CHECKSUMS`, goes into `backend.env`.",
+            "Buckets of S3 or an S3-compatible service, such as MinIO or R2. Region and all five buckets are needed: a backend without one of them silently stores on its volume.",
         )
         .optional()
+    }
+
+    /// The session token, where it is at hand.
+    fn token(&self) -> Option<&Secret> {
+        self.session_token
+            .as_ref()
+            .or(self.session_token_wo.as_ref())
     }
 
     fn settings<'a>(&'a self, secret: Option<&'a Secret>) -> S3Settings<'a> {
@@ -142,8 +192,11 @@ impl S3Model {
             snapshot_imports: self.snapshot_imports_bucket.as_deref(),
             endpoint: self.endpoint.as_deref(),
             path_style: self.path_style == Some(true),
+            disable_sse: self.disable_sse == Some(true),
+            disable_checksums: self.disable_checksums == Some(true),
             access_key_id: self.access_key_id.as_deref(),
             secret_access_key: secret,
+            session_token: self.token(),
         }
     }
 
@@ -160,8 +213,13 @@ impl S3Model {
             snapshot_imports_bucket: Some(get("S3_STORAGE_SNAPSHOT_IMPORTS_BUCKET")?),
             endpoint: get("S3_ENDPOINT_URL"),
             path_style: get("AWS_S3_FORCE_PATH_STYLE").map(|it| it == "true"),
+            disable_sse: get("AWS_S3_DISABLE_SSE").map(|it| it == "true"),
+            disable_checksums: get("AWS_S3_DISABLE_CHECKSUMS").map(|it| it == "true"),
             access_key_id: get("AWS_ACCESS_KEY_ID"),
             secret_access_key: get(SECRET).map(Secret::from),
+            session_token: get("AWS_ACCESS_KEY_ID")
+                .and_then(|_| get(TOKEN))
+                .map(Secret::from),
             ..Self::default()
         })
     }
@@ -190,6 +248,21 @@ pub fn check(config: Config<'_>) -> Diagnostics {
             )
             .at(s3.attribute("secret_access_key_wo_version")),
         );
+    }
+    if given("session_token_wo") == Known::YES {
+        let problem = if given("session_token") == Known::YES {
+            "Both session_token and session_token_wo are given. Keep session_token_wo, which is never stored, or session_token."
+        } else if hidden == Known::NO {
+            "session_token_wo goes with secret_access_key_wo, which is not given. Give both write-only, or use session_token."
+        } else {
+            ""
+        };
+        if !problem.is_empty() {
+            found.push(
+                Diagnostic::error("Conflicting session token settings", problem)
+                    .at(s3.attribute("session_token_wo")),
+            );
+        }
     }
     // What is not known yet is looked at when it is.
     let Known::Known(Some(model)) = config.get::<Option<S3Model>>(s3) else {
@@ -231,6 +304,7 @@ fn of_error(error: &S3Error, model: &S3Model) -> Diagnostic {
         S3Error::Incomplete { .. } | S3Error::NoStore => s3,
         S3Error::Region { .. } => s3.attribute("region"),
         S3Error::Endpoint => s3.attribute("endpoint"),
+        S3Error::TokenWithoutKey => s3.attribute("session_token"),
         S3Error::HalfKey if model.access_key_id.is_some() => s3.attribute("access_key_id"),
         S3Error::HalfKey => s3.attribute("secret_access_key"),
         S3Error::Bucket { bucket } => s3.attribute(match () {

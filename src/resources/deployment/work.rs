@@ -11,6 +11,7 @@ use super::{
     secrets::Secrets,
     settings::Settings,
     snapshot::Export,
+    storage::Store,
 };
 use crate::{
     backend::{BackendError, Client, api},
@@ -106,8 +107,7 @@ impl Work {
                 redact::remember(password.expose());
             }
         }
-        let store = settings.storage.as_ref().filter(|it| !it.is_hidden);
-        if let Some(secret) = store.and_then(|store| store.s3.secret()) {
+        for secret in settings.storage.iter().flat_map(Store::secrets) {
             redact::remember(secret.expose());
         }
         Ok(Self {
