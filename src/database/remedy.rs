@@ -16,8 +16,8 @@ impl DatabaseError {
     pub fn remedy(&self) -> String {
         match self {
             Self::UnknownHost { server, .. } if OF_THE_HOST.contains(&server.host()) => format!(
-                "Outside Docker Desktop, containers do not know {}. Write an address of the Docker host that containers reach, such as the gateway that `docker network inspect bridge` shows, and let the server listen there.",
-                server.host()
+                "Outside Docker Desktop, containers do not know {host}. Set `network = {{ extra_hosts = {{ \"{host}\" = \"host-gateway\" }} }}`, and let the server listen on an address of the Docker host that containers reach. In the shared network of another container, give the name to that container.",
+                host = server.host()
             ),
             Self::UnknownHost { .. } => {
                 "Correct the host in `url`. A name that only containers know, such as that of another container, is known in the networks that both are in.".to_owned()
@@ -222,11 +222,11 @@ mod tests {
         for (error, remedy) in [
             (
                 unknown("host.docker.internal"),
-                "docker network inspect bridge",
+                "extra_hosts = { \"host.docker.internal\" = \"host-gateway\" }",
             ),
             (
                 unknown("host.containers.internal"),
-                "docker network inspect bridge",
+                "extra_hosts = { \"host.containers.internal\"",
             ),
             (unknown("db"), "Correct the host in `url`"),
             (

@@ -300,6 +300,8 @@ pub struct Desired {
     pub has_files: bool,
     /// How it is reached.
     pub attachment: Attachment,
+    /// Addresses of further hosts that the backend knows by name.
+    pub hosts: BTreeMap<String, String>,
     /// What all containers may do.
     pub confinement: Confinement,
     /// The user's own labels.
@@ -325,6 +327,8 @@ pub struct ContainerSpec {
     pub beside: Option<String>,
     /// The network it is in.
     pub network: NetworkSpec,
+    /// Addresses of further hosts that it knows by name.
+    pub hosts: BTreeMap<String, String>,
     /// What it may do.
     pub confinement: Confinement,
     /// What is started in place of the image's own program.
@@ -368,6 +372,7 @@ impl Desired {
         let mut spec = ContainerSpec {
             role: Role::Backend,
             volume: Some(names.volume()),
+            hosts: self.hosts.clone(),
             has_files: self.has_files,
             ready: BACKEND_READY,
             ..self.container(Role::Backend, &self.backend, alias, ports)
@@ -437,6 +442,7 @@ impl Desired {
             volume: None,
             beside: None,
             network,
+            hosts: BTreeMap::new(),
             confinement: self.confinement.clone(),
             entrypoint: None,
             arguments: Vec::new(),

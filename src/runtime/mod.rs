@@ -9,6 +9,7 @@ mod deployment_id;
 mod desired;
 pub mod digests;
 pub mod docker;
+mod extra_hosts;
 pub mod inventory;
 mod observed;
 mod own;
@@ -26,6 +27,7 @@ pub use self::{
         Attachment, Confinement, ContainerSpec, Desired, Entrypoint, File, Limits, LogLimit, Names,
         NetworkSpec, Program, Publish, Renew, Role, labels,
     },
+    extra_hosts::{HostAddress, HostName},
     observed::{Existing, Observed, ObservedContainer, State},
     own::Own,
     steps::{Conflict, Difference, Kind, Step, differences, steps},

@@ -90,6 +90,8 @@ pub struct ObservedContainer {
     pub network_mode: String,
     /// The networks it is in, by name.
     pub networks: BTreeSet<String>,
+    /// Addresses of further hosts that it knows by name.
+    pub hosts: BTreeMap<String, String>,
     /// When it was last started, as text that orders as time does; empty if
     /// never.
     pub started: String,

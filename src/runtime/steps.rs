@@ -107,6 +107,8 @@ pub enum Difference {
     Volume,
     /// It is not in the network.
     Network,
+    /// It knows other hosts by name.
+    Hosts,
     /// It may use more or less. This alone can be changed while it runs, unless a limit is
     /// taken away.
     Limits {
@@ -126,6 +128,7 @@ impl fmt::Display for Difference {
             Self::Ports => f.write_str("published ports"),
             Self::Volume => f.write_str("data volume"),
             Self::Network => f.write_str("network"),
+            Self::Hosts => f.write_str("extra hosts"),
             Self::Limits { .. } => f.write_str("limits"),
             Self::Confinement => f.write_str("capabilities or security options"),
         }
@@ -161,6 +164,9 @@ pub fn differences(spec: &ContainerSpec, observed: &ObservedContainer) -> Vec<Di
     }
     if elsewhere {
         found.push(Difference::Network);
+    }
+    if observed.hosts != spec.hosts {
+        found.push(Difference::Hosts);
     }
     let confinement = &spec.confinement;
     if observed.dropped != confinement.dropped

@@ -153,7 +153,8 @@ pub enum DatabaseWarning {
     /// A name by which a container means itself.
     #[error(
         "The database URL says {host}, which inside a container is the container itself. Name a host \
-         that the backend's container can reach, or let it share the network of that host."
+         that the backend's container can reach, such as host.docker.internal with \
+         network.extra_hosts, or let it share the network of that host."
     )]
     Loopback {
         /// The host.

@@ -1,11 +1,11 @@
 //! The arguments of both functions, and what they come to.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::Deserialize;
 
 use super::{
-    made::{Made, Mount},
+    made::{Host, Made, Mount},
     refused,
     variables::{GivenEnv, Variables},
     wrong,
@@ -23,7 +23,7 @@ use crate::{
     },
     runtime::{
         BACKEND_PORT, BACKEND_READY, BACKEND_USER, DASHBOARD_PORT, DASHBOARD_READY, DASHBOARD_USER,
-        DATA_DIRECTORY, SITE_PORT,
+        DATA_DIRECTORY, HostAddress, HostName, SITE_PORT,
     },
 };
 
@@ -44,6 +44,8 @@ pub struct GivenBackend {
     database: Option<GivenDatabase>,
     #[serde(default)]
     storage: Option<GivenStorage>,
+    #[serde(default)]
+    extra_hosts: Option<BTreeMap<String, String>>,
     #[serde(default)]
     env: Option<GivenEnv>,
     #[serde(default)]
@@ -188,7 +190,8 @@ impl GivenBackend {
             BACKEND_READY,
             BACKEND_USER,
         )
-        .mount("data", Mount { path, purpose });
+        .mount("data", Mount { path, purpose })
+        .hosts(hosts(self.extra_hosts)?);
         Ok(match database.as_ref().and_then(Database::ca) {
             Some(ca) => made.file(ca.path(), ca.pem()),
             None => made,
@@ -212,6 +215,21 @@ impl GivenDashboard {
             DASHBOARD_USER,
         ))
     }
+}
+
+/// Further hosts, each with an address.
+fn hosts(given: Option<BTreeMap<String, String>>) -> Result<Vec<Host>, FunctionError> {
+    let hosts = given.unwrap_or_default().into_iter();
+    hosts
+        .map(|(host, ip)| {
+            let problem = host.parse::<HostName>().err();
+            let problem = problem.or_else(|| ip.parse::<HostAddress>().err());
+            match problem {
+                Some(problem) => Err(wrong(&format!("extra_hosts[{host:?}]"), &problem)),
+                None => Ok(Host { host, ip }),
+            }
+        })
+        .collect()
 }
 
 fn image<I: FromStr<Err = String>>(

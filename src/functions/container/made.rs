@@ -23,6 +23,7 @@ pub struct Made {
     health: Health,
     mounts: BTreeMap<&'static str, Mount>,
     files: BTreeMap<String, String>,
+    hosts: Vec<Host>,
     stop_signal: &'static str,
     stop_grace_seconds: u32,
     user: u32,
@@ -47,6 +48,15 @@ pub struct Mount {
     pub path: &'static str,
     /// What it is for.
     pub purpose: &'static str,
+}
+
+/// A host that the container knows by name, as `docker_container` of kreuzwerker/docker takes it.
+#[derive(Debug, Serialize)]
+pub struct Host {
+    /// Its name.
+    pub host: String,
+    /// Its address, or `host-gateway`.
+    pub ip: String,
 }
 
 impl Made {
@@ -80,6 +90,7 @@ impl Made {
             },
             mounts: BTreeMap::new(),
             files: BTreeMap::new(),
+            hosts: Vec::new(),
             stop_signal: STOP_SIGNAL,
             stop_grace_seconds: STOP_GRACE_S,
             user,
@@ -100,6 +111,13 @@ impl Made {
         self
     }
 
+    /// With further hosts that it knows by name.
+    #[must_use]
+    pub fn hosts(mut self, hosts: Vec<Host>) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
     /// Its type.
     pub fn ty() -> Type {
         let texts = || Type::map(Type::String);
@@ -113,6 +131,7 @@ impl Made {
             ("start_period_seconds", Type::Number),
         ]);
         let mount = Type::object([("path", Type::String), ("purpose", Type::String)]);
+        let host = Type::object([("host", Type::String), ("ip", Type::String)]);
         Type::object([
             ("image", Type::String),
             ("environment", texts()),
@@ -121,6 +140,7 @@ impl Made {
             ("health", health),
             ("mounts", Type::map(mount)),
             ("files", texts()),
+            ("hosts", Type::list(host)),
             ("stop_signal", Type::String),
             ("stop_grace_seconds", Type::Number),
             ("user", Type::Number),

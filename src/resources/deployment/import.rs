@@ -151,9 +151,12 @@ fn describe(
         .map(str::to_owned)
         .collect();
     let published = publish != PublishModel::default();
-    let network = (published || shared.is_some() || !further.is_empty()).then(|| NetworkModel {
+    let hosts = backend.map(|it| it.hosts.clone()).unwrap_or_default();
+    let is_given = published || shared.is_some() || !further.is_empty() || !hosts.is_empty();
+    let network = is_given.then(|| NetworkModel {
         container: shared.map(str::to_owned),
         networks: (!further.is_empty()).then_some(further),
+        extra_hosts: (!hosts.is_empty()).then_some(hosts),
         publish: published.then_some(publish),
     });
     let database = ["POSTGRES_URL", "MYSQL_URL"]

@@ -96,6 +96,7 @@ pub struct DashboardModel {
 pub struct NetworkModel {
     pub container: Option<String>,
     pub networks: Option<Vec<String>>,
+    pub extra_hosts: Option<BTreeMap<String, String>>,
     pub publish: Option<PublishModel>,
 }
 

@@ -8,11 +8,15 @@ use crate::{
     plugin::{
         Config, Diagnostic, Diagnostics, Known,
         schema::{
-            Attr, Element, Fields, Group, Optional, invalid, list_of, number, object, string,
+            Attr, Element, Fields, Group, Optional, invalid, list_of, map_of, number, object,
+            string,
         },
-        value::Path,
+        value::{Path, Value},
     },
-    runtime::{Attachment, BACKEND_PORT, DASHBOARD_PORT, Names, Publish, Role, SITE_PORT},
+    runtime::{
+        Attachment, BACKEND_PORT, DASHBOARD_PORT, HostAddress, HostName, Names, Publish, Role,
+        SITE_PORT,
+    },
 };
 
 /// The port that stands for any that is free.
@@ -66,6 +70,13 @@ impl NetworkModel {
                         .parsed_with(object_name),
                 )
                 .with(
+                    "extra_hosts",
+                    map_of(Element::String, "Further host names that the backend can resolve, each with its IP address, such as `{ \"host.docker.internal\" = \"host-gateway\" }`. In place of `host-gateway`, Docker puts the address of the Docker host. Without them, a backend on Linux does not know `host.docker.internal`. Not with `container`: give the names to that container. A change recreates the backend.")
+                        .optional()
+                        .keys_parsed::<HostName>()
+                        .check(check_addresses),
+                )
+                .with(
                     "publish",
                     object(
                         Fields::new()
@@ -76,7 +87,7 @@ impl NetworkModel {
                     )
                     .optional(),
                 ),
-            "How the deployment is reached: give one of these, or nothing for a network of its own that others can join.",
+            "How the deployment is reached: give `container`, or any of the others for a network of its own. Without the attribute it has a network of its own that others can join.",
         )
         .optional()
     }
@@ -94,6 +105,15 @@ fn object_name(text: &str) -> Result<(), &'static str> {
         );
     }
     Ok(())
+}
+
+/// Each host has an address.
+fn check_addresses(value: &Value, path: &Path, found: &mut Diagnostics) {
+    for (name, address) in value.as_map().into_iter().flatten() {
+        if let Some(Err(problem)) = address.as_str().map(str::parse::<HostAddress>) {
+            found.push(invalid(&path.key(name), problem));
+        }
+    }
 }
 
 /// Checks that each service has an address of its own.
@@ -149,6 +169,17 @@ pub fn check(config: Config<'_>) -> Diagnostics {
             }
         }
     }
+    if config.given("network.container") == Known::YES
+        && config.given("network.extra_hosts") == Known::YES
+    {
+        found.push(
+            Diagnostic::error(
+                "Extra hosts in a shared network",
+                "A deployment that shares the network of a container knows the host names of that container, and Docker takes no others. Remove network.extra_hosts, and give the names to the container, with a host block of its docker_container.",
+            )
+            .at("network.extra_hosts"),
+        );
+    }
     let fixed = |part: &str| {
         let path = format!("network.publish.{part}");
         let port = config.get::<Option<u16>>(path.as_str()).known().flatten();
@@ -186,6 +217,7 @@ impl Network {
             } => Self::Of(Container::Given(container.clone())),
             NetworkModel {
                 networks: None,
+                extra_hosts: None,
                 publish: None,
                 ..
             } => Self::Of(Container::Absent),
@@ -364,6 +396,7 @@ mod tests {
             let model = NetworkModel {
                 container: None,
                 networks: Some(names.iter().map(|&it| it.to_owned()).collect()),
+                extra_hosts: None,
                 publish: None,
             };
             Network::of(Some(&model), None).attachment()
@@ -387,11 +420,17 @@ mod tests {
         let model = |container: Option<&str>| NetworkModel {
             container: container.map(str::to_owned),
             networks: None,
+            extra_hosts: None,
             publish: None,
         };
         let absent = Network::of(Some(&model(None)), None);
         assert_eq!(absent, Network::Of(Container::Absent));
         assert!(!absent.is_there() && Network::of(None, None).is_there());
+        let hosts = NetworkModel {
+            extra_hosts: Some([("db".to_owned(), "10.0.0.5".to_owned())].into()),
+            ..model(None)
+        };
+        assert!(Network::of(Some(&hosts), None).is_there());
         let names = Names::of(&DeploymentName::parse("app").unwrap());
         let joined = Network::of(Some(&model(Some("ws"))), None);
         let urls = joined.urls(&names, false).unwrap();

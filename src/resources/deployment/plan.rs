@@ -153,6 +153,7 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         "instance_name",
         "dashboard.enabled",
         "network.networks",
+        "network.extra_hosts",
         "network.publish",
     ];
     let given = |path: &str| !plan.config().get::<IgnoredAny>(path).is_unknown();

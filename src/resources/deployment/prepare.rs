@@ -125,7 +125,12 @@ impl Work {
             container: container.to_owned(),
         };
         let lender = docker
-            .start_lender(patience, &names, &self.settings.backend_image, network)
+            .start_lender(
+                patience,
+                &names,
+                &self.settings.backend_image,
+                (network, &BTreeMap::new()),
+            )
             .await?;
         let mut taken = None;
         for port in ports {
@@ -285,7 +290,12 @@ impl Work {
         let image = &self.settings.backend_image;
         let lender = self
             .docker
-            .start_lender(&self.patience, &self.settings.names(), image, network)
+            .start_lender(
+                &self.patience,
+                &self.settings.names(),
+                image,
+                (network, &desired.hosts),
+            )
             .await
             .map_err(|error| self.failed(error))?;
         let outcome = self.ask_server(cx, database, lender.own.id()).await;

@@ -451,6 +451,7 @@ pub fn reasons(before: &ContainerSpec, wanted: &ContainerSpec) -> Vec<String> {
     let (was, now) = (&before.program, &wanted.program);
     differs(was.image != now.image, "its image");
     differs(before.network != wanted.network, NETWORK);
+    differs(before.hosts != wanted.hosts, "its extra hosts");
     differs(
         before.confinement != wanted.confinement,
         "its hardening or log",

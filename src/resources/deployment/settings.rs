@@ -47,6 +47,7 @@ pub struct Settings {
     pub hidden_url: bool,
     pub hidden_version: Option<String>,
     pub network: Network,
+    pub extra_hosts: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
     /// The resource that this is of, where it makes or changes something.
     pub owner: Option<Owner>,
@@ -174,6 +175,11 @@ impl Settings {
                 }),
             dashboard_image: dashboard_enabled
                 .then(|| images.dashboard.unwrap_or_else(default_dashboard_image)),
+            extra_hosts: model
+                .network
+                .as_ref()
+                .and_then(|it| it.extra_hosts.clone())
+                .unwrap_or_default(),
             network,
             labels: model.labels.clone().unwrap_or_default(),
             owner: None,
@@ -266,6 +272,7 @@ impl Settings {
             entrypoint: self.entrypoint.as_ref().map(Entrypoint::program),
             has_files: self.entrypoint.is_some() || self.authorities().is_some(),
             attachment: self.network.attachment(),
+            hosts: self.extra_hosts.clone(),
             confinement: self.confinement.clone(),
             labels: self.labels.clone(),
             owner: self.owner.as_ref().map(Owner::label),

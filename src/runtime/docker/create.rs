@@ -216,16 +216,19 @@ impl Docker {
         ended
     }
 
-    /// Makes a container that does nothing but be in a network, and starts it.
-    /// It has no part in the data. The caller removes it.
+    /// Makes a container that does nothing but be in a network, where it knows these further
+    /// hosts, and starts it. It has no part in the data. The caller removes it.
     pub async fn start_lender(
         &self,
         patience: &Patience,
         names: &Names,
         image: &str,
-        network: NetworkSpec,
+        (network, hosts): (NetworkSpec, &BTreeMap<String, String>),
     ) -> Result<Lender, DockerError> {
-        let spec = lender(names, image, network);
+        let spec = ContainerSpec {
+            hosts: hosts.clone(),
+            ..lender(names, image, network)
+        };
         let own = self.make_probe_anew(patience, names, &spec).await?;
         let options = AttachContainerOptionsBuilder::new()
             .stdin(true)
@@ -300,6 +303,7 @@ fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
         volume: Some(names.volume()),
         beside: None,
         network,
+        hosts: BTreeMap::new(),
         confinement: Confinement::default(),
         entrypoint: None,
         arguments: Vec::new(),
@@ -415,6 +419,12 @@ fn body(spec: &ContainerSpec) -> ContainerCreateBody {
             mounts: Some(mounts.collect()),
             port_bindings: Some(ports.iter().map(binding).collect()),
             network_mode: Some(spec.network.mode()),
+            extra_hosts: Some(
+                spec.hosts
+                    .iter()
+                    .map(|(name, address)| format!("{name}:{address}"))
+                    .collect(),
+            ),
             memory: program.limits.memory.map(signed),
             memory_swap: program.limits.memory.map(signed),
             nano_cpus: program.limits.nano_cpus.map(signed),

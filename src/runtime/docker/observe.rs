@@ -394,6 +394,7 @@ pub(super) fn read(container: ContainerInspectResponse) -> ObservedContainer {
             .filter_map(|mount| Some((mount.destination?, mount.name?)))
             .collect(),
         network_mode,
+        hosts: read_hosts(host.extra_hosts.unwrap_or_default()),
         started: started_at(started),
         networks,
         ports: read_ports(host.port_bindings.unwrap_or_default()),
@@ -445,6 +446,16 @@ pub(super) fn read_env(list: Vec<String>) -> BTreeMap<String, String> {
         .map(|pair| match pair.split_once('=') {
             Some((name, value)) => (name.to_owned(), value.to_owned()),
             None => (pair, String::new()),
+        })
+        .collect()
+}
+
+/// From Docker's `NAME:ADDRESS`, whose address may have colons of its own.
+fn read_hosts(list: Vec<String>) -> BTreeMap<String, String> {
+    list.into_iter()
+        .filter_map(|pair| {
+            let (name, address) = pair.split_once(':')?;
+            Some((name.to_owned(), address.to_owned()))
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Conflict, Kind, Step, steps};
+use super::{Conflict, Difference, Kind, Step, differences, steps};
 use crate::{
     convex::DeploymentName,
     runtime::{
@@ -33,6 +33,7 @@ fn desired() -> Desired {
             further: Vec::new(),
             publish: Publish::default(),
         },
+        hosts: BTreeMap::new(),
         confinement: Confinement::default(),
         labels: BTreeMap::new(),
         owner: None,
@@ -64,6 +65,7 @@ fn running(spec: &ContainerSpec) -> ObservedContainer {
             NetworkSpec::In { ports, .. } => ports.clone(),
             NetworkSpec::Of { .. } | NetworkSpec::None => BTreeMap::new(),
         },
+        hosts: spec.hosts.clone(),
         started: "2026".to_owned(),
         limits: spec.program.limits,
         dropped: spec.confinement.dropped.clone(),
@@ -526,4 +528,22 @@ fn what_is_not_at_hand_counts_neither_as_missing_nor_as_too_many() {
     assert_eq!(steps(&desired, &observed).unwrap(), []);
     desired.backend.hidden_version = Some("2".to_owned());
     assert!(!steps(&desired, &observed).unwrap().is_empty());
+}
+
+#[test]
+fn other_extra_hosts_concern_the_backend_alone() {
+    let with = |address: &str| Desired {
+        hosts: [("host.docker.internal".to_owned(), address.to_owned())].into(),
+        ..desired()
+    };
+    let observed = all_there(&with("host-gateway"));
+    assert!(steps(&with("host-gateway"), &observed).unwrap().is_empty());
+    for other in [with("10.0.0.5"), desired()] {
+        let backend = observed.backend.as_ref().unwrap();
+        let differs = differences(&other.backend_container(), backend);
+        assert_eq!(differs, [Difference::Hosts]);
+        let steps = steps(&other, &observed).unwrap();
+        assert!(steps.contains(&Step::RemoveContainer(Role::Backend)));
+        assert!(!steps.contains(&Step::RemoveContainer(Role::Dashboard)));
+    }
 }
