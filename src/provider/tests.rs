@@ -176,6 +176,22 @@ fn what_is_nested_is_not_null_either() {
     assert!(validate(&unknown).is_empty());
 }
 
+/// A store with a key, of which these parts are given.
+fn store(secrets: &[&str]) -> Vec<(&'static str, Value)> {
+    let mut s3 = Value::from([("access_key_id", Value::from("id"))]);
+    let buckets = ["exports", "files", "modules", "search", "snapshot_imports"];
+    let buckets = buckets.map(|it| format!("{it}_bucket"));
+    for name in buckets
+        .iter()
+        .map(String::as_str)
+        .chain(["region"])
+        .chain(secrets.iter().copied())
+    {
+        set(&mut s3, &[name], Value::from("value"));
+    }
+    vec![("storage.s3", s3)]
+}
+
 #[test]
 fn nonsense_is_refused_at_its_path() {
     let text = |text: &str| Value::from(text);
@@ -212,11 +228,50 @@ fn nonsense_is_refused_at_its_path() {
             ],
             "database.create",
         ),
+        (
+            vec![("network.extra_hosts.db", text("db.example"))],
+            "network.extra_hosts[\"db\"]",
+        ),
+        (
+            vec![("network.extra_hosts.a b", text("host-gateway"))],
+            "network.extra_hosts[\"a b\"]",
+        ),
+        (
+            vec![
+                ("network.container", text("ws")),
+                ("network.extra_hosts.db", text("::1")),
+            ],
+            "network.extra_hosts",
+        ),
+        (
+            store(&["secret_access_key", "session_token_wo"]),
+            "storage.s3.session_token_wo",
+        ),
+        (
+            store(&["secret_access_key_wo", "session_token", "session_token_wo"]),
+            "storage.s3.session_token_wo",
+        ),
     ];
     for (values, culprit) in cases {
         let found = validate(&deployment(&values));
         assert_eq!(places(&found, Severity::Error), [culprit], "{values:?}");
     }
+    assert!(
+        validate(&deployment(&store(&[
+            "secret_access_key_wo",
+            "session_token_wo"
+        ])))
+        .is_empty()
+    );
+    let kept = [
+        store(&["secret_access_key_wo", "session_token"]),
+        vec![("secrets_in_state", false.into())],
+    ];
+    let found = plan(&deployment(&kept.concat()));
+    assert_eq!(
+        places(&found, Severity::Error),
+        ["storage.s3.session_token"]
+    );
     let good = [
         ("origins.api", text(a)),
         ("origins.site", text("https://a.example/http")),
@@ -323,21 +378,73 @@ fn a_key_that_may_turn_out_to_be_none_leaves_open_what_names_its_file() {
     assert!(!size("convex/http.ts"));
 }
 
-#[test]
-fn containers_stay_only_where_all_that_they_depend_on_is_known() {
-    let ids = ["container_ids.backend", "container_ids.dashboard"];
-    // The state after an apply: what the plan left open is there.
-    let (mut prior, _) = planned(&Value::Null, &with_secret(&[]));
-    for path in ids.into_iter().chain([
+const IDS: [&str; 2] = ["container_ids.backend", "container_ids.dashboard"];
+
+/// The state after an apply: what the plan left open is there.
+fn applied(config: &Value) -> Value {
+    let (mut state, _) = planned(&Value::Null, config);
+    for path in IDS.into_iter().chain([
         "image_digests.backend",
         "image_digests.dashboard",
         "owner_id",
         "version",
     ]) {
-        *prior.at_mut(&Path::of(path)).unwrap() = Value::from("id");
+        *state.at_mut(&Path::of(path)).unwrap() = Value::from("id");
     }
+    state
+}
+
+/// Which containers are recreated, backend first, and what the plan says.
+fn recreated(prior: &Value, config: &Value) -> ([bool; 2], String) {
+    let (planned, said) = planned(prior, config);
+    assert!(!said.has_errors(), "{said:?}");
+    let said: Vec<_> = said.iter().map(Diagnostic::detail).collect();
+    let is_open = IDS.map(|id| planned.at(&Path::of(id)).is_unknown());
+    (is_open, said.join("\n"))
+}
+
+#[test]
+fn a_dashboard_with_the_key_is_recreated_with_it() {
+    let with = |prefills: bool| with_secret(&[("dashboard.prefill_admin_key", prefills.into())]);
+    let found = plan(&with(true));
+    let path = "dashboard.prefill_admin_key";
+    assert_eq!(places(&found, Severity::Warning), [path], "{found:?}");
+    assert!(plan(&with(false)).is_empty());
+    let (what, said) = recreated(&applied(&with(false)), &with(true));
+    assert_eq!(what, [false, true]);
+    assert!(said.contains("NEXT_PUBLIC_ADMIN_KEY"), "{said}");
+
+    let other = |mut config: Value| {
+        set(
+            &mut config,
+            &["instance_secret"],
+            Value::from("0".repeat(63) + "2"),
+        );
+        config
+    };
+    let (what, said) = recreated(&applied(&with(true)), &other(with(true)));
+    assert_eq!(what, [true, true]);
+    assert!(
+        said.contains("dashboard is recreated with the new key"),
+        "{said}"
+    );
+    let (what, _) = recreated(&applied(&with(false)), &other(with(false)));
+    assert_eq!(what, [true, false]);
+}
+
+#[test]
+fn extra_hosts_recreate_the_backend_alone() {
+    let host = ("network.extra_hosts.db", Value::from("10.0.0.5"));
+    let (what, said) = recreated(&applied(&with_secret(&[])), &with_secret(&[host]));
+    assert_eq!(what, [true, false]);
+    assert!(said.contains("its extra hosts"), "{said}");
+}
+
+#[test]
+fn containers_stay_only_where_all_that_they_depend_on_is_known() {
+    let prior = applied(&with_secret(&[]));
     let (same, _) = planned(&prior, &with_secret(&[]));
-    for id in ids {
+    for id in IDS {
         assert_eq!(same.at(&Path::of(id)).as_str(), Some("id"));
     }
     for path in [
@@ -348,6 +455,6 @@ fn containers_stay_only_where_all_that_they_depend_on_is_known() {
         "backend.env.A",
     ] {
         let (planned, _) = planned(&prior, &with_secret(&[(path, Value::Unknown)]));
-        assert!(planned.at(&Path::of(ids[0])).is_unknown(), "{path}");
+        assert!(planned.at(&Path::of(IDS[0])).is_unknown(), "{path}");
     }
 }

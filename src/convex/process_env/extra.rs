@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::DASHBOARD_KEY;
 use super::problem::{DATA_DIR, ExtraEnvError, ExtraEnvWarning, S3};
 
 /// Names that follow from the deployment's own settings, with what decides them.
@@ -79,7 +80,7 @@ impl ExtraEnv {
     ) -> Result<Self, Vec<ExtraEnvError>> {
         let variables = collect(variables);
         let trap = |name: &str| match name {
-            "NEXT_PUBLIC_ADMIN_KEY" => Some(ExtraEnvError::AdminKey {
+            DASHBOARD_KEY => Some(ExtraEnvError::AdminKey {
                 name: name.to_owned(),
             }),
             _ => owned(name, &DASHBOARD_OWNED),
@@ -303,6 +304,7 @@ mod tests {
     fn the_dashboard_is_never_given_the_admin_key() {
         let errors = ExtraEnv::for_dashboard([("NEXT_PUBLIC_ADMIN_KEY", "hunter2")]).unwrap_err();
         assert!(!format!("{errors:?} {}", errors[0]).contains("hunter2"));
+        assert!(errors[0].to_string().contains("prefill_admin_key"));
         assert!(
             ExtraEnv::for_dashboard([("DATABASE_URL", "x")])
                 .unwrap()

@@ -14,6 +14,7 @@ pub use extra::ExtraEnv;
 pub use problem::{ExtraEnvError, ExtraEnvWarning};
 pub use s3::{S3Error, S3Settings, S3Storage, StorageKind};
 
+use super::admin_key::AdminKey;
 use super::database::Database;
 use super::instance::{InstanceName, InstanceSecret};
 use super::origins::{ApiOrigin, Origins};
@@ -25,8 +26,11 @@ pub const DOCUMENT_RETENTION_DELAY_S: u32 = 172_800;
 /// The variable that tells the backend its release, which it answers with at `/version`.
 pub const RELEASE: &str = "CONVEX_RELEASE_VERSION_DEV";
 
+/// The variable with the admin key that the dashboard logs in with by itself.
+pub const DASHBOARD_KEY: &str = "NEXT_PUBLIC_ADMIN_KEY";
+
 /// Variables whose values are secrets whoever sets them.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "DATABASE_URL",
@@ -34,6 +38,7 @@ const SECRETS: [&str; 8] = [
     "JWT_PRIVATE_KEY",
     "JWT_PRIVATE_KEY_BASE64",
     "MYSQL_URL",
+    DASHBOARD_KEY,
     "POSTGRES_URL",
 ];
 
@@ -71,6 +76,14 @@ impl ProcessEnv {
     #[must_use]
     pub fn with_instance_secret(mut self, secret: &InstanceSecret) -> Self {
         self.set("INSTANCE_SECRET", secret.to_hex().expose());
+        self
+    }
+
+    /// Adds the admin key for a dashboard that is to log in by itself. It puts the key into the page
+    /// that it shows to everybody.
+    #[must_use]
+    pub fn with_admin_key(mut self, key: &AdminKey) -> Self {
+        self.set(DASHBOARD_KEY, key.expose());
         self
     }
 
@@ -133,8 +146,7 @@ impl BackendEnv<'_> {
     }
 }
 
-/// The environment of the dashboard. The admin key is not part of it: the dashboard would put it
-/// into the page it shows to everybody.
+/// The environment of the dashboard. The admin key is added by [`ProcessEnv::with_admin_key`].
 #[must_use]
 pub fn dashboard_env(api: &ApiOrigin, extra: &ExtraEnv) -> ProcessEnv {
     let mut env = ProcessEnv(extra.as_map().clone());

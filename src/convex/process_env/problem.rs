@@ -89,8 +89,10 @@ pub enum ExtraEnvError {
     },
     /// The dashboard's prefilled admin key.
     #[error(
-        "The dashboard would show {name} to everybody who can open it. Leave it out, and paste the \
-         key when the dashboard asks."
+        "The dashboard shows {name} to everybody who can open it. Leave it out, and paste the key when \
+         the dashboard asks. If its page is behind a login, give the key on purpose: by \
+         `dashboard = {{ prefill_admin_key = true }}` of convex_deployment, or by `admin_key` of \
+         provider::convex::dashboard_container."
     )]
     AdminKey {
         /// The name.

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     convex::{
-        ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret, OriginConflict,
-        Origins, Reach, Secret, SiteOrigin,
+        AdminKey, ApiOrigin, DashboardOrigin, Database, InstanceName, InstanceSecret,
+        OriginConflict, Origins, Reach, Secret, SiteOrigin,
         database::{DatabaseSettings, DatabaseValueError, Setting},
         process_env::{BackendEnv, ExtraEnv, S3Error, S3Settings, S3Storage, dashboard_env},
     },
@@ -58,6 +58,8 @@ pub struct GivenBackend {
 pub struct GivenDashboard {
     #[serde(default)]
     image: Option<String>,
+    #[serde(default)]
+    admin_key: Option<Secret>,
     #[serde(default)]
     origins: Option<GivenOrigins>,
     #[serde(default)]
@@ -206,9 +208,14 @@ impl GivenDashboard {
         let origins = self.origins.unwrap_or_default().origins()?;
         let own = Variables::of(self.env, self.secret_env)?;
         let extra = ExtraEnv::for_dashboard(own.all()).map_err(|errors| own.wrong(&errors))?;
+        let mut env = dashboard_env(&origins.api, &extra);
+        if let Some(key) = &self.admin_key {
+            let key = AdminKey::parse(key.expose()).map_err(|error| wrong("admin_key", &error))?;
+            env = env.with_admin_key(&key);
+        }
         Ok(Made::new(
             image,
-            dashboard_env(&origins.api, &extra),
+            env,
             own.secret_names(),
             &[("dashboard", DASHBOARD_PORT)],
             DASHBOARD_READY,

@@ -61,10 +61,10 @@ impl Function for DashboardContainer {
     fn signature(&self) -> Signature {
         Signature::new(
             "Container of a dashboard that something else runs",
-            with_result!("What a dashboard's container is made from, for Kubernetes, Nomad, ECS, compose and others. It needs no credentials: whoever opens it gives it an admin key."),
+            with_result!("What a dashboard's container is made from, for Kubernetes, Nomad, ECS, compose and others. It needs no credentials: whoever opens it gives it an admin key. With `admin_key` it logs in by itself, and everyone who can open its page can read the key: keep the page behind a login."),
             Made::ty(),
         )
-        .parameter(Parameter::new("container", Type::Dynamic, "An object with, all optional, `image`, `origins` (`api`, where browsers reach the backend; `site` and `dashboard` are passed over), `env` and `secret_env`. What is null counts as left out. Give the image of the same release as the backend's."))
+        .parameter(Parameter::new("container", Type::Dynamic, "An object with, all optional, `image`, `origins` (`api`, where browsers reach the backend; `site` and `dashboard` are passed over), `admin_key`, `env` and `secret_env`. What is null counts as left out. Give the image of the same release as the backend's."))
     }
 
     fn call(&self, (given,): (GivenDashboard,)) -> Result<Made, FunctionError> {

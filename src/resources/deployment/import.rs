@@ -208,6 +208,9 @@ fn describe(
         dashboard: Some(DashboardModel {
             enabled: Some(dashboard.is_some() || !running),
             image: Some(dashboard.map_or_else(default_dashboard_image, |it| it.image.clone())),
+            prefill_admin_key: dashboard
+                .is_some_and(|it| it.env.contains_key(process_env::DASHBOARD_KEY))
+                .then_some(true),
             memory_mb: limits(dashboard).memory_mb,
             cpus: limits(dashboard).cpus,
             pids: limits(dashboard).pids,

@@ -87,6 +87,7 @@ pub struct BackendModel {
 pub struct DashboardModel {
     pub enabled: Option<bool>,
     pub image: Option<String>,
+    pub prefill_admin_key: Option<bool>,
     pub memory_mb: Option<u64>,
     pub cpus: Option<f64>,
     pub pids: Option<u64>,

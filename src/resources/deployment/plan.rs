@@ -347,6 +347,13 @@ fn warn_of_new_secret(plan: &mut Plan<'_>, moves: &Moves) {
     } else {
         "has changed, so"
     };
+    let yes = Known::Known(Some(true));
+    let prefills = plan.planned("dashboard.prefill_admin_key") == yes;
+    let dashboard = if prefills && plan.planned("dashboard.enabled") == yes {
+        ". Its dashboard is recreated with the new key"
+    } else {
+        ""
+    };
     let name = plan.prior::<String>("name").unwrap_or_default();
     let kept = if moves.any() {
         ""
@@ -357,7 +364,7 @@ fn warn_of_new_secret(plan: &mut Plan<'_>, moves: &Moves) {
         Diagnostic::warning(
             "All admin keys will be revoked",
             format!(
-                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply.{kept}"
+                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts{dashboard}. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply.{kept}"
             ),
         )
         .at(cause),
@@ -439,6 +446,9 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>, moves: &Moves) {
     let was = plan
         .prior::<Model>(Path::root())
         .and_then(|model| Settings::of(&model).ok());
+    let other_name = was
+        .as_ref()
+        .is_some_and(|was| was.instance_name != settings.instance_name);
     let mut restarts = Vec::new();
     for role in [Role::Backend, Role::Dashboard] {
         let spec = |settings: &Settings| {
@@ -481,7 +491,10 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>, moves: &Moves) {
             }
             continue;
         };
-        let renewed = role == Role::Backend && new_secret;
+        // The key follows from both.
+        let other_key =
+            role == Role::Dashboard && settings.prefills_key() && (new_secret || other_name);
+        let renewed = role == Role::Backend && new_secret || other_key;
         let stays = !renewed
             && !is_open
             && id.is_some()
@@ -494,7 +507,12 @@ fn containers(plan: &mut Plan<'_>, outlook: Option<&Outlook>, moves: &Moves) {
         if let Some(before) = before.filter(|_| !stays && id.is_some()) {
             let mut reasons = review::reasons(&before, &wanted);
             if renewed {
-                reasons.push("its secret".to_owned());
+                let what = if other_key {
+                    "its admin key"
+                } else {
+                    "its secret"
+                };
+                reasons.push(what.to_owned());
             }
             restarts.push((role, reasons));
         }

@@ -112,6 +112,14 @@ pub(super) async fn refresh(
             warn_of_loop(cx, &object, role, &ended);
         }
     }
+    let secret = match &model.instance_secret {
+        Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
+        None if running => stored_secret(&stored)?,
+        None => None,
+    };
+    if let Some(secret) = &secret {
+        settings.prefill(&mut desired, secret)?;
+    }
     // Whether no container should be there. One that is started by others makes
     // a deployment run, unless it has no network to be in.
     let stopped = !(settings.running || running && settings.network.is_there());
@@ -160,11 +168,6 @@ pub(super) async fn refresh(
         model.running = Some(running);
     }
     model.container_ids = Some(ids);
-    let secret = match &model.instance_secret {
-        Some(secret) => InstanceSecret::parse(secret.expose()).ok(),
-        None if running => stored_secret(&stored)?,
-        None => None,
-    };
     let own = backend
         .as_ref()
         .and_then(|it| it.own(&names, Role::Backend));

@@ -21,7 +21,7 @@ use crate::{
         process_env::{RELEASE, StorageKind},
     },
     plugin::{Diagnostic, Known, Plan, value::Path},
-    runtime::{ContainerSpec, Role, labels},
+    runtime::{ContainerSpec, Program, Role, labels},
     session::Standing,
 };
 
@@ -35,6 +35,7 @@ pub fn changes(plan: &mut Plan<'_>, settings: Option<&Settings>, moves: &Moves) 
         origins(plan, settings);
         issuer(plan, settings, moves);
         variables(plan, settings);
+        prefilled_key(plan, settings);
         database(plan, settings);
         permission(plan, settings, moves);
     }
@@ -125,6 +126,23 @@ fn variables(plan: &mut Plan<'_>, settings: &Settings) {
                 warning.to_string(),
             )
             .at(Path::of("backend.env").key(warning.name())),
+        );
+    }
+}
+
+/// Says who can read the admin key, when the dashboard is first given it.
+fn prefilled_key(plan: &mut Plan<'_>, settings: &Settings) {
+    let path = "dashboard.prefill_admin_key";
+    if settings.prefills_key() && (plan.creates() || plan.changes(path)) {
+        plan.report(
+            Diagnostic::warning(
+                "The dashboard's page contains the admin key",
+                format!(
+                    "Everyone who can open the dashboard of deployment {:?} can read the admin key from its page: full control over the deployment, and the values of all variables. So can everyone who can inspect its container on the Docker host. Keep the page behind a login, such as that of a Coder app with share = \"owner\". Whoever has read the key keeps it when {path} is set to false again; rotate_trigger revokes it.",
+                    settings.name.as_str()
+                ),
+            )
+            .at(path),
         );
     }
 }
@@ -471,10 +489,15 @@ pub fn reasons(before: &ContainerSpec, wanted: &ContainerSpec) -> Vec<String> {
         own
     };
     differs(own(before) != own(wanted), "its labels");
-    let names: BTreeSet<_> = was.env.keys().chain(now.env.keys()).collect();
+    let names = was.env.keys().chain(&was.hidden_env);
+    let names = names.chain(now.env.keys()).chain(&now.hidden_env);
+    let is_hidden = |program: &Program, name| program.hidden_env.contains(name);
     let changed: Vec<_> = names
+        .collect::<BTreeSet<_>>()
         .into_iter()
-        .filter(|name| was.env.get(*name) != now.env.get(*name))
+        .filter(|name| {
+            was.env.get(*name) != now.env.get(*name) || is_hidden(was, name) != is_hidden(now, name)
+        })
         // It follows from the image, which is a reason of its own.
         .filter(|name| was.image == now.image || *name != RELEASE)
         .map(String::as_str)

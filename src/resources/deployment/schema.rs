@@ -155,6 +155,11 @@ fn dashboard() -> Attr<Planned, Group> {
                     .parsed::<DashboardImage>()
                     .inferred(OnUpdate::Keep),
             )
+            .with(
+                "prefill_admin_key",
+                boolean("Whether the dashboard logs in by itself, with the admin key in its page. Everyone who can open the page can then read the key, which is full control over the deployment: keep the page behind a login, such as that of a Coder app with `share = \"owner\"`. The key is also in the environment of the dashboard's container. A change recreates the dashboard. Default `false`: the dashboard asks for the key in each tab.")
+                    .optional(),
+            )
             .with("memory_mb", LimitsModel::memory())
             .with("cpus", LimitsModel::cpus())
             .with("pids", LimitsModel::pids()),

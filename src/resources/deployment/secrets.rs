@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Secrets {
     /// That of the instance. `None` where it stays what it is, in the volume,
-    /// and nobody here needs it.
+    /// and nothing here needs it.
     pub instance: Option<InstanceSecret>,
     /// The key of the application, where the backend is started with it.
     application: Option<Secret>,
@@ -58,7 +58,11 @@ impl Secrets {
         let given = planned.instance_secret.as_ref();
         let keeps = work.settings.keeps_secrets;
         // A state without it: switched on just now, or imported when stopped.
-        let asks_for_secret = keeps && !rotates && given.is_none();
+        // The key in the dashboard follows from it.
+        let prefills = work.settings.running
+            && work.settings.prefills_key()
+            && prior.instance_secret.is_none();
+        let asks_for_secret = (keeps || prefills) && !rotates && given.is_none();
         let entrypoint = work.settings.entrypoint.as_ref();
         let asks_for_key = work.settings.running && entrypoint.is_some_and(|it| it.key.is_none());
         let stored = if asks_for_secret || asks_for_key {

@@ -7,7 +7,7 @@ use super::{
     confinement::confinement,
     database::{DatabaseModel, DatabaseServer},
     images::{default_backend_image, default_dashboard_image},
-    model::{Model, OriginsModel, PublishModel, UrlsModel},
+    model::{DashboardModel, Model, OriginsModel, PublishModel, UrlsModel},
     network::Network,
     ownership::Owner,
     storage::{StorageModel, Store},
@@ -16,9 +16,9 @@ use crate::{
     convex::{
         Access, AdminKey, ApiOrigin, AuthKeys, DashboardOrigin, Database, DeploymentName,
         InstanceName, InstanceSecret, OriginError, Origins, Reach, Secret, SiteOrigin,
-        process_env::{BackendEnv, ExtraEnv, dashboard_env},
+        process_env::{BackendEnv, DASHBOARD_KEY, ExtraEnv, dashboard_env},
     },
-    plugin::Diagnostic,
+    plugin::{Diagnostic, redact},
     render::{backend_entrypoint, env_local::ProjectEnv},
     resources::docker_host::DockerModel,
     runtime::{
@@ -42,6 +42,7 @@ pub struct Settings {
     pub confinement: Confinement,
     pub entrypoint: Option<Entrypoint>,
     pub dashboard_image: Option<String>,
+    pub dashboard_login: Login,
     pub database: Option<DatabaseServer>,
     pub storage: Option<Store>,
     pub hidden_url: bool,
@@ -87,6 +88,24 @@ impl GivenOrigins {
             // A state without it is of a backend that runs on public ones.
             internal: model.internal_origins == Some(true),
         })
+    }
+}
+
+/// How the dashboard comes to the admin key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// Whoever opens its page pastes the key.
+    Pasted,
+    /// Its page has the key.
+    Prefilled,
+}
+
+impl Login {
+    fn of(dashboard: Option<&DashboardModel>) -> Self {
+        match dashboard.and_then(|it| it.prefill_admin_key) {
+            Some(true) => Self::Prefilled,
+            Some(false) | None => Self::Pasted,
+        }
     }
 }
 
@@ -173,6 +192,7 @@ impl Settings {
                 .map(|backend| Entrypoint {
                     key: backend.jwt_private_key.clone(),
                 }),
+            dashboard_login: Login::of(dashboard),
             dashboard_image: dashboard_enabled
                 .then(|| images.dashboard.unwrap_or_else(default_dashboard_image)),
             extra_hosts: model
@@ -226,6 +246,11 @@ impl Settings {
         followed.is_open()
     }
 
+    /// Whether there is a dashboard whose page has the admin key.
+    pub fn prefills_key(&self) -> bool {
+        self.dashboard_image.is_some() && self.dashboard_login == Login::Prefilled
+    }
+
     /// What there should be on Docker.
     pub fn desired(&self) -> Desired {
         let reach = self.reach();
@@ -252,7 +277,12 @@ impl Settings {
             image: image.clone(),
             env: dashboard_env(&reach.public.api, &ExtraEnv::default()).into_map(),
             user_env: Vec::new(),
-            hidden_env: Vec::new(),
+            // Until the secret is known that the key follows from.
+            hidden_env: if self.prefills_key() {
+                vec![DASHBOARD_KEY.to_owned()]
+            } else {
+                Vec::new()
+            },
             hidden_version: None,
             limits: self.dashboard_limits,
         };
@@ -277,6 +307,22 @@ impl Settings {
             labels: self.labels.clone(),
             owner: self.owner.as_ref().map(Owner::label),
         }
+    }
+
+    /// Puts the admin key that the secret makes into the dashboard, where it is to have it.
+    pub fn prefill(
+        &self,
+        desired: &mut Desired,
+        secret: &InstanceSecret,
+    ) -> Result<(), Diagnostic> {
+        if let Some(dashboard) = desired.dashboard.as_mut().filter(|_| self.prefills_key()) {
+            let key = self.admin_key(secret)?;
+            redact::remember(key.expose());
+            dashboard.hidden_env.retain(|name| name != DASHBOARD_KEY);
+            let variable = (DASHBOARD_KEY.to_owned(), key.expose().to_owned());
+            dashboard.env.extend([variable]);
+        }
+        Ok(())
     }
 
     /// The file with the authorities that the database's certificate comes from.

@@ -261,6 +261,9 @@ impl Work {
             ..secrets.to_store()
         };
         loop {
+            if let Some(secret) = &secrets.instance {
+                self.settings.prefill(&mut desired, secret)?;
+            }
             let todo = steps(&desired, &observed).map_err(|conflict| self.conflict(conflict))?;
             if desired.running && !todo.contains(&Step::StoreSecrets) {
                 // Before the steps, which look who has the deployment.

@@ -323,8 +323,10 @@ on_each_core! {
             storage         = { s3 = {
               region = "auto", exports_bucket = "exports", files_bucket = "files", modules_bucket = "modules"
               search_bucket = "search", snapshot_imports_bucket = "imports", path_style = true
-              endpoint = "http://minio:9000", access_key_id = "id", secret_access_key = "hunter23"
+              disable_sse = true, disable_checksums = true, endpoint = "https://x.example/storage/v1/s3"
+              access_key_id = "id", secret_access_key = "hunter23", session_token = "hunter26"
             } }
+            extra_hosts = { "host.docker.internal" = "host-gateway", db = "fd00::5" }
             env        = { REDACT_LOGS_TO_CLIENT = true }
             secret_env = { LICENCE = "hunter24" }
         }))"#));
@@ -333,20 +335,35 @@ on_each_core! {
         let made = project.output("x");
         assert_eq!(made["secret_environment"], json!({
             "AWS_SECRET_ACCESS_KEY": "hunter23",
+            "AWS_SESSION_TOKEN": "hunter26",
             "INSTANCE_SECRET": "0123456789abcdef".repeat(4),
             "LICENCE": "hunter24",
             "POSTGRES_URL": "postgres://u:hunter22@db?sslmode=disable",
         }));
         let plain = texts(&made["environment"]);
         for (name, value) in [
-            ("AWS_ACCESS_KEY_ID", "id"), ("AWS_S3_FORCE_PATH_STYLE", "true"), ("DO_NOT_REQUIRE_SSL", "true"),
+            ("AWS_ACCESS_KEY_ID", "id"), ("AWS_S3_FORCE_PATH_STYLE", "true"),
+            ("AWS_S3_DISABLE_SSE", "true"), ("AWS_S3_DISABLE_CHECKSUMS", "true"),
+            ("S3_ENDPOINT_URL", "https://x.example/storage/v1/s3"), ("DO_NOT_REQUIRE_SSL", "true"),
             ("POSTGRES_MAX_CONNECTIONS", "10"), ("REDACT_LOGS_TO_CLIENT", "true"), ("INSTANCE_NAME", "my-app"),
         ] {
             assert_eq!(plain[name], value, "{name}");
         }
         assert!(!made["environment"].to_string().contains("hunter2"));
+        assert_eq!(made["hosts"], json!([
+            { "host": "db", "ip": "fd00::5" }, { "host": "host.docker.internal", "ip": "host-gateway" },
+        ]));
         assert_eq!(made["mounts"]["data"]["path"], "/convex/data");
         assert_eq!(made["ports"], json!({ "api": 3210, "site": 3211 }));
+
+        // The key that a dashboard logs in with by itself is a secret of its own.
+        project.write("main.tf", &config(
+            "nonsensitive(provider::convex::dashboard_container({ admin_key = \"my-app|01ab\" }))"
+        ));
+        project.apply().ok();
+        let made = project.output("x");
+        assert_eq!(made["secret_environment"], json!({ "NEXT_PUBLIC_ADMIN_KEY": "my-app|01ab" }));
+        assert_eq!(made["hosts"], json!([]));
 
         // As secret as what goes in, and unknown for as long.
         project.write("main.tf", &config(
@@ -375,7 +392,7 @@ on_each_core! {
         let s3 = |files: &str| backend(&format!(
             "storage = {{ s3 = {{ region = \"auto\", exports_bucket = \"exports\", {files}, modules_bucket = \"modules\", search_bucket = \"search\", snapshot_imports_bucket = \"imports\" }} }}"
         ));
-        let cases: [(String, &[&str]); 22] = [
+        let cases: [(String, &[&str]); 25] = [
             ("provider::convex::backend_container({})".to_owned(), &["missing field `instance_name`"]),
             (backend("instance_secrets = \"x\""), &["unknown field `instance_secrets`", "instance_secret"]),
             (backend("instance_secret = \"hunter2-hunter2\""), &["instance_secret: The instance secret has 15 characters"]),
@@ -397,7 +414,10 @@ on_each_core! {
             (backend("env = { A = [\"x\"] }"), &["env[\"A\"]: The value is a list. Give text, a number or a bool"]),
             (backend("env = { A = 1 }, secret_env = { A = 2 }"), &["secret_env[\"A\"]: It is in env too"]),
             (backend("secret_env = { INSTANCE_SECRET = \"hunter22\" }"), &["secret_env[\"INSTANCE_SECRET\"]: INSTANCE_SECRET follows from the instance secret"]),
-            (dashboard("env = { NEXT_PUBLIC_ADMIN_KEY = \"hunter22\" }"), &["env[\"NEXT_PUBLIC_ADMIN_KEY\"]: The dashboard would show"]),
+            (dashboard("env = { NEXT_PUBLIC_ADMIN_KEY = \"hunter22\" }"), &["env[\"NEXT_PUBLIC_ADMIN_KEY\"]: The dashboard shows", "prefill_admin_key"]),
+            (dashboard("admin_key = \"hunter22 x\""), &["admin_key: "]),
+            (backend("extra_hosts = { db = \"db.example\" }"), &["extra_hosts[\"db\"]: \"db.example\" is not an IP address", "host-gateway"]),
+            (s3("files_bucket = \"files\", session_token = \"hunter22\""), &["storage.s3.session_token: ", "temporary key"]),
         ];
         for (expression, texts) in cases {
             project.write("main.tf", &config(&expression));

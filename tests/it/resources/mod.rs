@@ -11,6 +11,7 @@ mod env;
 mod guard;
 mod hardening;
 mod hostile;
+mod in_container;
 mod interrupted;
 mod modes;
 mod network;
