@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod process_env;
 pub mod reach;
 pub mod secret;
+pub mod tested;
 
 pub use admin_key::{Access, AdminKey};
 pub use auth_keys::AuthKeys;

@@ -16,7 +16,7 @@ variable "running" {
 locals {
   # Backend and dashboard must be of the same release. Default: the release that
   # this version of the provider was made for.
-  release = "903b8b96c4bceb34c62e366cf36e8f4774955e6b"
+  release = "d2ca8533c52e2dbd8e55e20181988973dcbabe41"
 }
 
 resource "convex_deployment" "shop" {

@@ -6,12 +6,12 @@ use std::{
 };
 
 use super::{Facts, Snapshot, Verdict};
-use crate::render::{
-    dotenv, gitignore,
-    package_json::Additions,
-    project::{
-        self, ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY,
-        node::{NODE_IN_WORDS, is_supported},
+use crate::{
+    convex::tested::NODE_IN_WORDS,
+    render::{
+        dotenv, gitignore,
+        package_json::Additions,
+        project::{self, ENV_DEPLOYMENT, ENV_LOCAL, PRIVATE_KEY, node::is_supported},
     },
 };
 

@@ -1,13 +1,15 @@
 //! What a `package.json` needs.
 
 use super::Project;
-use crate::render::package_json::Additions;
+use crate::{
+    convex::tested::{CONVEX, CONVEX_AUTH, NPM_RUN_ALL},
+    render::package_json::Additions,
+};
 
 const DEPENDENCIES: &[(&str, &str)] = &[
     ("@auth/core", "^0.41.1"),
-    ("@convex-dev/auth", "^0.0.95"),
-    // 1.49 needs Node.js 22.
-    ("convex", "~1.48.0"),
+    ("@convex-dev/auth", CONVEX_AUTH),
+    ("convex", CONVEX),
 ];
 const FRONTEND_DEPENDENCIES: &[(&str, &str)] = &[("react", "^19.2.0"), ("react-dom", "^19.2.0")];
 
@@ -19,9 +21,7 @@ const FRONTEND_DEV_DEPENDENCIES: &[(&str, &str)] = &[
     ("vite", "^8.0.0"),
 ];
 
-/// The maintained successor of npm-run-all, with the same commands. Version 9 needs a newer
-/// Node.js than everything else here.
-const COMPOSE_DEV_DEPENDENCIES: &[(&str, &str)] = &[("npm-run-all2", "^8.0.4")];
+const COMPOSE_DEV_DEPENDENCIES: &[(&str, &str)] = &[("npm-run-all2", NPM_RUN_ALL)];
 
 /// In this mode Vite reads `.env.convex.local`.
 const FRONTEND: &str = "vite --mode convex";

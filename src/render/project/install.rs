@@ -2,12 +2,12 @@
 
 use super::{
     ENV_LOCAL, Project,
-    node::{NODE_IN_JAVASCRIPT, NODE_IN_WORDS},
+    node::NODE_IN_JAVASCRIPT,
     scripts::{ADD_MISSING, COMMON},
     template::{fill, shell},
 };
 use crate::{
-    convex::{Secret, env_var::VarName},
+    convex::{Secret, env_var::VarName, tested::NODE_IN_WORDS},
     render::{
         env_local,
         files::{Body, Desired, Policy},

@@ -1,13 +1,8 @@
 //! The Node.js that a new app's packages run on.
 
-/// What is in the `engines` of all of them, as npm writes it: `convex` 1.48 takes 20 or newer,
-/// Vite 8 and its plugin `^20.19.0 || >=22.12.0`, npm-run-all2 8 `^20.5.0 || >=22.0.0`.
-pub const NODE: &str = "^20.19.0 || >=22.12.0";
-
-/// The same for people.
-pub const NODE_IN_WORDS: &str = "22.12 or newer, or 20.19 or newer of 20";
-
-/// The same as a condition in JavaScript on the numbers of a version.
+/// [`tested::NODE`] as a condition in JavaScript on the numbers of a version.
+///
+/// [`tested::NODE`]: crate::convex::tested::NODE
 pub(super) const NODE_IN_JAVASCRIPT: &str =
     "(major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22";
 

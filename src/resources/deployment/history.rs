@@ -15,18 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::tag;
 use crate::{
-    convex::Secret,
+    convex::{Secret, tested::RELEASES},
     plugin::Diagnostic,
     runtime::docker::{Credentials, ImageFacts, same_repository},
 };
-
-/// Official releases that were seen in use, by their revision, with their dates.
-const RELEASES: [(&str, &str); 4] = [
-    ("33cef775a8a6228cbacee4a09ac2c4073d62ed13", "2025-08-05"),
-    ("4d3b0a5de955a258e70e3813bbff486051d88820", "2025-09-12"),
-    ("5f66740ae8dd506577d27294adc55b81e4fbe91b", "2026-02-21"),
-    ("903b8b96c4bceb34c62e366cf36e8f4774955e6b", "2026-06-26"),
-];
 
 /// A release that has run on a volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,8 +105,8 @@ impl<'a> Image<'a> {
     /// The day of its release, if that is a known one.
     fn released(&self) -> Option<&'static str> {
         let revision = self.revision();
-        let known = RELEASES.iter().find(|(known, _)| Some(*known) == revision);
-        known.map(|(_, day)| *day)
+        let known = RELEASES.iter().find(|it| Some(it.revision) == revision);
+        known.map(|it| it.day)
     }
 
     /// The day of its release, or on which it was built.

@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-/// The release that is run when none is given: of 2026-06-26, with every
-/// endpoint that is used. Backend and dashboard must be of the same.
-const RELEASE: &str = "903b8b96c4bceb34c62e366cf36e8f4774955e6b";
+use crate::convex::tested::RELEASE;
 
 /// The backend's image without its tag.
 pub const BACKEND_IMAGE: &str = "ghcr.io/get-convex/convex-backend";
@@ -15,13 +13,13 @@ pub const DASHBOARD_IMAGE: &str = "ghcr.io/get-convex/convex-dashboard";
 /// The image of the backend when none is given.
 #[must_use]
 pub fn default_backend_image() -> String {
-    format!("{BACKEND_IMAGE}:{RELEASE}")
+    format!("{BACKEND_IMAGE}:{}", RELEASE.revision)
 }
 
 /// The image of the dashboard when none is given.
 #[must_use]
 pub fn default_dashboard_image() -> String {
-    format!("{DASHBOARD_IMAGE}:{RELEASE}")
+    format!("{DASHBOARD_IMAGE}:{}", RELEASE.revision)
 }
 
 /// A reference to an image of the backend, as far as a slip can be told without a registry.

@@ -9,3 +9,4 @@ mod admin_key;
 mod auth_keys;
 pub mod better_auth;
 mod postgres_url;
+mod tested;

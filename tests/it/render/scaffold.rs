@@ -11,11 +11,11 @@ use std::{
 
 use tempfile::TempDir;
 use terraform_provider_convex::{
-    convex::{ApiOrigin, DashboardOrigin, Origins, Reach, SiteOrigin},
+    convex::{ApiOrigin, DashboardOrigin, Origins, Reach, SiteOrigin, tested::NODE},
     project::{bring, target::LocalDirectory},
     render::{
         files::Policy,
-        project::{ALLOWED_HOSTS, Pattern, Project, node::NODE, packages},
+        project::{ALLOWED_HOSTS, Pattern, Project, packages},
     },
 };
 

@@ -14,6 +14,8 @@ mod write_only;
 
 use std::{path::PathBuf, process::Command};
 
+use terraform_provider_convex::convex::tested::CONVEX;
+
 use super::{config, configure, deployment};
 use crate::support::{
     docker::{Name, docker, port},
@@ -37,7 +39,7 @@ impl Cli {
 
     fn at(url: &str, key: &str) -> Self {
         Self {
-            directory: node::npm_install(&[("convex", "1.48.0")]),
+            directory: node::npm_install(&[("convex", CONVEX)]),
             url: url.to_owned(),
             key: key.to_owned(),
         }

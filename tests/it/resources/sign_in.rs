@@ -3,6 +3,8 @@
 
 mod browser;
 
+use terraform_provider_convex::convex::tested::{CONVEX, CONVEX_AUTH};
+
 use super::{config, configure, deployment};
 use crate::support::{
     docker::{Name, port},
@@ -132,9 +134,9 @@ fn blocks(name: &Name, (api, site): (u16, u16), auth: &str) -> String {
 fn sign_in(project: &Project, old_token: &str) -> String {
     let output = |name: &str| project.output(name).as_str().expect("text").to_owned();
     let packages = node::npm_install(&[
-        ("@convex-dev/auth", "0.0.95"),
+        ("@convex-dev/auth", CONVEX_AUTH),
         ("@auth/core", "0.41.3"),
-        ("convex", "1.48.0"),
+        ("convex", CONVEX),
     ]);
     let token = node::run_node(
         &packages,

@@ -13,6 +13,7 @@ use std::{
 
 use serde_json::Value as Json;
 use tempfile::TempDir;
+use terraform_provider_convex::convex::tested::{CONVEX, CONVEX_AUTH};
 
 use super::{config, configure};
 use crate::support::{
@@ -567,8 +568,8 @@ on_each_core! {
     fn a_check_block_sees_the_whole_list_and_looks_inside_the_containers(core) {
         let it = Quickstart::start(core);
         let packages = node::npm_install(&[
-            ("convex", "1.48.0"),
-            ("@convex-dev/auth", "0.0.95"),
+            ("convex", CONVEX),
+            ("@convex-dev/auth", CONVEX_AUTH),
             ("@auth/core", "^0.41.1"),
         ]);
         symlink(packages.join("node_modules"), it.path("node_modules")).expect("a link");
