@@ -33,6 +33,7 @@ impl Operation {
             required: &["access_url", "workspace", "owner"],
             optional: &[
                 "wildcard",
+                "wildcard_from_access_url",
                 "agent",
                 "slug_api",
                 "slug_site",
@@ -43,7 +44,13 @@ impl Operation {
         Self {
             name: "app_url",
             required: &["access_url", "workspace", "owner"],
-            optional: &["wildcard", "agent", "slug", "port"],
+            optional: &[
+                "wildcard",
+                "wildcard_from_access_url",
+                "agent",
+                "slug",
+                "port",
+            ],
             run: app_url,
         },
         Self {
@@ -143,6 +150,8 @@ fn workspace(query: &Query) -> Result<Workspace, Wrong> {
     let place = Place {
         access_url: required(query, "access_url"),
         wildcard: query.get("wildcard"),
+        wildcard_from_access_url: read_optional(query, "wildcard_from_access_url", truth)?
+            .unwrap_or(false),
         workspace: required(query, "workspace"),
         owner: required(query, "owner"),
         agent: query.get("agent"),
@@ -159,6 +168,7 @@ fn no_address(error: &AppUrlError) -> Wrong {
         AppUrlError::LabelTooLong { .. } => "workspace",
         AppUrlError::LocalAccessUrl { .. }
         | AppUrlError::AddressWithoutWildcard { .. }
+        | AppUrlError::NoWildcard { .. }
         | AppUrlError::Origin(_) => "wildcard",
         AppUrlError::PortWithoutAgent => "agent",
     };

@@ -12,7 +12,7 @@ fn refusal(operation: &str, query: &str) -> String {
     ask(operation, query).unwrap_err()
 }
 
-const DEV: &str = r#""access_url":"https://coder.example","workspace":"dev","owner":"ann""#;
+const DEV: &str = r#""access_url":"https://coder.example","wildcard_from_access_url":"true","workspace":"dev","owner":"ann""#;
 
 #[test]
 fn an_operation_is_named_by_the_argument_or_in_the_query() {
@@ -116,6 +116,16 @@ fn what_is_no_text_and_what_never_ends_is_refused() {
 #[test]
 fn a_wrong_value_is_named_by_its_key_and_never_shown_if_secret() {
     let cases = [
+        (
+            "origins",
+            format!("{{{}}}", DEV.replace("true", "false")),
+            "origins: wildcard: Apps have no host names",
+        ),
+        (
+            "origins",
+            format!("{{{}}}", DEV.replace("true", "yes")),
+            "origins: wildcard_from_access_url: The value must be `true` or `false`.",
+        ),
         (
             "origins",
             format!("{{{DEV},\"wildcard\":\"apps.example\"}}"),

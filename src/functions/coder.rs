@@ -16,6 +16,8 @@ pub struct GivenPlace {
     access_url: String,
     #[serde(default)]
     wildcard: Option<String>,
+    #[serde(default)]
+    wildcard_from_access_url: Option<bool>,
     workspace: String,
     owner: String,
     #[serde(default)]
@@ -55,6 +57,7 @@ impl GivenPlace {
         let place = Place {
             access_url: &self.access_url,
             wildcard: self.wildcard.as_deref(),
+            wildcard_from_access_url: self.wildcard_from_access_url.unwrap_or_default(),
             workspace: &self.workspace,
             owner: &self.owner,
             agent: self.agent.as_deref(),
@@ -80,13 +83,13 @@ impl Function for CoderAppUrl {
     fn signature(&self) -> Signature {
         Signature::new(
             "Address of a Coder app",
-            "The address of an app with its own subdomain in a Coder workspace: scheme and port as Coder uses them, the host name's first label checked against the 63 characters that DNS allows. The check is left out while Coder stops or deletes the workspace. Without a wildcard the host follows from the access URL.",
+            "The address of an app with its own subdomain in a Coder workspace: scheme and port as Coder uses them, the host name's first label checked against the 63 characters that DNS allows. The check is left out while Coder stops or deletes the workspace. Without a wildcard it is an error, except for Coder's own tunnel below `try.coder.app`, whose hosts are known.",
             Type::String,
         )
         .parameter(Parameter::new(
             "options",
             Type::Dynamic,
-            "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard` and `agent`. In place of `slug`, `port` means a port without an app, such as `5173`, or `\"5173s\"` where HTTPS is spoken there; its address needs `agent`.",
+            "An object with `access_url`, `workspace`, `owner` and `slug`, and optionally `wildcard`, `wildcard_from_access_url` and `agent`, as for `coder_origins`. In place of `slug`, `port` means a port without an app, such as `5173`, or `\"5173s\"` where HTTPS is spoken there; its address needs `agent`.",
         ))
     }
 
@@ -175,4 +178,4 @@ impl Function for CoderOrigins {
     }
 }
 
-const PLACE_WITH_SLUGS: &str = "An object with `access_url`, `workspace` and `owner`, and optionally `wildcard` (such as `*.apps.example.com`; not readable from Terraform), `agent` (only for Coder versions that put it into host names) and `slugs` (of the apps: `api`, `site`, `dashboard`; default `convex-api`, `convex-site`, `convex`).";
+const PLACE_WITH_SLUGS: &str = "An object with `access_url`, `workspace` and `owner`, and optionally `wildcard` (`CODER_WILDCARD_ACCESS_URL` of the server, such as `*.apps.example.com`; not readable from Terraform), `wildcard_from_access_url` (whether it is `*` below the host of the access URL if `wildcard` is empty; default `false`, which makes an empty one an error), `agent` (only for Coder versions that put it into host names) and `slugs` (of the apps: `api`, `site`, `dashboard`; default `convex-api`, `convex-site`, `convex`).";

@@ -35,7 +35,7 @@ on_each_core! {
             (
                 r#"provider::convex::coder_origins({
                     access_url = "https://coder.example.com", wildcard = null,
-                    workspace = "dev", owner = "ann"
+                    wildcard_from_access_url = true, workspace = "dev", owner = "ann"
                 }).dashboard"#,
                 "https://convex--dev--ann.coder.example.com",
             ),
@@ -62,10 +62,10 @@ on_each_core! {
             ),
             (
                 r#"provider::convex::coder_app_url({
-                    access_url = "https://coder.example.com", workspace = "dev", owner = "ann",
-                    agent = "main", port = "7443s"
+                    access_url = "https://a1b2c3.pit-1.try.coder.app", workspace = "dev",
+                    owner = "ann", agent = "main", port = "7443s"
                 })"#,
-                "https://7443s--main--dev--ann.coder.example.com",
+                "https://7443s--main--dev--ann--a1b2c3.pit-1.try.coder.app",
             ),
             (
                 r#"provider::convex::postgres_url("postgres://u:p%40ss@h:5433/db?sslmode=require")"#,
@@ -115,8 +115,9 @@ on_each_core! {
             (format!("provider::convex::coder_app_url({})", place("port = 80, agent = \"a\"")), vec!["port:", "from 1000 to 65535"]),
             (format!("provider::convex::coder_app_url({})", place("port = 5173, slug = \"a\"")), vec!["Give one of them"]),
             (format!("provider::convex::coder_origins({})", place("port = 5173")), vec!["belong to coder_app_url"]),
-            (format!("provider::convex::coder_app_url({{ access_url = \"https://c.example\", workspace = {long:?}, owner = \"ann\", slug = \"api\" }})"), vec!["63", "api--w"]),
+            (format!("provider::convex::coder_app_url({{ access_url = \"https://c.example\", wildcard = \"*.c.example\", workspace = {long:?}, owner = \"ann\", slug = \"api\" }})"), vec!["63", "api--w"]),
             ("provider::convex::coder_origins({ access_url = \"https://c.example\", wildcard = \"apps.example.com\", workspace = \"dev\", owner = \"ann\" })".to_owned(), vec!["wildcard", "*"]),
+            ("provider::convex::coder_origins({ access_url = \"https://c.example\", workspace = \"dev\", owner = \"ann\" })".to_owned(), vec!["CODER_WILDCARD_ACCESS_URL", "`wildcard_from_access_url` set to `true`"]),
             ("provider::convex::postgres_url(\"mysql://u@h\")".to_owned(), vec!["mysql"]),
             ("provider::convex::admin_key(\"App\", \"00\")".to_owned(), vec!["App"]),
             (format!("provider::convex::admin_key(\"app\", {:?}, \"admin\")", "0".repeat(64)), vec!["read_only"]),

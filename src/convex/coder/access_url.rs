@@ -97,6 +97,14 @@ impl AccessUrl {
         !matches!(self.host, Host::Domain(_))
     }
 
+    /// Whether this is Coder's own tunnel, which it opens where it is given no access URL.
+    ///
+    /// Its certificate has one label below the name, so apps get their hosts by the pattern
+    /// `*--HOST`. Source: coder/coder, `cli/server.go`; coder/wgtunnel.
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(&self.host, Host::Domain(name) if name.ends_with(".try.coder.app"))
+    }
+
     /// Whether this is the very host a browser runs on.
     pub(super) fn is_local(&self) -> bool {
         match &self.host {

@@ -28,8 +28,10 @@ pub const MAX_LABEL_LENGTH: usize = 63;
 pub struct Workspace {
     /// Where Coder itself answers. Scheme and default port of the apps come from here.
     pub access_url: AccessUrl,
-    /// The host pattern of apps; without one it is derived from the access URL.
+    /// The host pattern of apps.
     pub wildcard: Option<Wildcard>,
+    /// Whether the pattern is `*.HOST` of the access URL where none is given.
+    pub wildcard_from_access_url: bool,
     /// The workspace's name.
     pub name: CoderName,
     /// The owner's user name.
@@ -83,6 +85,18 @@ pub enum AppUrlError {
         /// The access URL.
         access_url: String,
     },
+    /// Apps of an access URL that is a name, without a wildcard.
+    #[error(
+        "Apps have no host names at the access URL `{access_url}` unless Coder has a wildcard. Give \
+         `wildcard`, the value of the server's CODER_WILDCARD_ACCESS_URL, such as \
+         `*.apps.example.com`. If it is `*` below the host of the access URL, \
+         `wildcard_from_access_url` set to `true` says so. If the server has none, ask its \
+         administrator to set it: Convex cannot be served below a path."
+    )]
+    NoWildcard {
+        /// The access URL.
+        access_url: String,
+    },
     /// A port, and no agent that has it.
     #[error(
         "The address of a port has the agent's name in it. Give the name of the `coder_agent`, \
@@ -109,8 +123,9 @@ impl Workspace {
     /// The address of an app, without a slash at the end.
     ///
     /// Names are written in lower case, because browsers do so in the origins they send. While the
-    /// workspace stops or is deleted, the address may have a label that is too long: nobody opens
-    /// the app, and a refusal would keep the workspace from being renamed, stopped and deleted.
+    /// workspace stops or is deleted, the address may have a label that is too long, or no pattern
+    /// that is known: nobody opens the app, and a refusal would keep the workspace from being
+    /// renamed, stopped and deleted.
     pub fn app_url(&self, slug: &Slug) -> Result<String, AppUrlError> {
         self.url(&slug.to_string())
     }
@@ -142,7 +157,16 @@ impl Workspace {
                     access_url: access.to_string(),
                 });
             }
-            None => ("", format!(".{}", access.host()), None),
+            None if access.is_tunnel() => ("", format!("--{}", access.host()), None),
+            // An end must not fail for want of an address that nobody opens any more.
+            None if self.wildcard_from_access_url || self.transition != Transition::Start => {
+                ("", format!(".{}", access.host()), None)
+            }
+            None => {
+                return Err(AppUrlError::NoWildcard {
+                    access_url: access.to_string(),
+                });
+            }
         };
         let agent = self
             .agent
@@ -193,6 +217,7 @@ mod tests {
         Workspace {
             access_url: AccessUrl::parse(access_url).unwrap(),
             wildcard: Wildcard::parse_setting(wildcard).unwrap(),
+            wildcard_from_access_url: false,
             name: CoderName::parse("dev").unwrap(),
             owner: CoderName::parse("ann").unwrap(),
             agent: None,
@@ -276,14 +301,60 @@ mod tests {
     }
 
     #[test]
-    fn without_a_wildcard_the_host_is_derived_from_the_access_url() {
+    fn without_a_wildcard_only_those_who_ask_get_hosts_below_the_access_url() {
+        for (access_url, expected) in [
+            (
+                "https://coder.example",
+                "https://convex-api--dev--ann.coder.example",
+            ),
+            (
+                "http://coder.example:7080/",
+                "http://convex-api--dev--ann.coder.example:7080",
+            ),
+        ] {
+            let silent = workspace(access_url, "");
+            let slugs = Slugs::default();
+            let error = silent.origins(&slugs).unwrap_err();
+            assert!(
+                matches!(error, AppUrlError::NoWildcard { .. }),
+                "{access_url}: {error}"
+            );
+            for remedy in [
+                "`wildcard`",
+                "CODER_WILDCARD_ACCESS_URL",
+                "`wildcard_from_access_url`",
+            ] {
+                assert!(error.to_string().contains(remedy), "{error}");
+            }
+            let asking = Workspace {
+                wildcard_from_access_url: true,
+                ..silent.clone()
+            };
+            assert_eq!(asking.app_url(&slugs.api).unwrap(), expected);
+            for word in ["stop", "destroy"] {
+                let ends = Workspace {
+                    transition: Transition::read(Some(word)),
+                    ..silent.clone()
+                };
+                assert_eq!(ends.app_url(&slugs.api).unwrap(), expected, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn coders_own_tunnel_has_its_own_pattern() {
+        let tunnel = "https://a1b2c3.pit-1.try.coder.app";
+        let expected = "https://convex-api--dev--ann--a1b2c3.pit-1.try.coder.app";
+        assert_eq!(api(tunnel, ""), expected);
+        let asking = Workspace {
+            wildcard_from_access_url: true,
+            ..workspace(tunnel, "")
+        };
+        assert_eq!(asking.app_url(&Slugs::default().api).unwrap(), expected);
+        // A wildcard that is given counts also there.
         assert_eq!(
-            api("https://coder.example", ""),
-            "https://convex-api--dev--ann.coder.example"
-        );
-        assert_eq!(
-            api("http://coder.example:7080/", ""),
-            "http://convex-api--dev--ann.coder.example:7080"
+            api(tunnel, "*.apps.example"),
+            "https://convex-api--dev--ann.apps.example"
         );
     }
 

@@ -10,6 +10,8 @@ pub struct Place<'a> {
     pub access_url: &'a str,
     /// The host pattern of apps.
     pub wildcard: Option<&'a str>,
+    /// Whether that is `*.HOST` of the access URL where it is not given.
+    pub wildcard_from_access_url: bool,
     /// The workspace's name.
     pub workspace: &'a str,
     /// The owner's user name.
@@ -47,6 +49,7 @@ impl Place<'_> {
         Ok(Workspace {
             access_url: read("access_url", AccessUrl::parse(self.access_url))?,
             wildcard: read("wildcard", Wildcard::parse_setting(wildcard))?,
+            wildcard_from_access_url: self.wildcard_from_access_url,
             name: read("workspace", CoderName::parse(self.workspace))?,
             owner: read("owner", CoderName::parse(self.owner))?,
             agent: match self.agent.filter(|agent| !agent.is_empty()) {
@@ -93,6 +96,7 @@ mod tests {
     const DEV: Place<'static> = Place {
         access_url: "https://coder.example",
         wildcard: Some("*.apps.example"),
+        wildcard_from_access_url: false,
         workspace: "dev",
         owner: "ann",
         agent: None,

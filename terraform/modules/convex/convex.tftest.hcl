@@ -344,14 +344,15 @@ run "a_stopped_workspace_keeps_the_deployment" {
   }
 }
 
-run "outside_of_a_wildcard_the_addresses_are_below_the_access_url" {
+run "only_if_asked_for_the_addresses_are_below_the_access_url" {
   variables {
-    wildcard = ""
+    wildcard                 = ""
+    wildcard_from_access_url = true
   }
 
   assert {
     condition     = output.origins.api == "https://convex-api--dev--ann.coder.example.com"
-    error_message = "Without a wildcard the host follows from the access URL."
+    error_message = "The host must follow from the access URL."
   }
 }
 

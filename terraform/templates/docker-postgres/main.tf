@@ -31,8 +31,14 @@ variable "docker_socket" {
 
 variable "wildcard" {
   type        = string
-  description = "CODER_WILDCARD_ACCESS_URL of the Coder server, such as *.apps.example.com. Templates cannot read it. Empty: the hosts of apps are below the host of the access URL."
+  description = "CODER_WILDCARD_ACCESS_URL of the Coder server, such as *.apps.example.com. Templates cannot read it."
   default     = ""
+}
+
+variable "wildcard_from_access_url" {
+  type        = bool
+  description = "Whether an empty wildcard means * below the host of the access URL. Otherwise an empty one is an error, except on localhost and for Coder's own tunnel below try.coder.app."
+  default     = false
 }
 
 variable "agent_in_hosts" {
@@ -200,10 +206,12 @@ locals {
 
   place = {
     access_url = data.coder_workspace.me.access_url
-    wildcard   = var.wildcard
     workspace  = data.coder_workspace.me.name
     owner      = data.coder_workspace_owner.me.name
     agent      = var.agent_in_hosts ? "main" : ""
+
+    wildcard                 = var.wildcard
+    wildcard_from_access_url = var.wildcard_from_access_url
   }
   origins = provider::convex::coder_origins(merge(local.place, { slugs = local.slugs }))
 

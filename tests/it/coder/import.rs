@@ -79,11 +79,14 @@ fn import(name: &str) {
     // By the provisioner's own environment, and where there is no socket at all.
     let nowhere = "unix:///nowhere/docker.sock";
     assert!(!Path::new("/nowhere").exists());
-    let older = template(name).with("agent_in_hosts", "true");
+    let older = template(name)
+        .with("agent_in_hosts", "true")
+        .with("wildcard", "")
+        .with("wildcard_from_access_url", "true");
     let [start, _] = older.import(&[("DOCKER_HOST", &socket.address())]);
     assert_eq!(
         origin(&start),
-        "http://convex-api--main--default--default.apps.example.com:7080"
+        "http://convex-api--main--default--default.coder.invalid:7080"
     );
     // A Coder server for a try, which has no hosts for apps.
     let local = [

@@ -155,6 +155,7 @@ mock_provider "coder" {
 variables {
   agent_id          = "agent"
   network_container = "CONTAINER"
+  wildcard          = "*.apps.example.com"
   images            = { backend = "BACKEND", dashboard = "DASHBOARD" }
   variables         = { ENABLE_RAG = "true" }
   secrets           = { OPENAI_API_KEY = "hunter2-hunter2" }
