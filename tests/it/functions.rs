@@ -4,7 +4,7 @@ mod container;
 
 use terraform_provider_convex::convex::{AuthKeys, auth_keys::KeySize};
 
-use crate::support::{on_each_core, terraform::Project};
+use crate::support::{on_each_core, on_every_core, terraform::Project};
 
 /// A configuration whose output `x` is this expression.
 fn config(expression: &str) -> String {
@@ -13,7 +13,7 @@ fn config(expression: &str) -> String {
     )
 }
 
-on_each_core! {
+on_every_core! {
     fn functions_work_in_a_plan(core) {
         let project = Project::new(core, "");
         let cases = [

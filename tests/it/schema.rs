@@ -9,7 +9,7 @@ use terraform_provider_convex::{
 };
 
 use crate::support::{
-    golden, on_each_core,
+    golden, on_every_core,
     terraform::{Core, Project},
 };
 
@@ -23,7 +23,8 @@ pub fn printed(core: Core) -> Json {
     let project = Project::new(core, CONFIG);
     let outcome = project.run(&["providers", "schema", "-json"]).ok();
     let all: Json = serde_json::from_str(&outcome.stdout).expect("JSON");
-    all["provider_schemas"][Convex::ADDRESS].clone()
+    let address = core.addressed(Convex::ADDRESS);
+    all["provider_schemas"][address].clone()
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn the_public_surface_is_the_one_agreed_on() {
     golden::check(Path::new(GOLDEN), &format!("{schema}\n"));
 }
 
-on_each_core! {
+on_every_core! {
     fn every_core_sees_the_same(core) {
         let golden = fs::read_to_string(golden::path(Path::new(GOLDEN))).expect("the golden file");
         let golden: Json = serde_json::from_str(&golden).expect("JSON");

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::support::{
-    binaries, on_each_core,
+    binaries, on_each_core, on_every_core,
     terraform::{Core, Project},
 };
 
@@ -26,7 +26,7 @@ fn thing(attributes: &str) -> String {
     ))
 }
 
-on_each_core! {
+on_every_core! {
     fn every_kind_of_object_and_attribute_works(core) {
         let project = Project::new(core, &config(r#"
             provider "thin" {
@@ -144,7 +144,7 @@ on_each_core! {
     }
 }
 
-on_each_core! {
+on_every_core! {
     fn bad_input_is_refused_at_validate_with_its_path(core) {
         let project = Project::new(core, &thing("name = \"a\"\n ports = [{ number = 0 }, { number = 70000 }]"));
         project.validate().fails_with(&[
@@ -242,7 +242,7 @@ on_each_core! {
     }
 }
 
-on_each_core! {
+on_every_core! {
     fn a_debugging_process_serves_many_runs(core) {
         let mut server = Command::new(binaries::fixture())
             .arg("--debug")
@@ -260,7 +260,7 @@ on_each_core! {
             .expect("a variable to set");
 
         let mut project = Project::new(core, "");
-        project.set_env("TF_REATTACH_PROVIDERS", reattach);
+        project.set_env("TF_REATTACH_PROVIDERS", &core.addressed(reattach));
         for on in ["true", "false"] {
             project.write("main.tf", &thing(&format!("name = \"a\"\n on = {on}")));
             project.run(&["init", "-no-color"]).ok();

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use super::{config, configure, deployment, project};
 use crate::support::{
     docker::{Name, docker, images, port},
-    on_each_core,
+    on_each_core, on_every_core,
     terraform::Project,
 };
 
@@ -37,7 +37,7 @@ fn text<'a>(state: &'a Json, attribute: &str) -> &'a str {
     state[attribute].as_str().expect("text")
 }
 
-on_each_core! {
+on_every_core! {
     fn a_whole_life_keeps_data_and_keys(core) {
         let name = Name::new();
         let project = project(core, &name, "");
@@ -130,7 +130,7 @@ on_each_core! {
     }
 }
 
-on_each_core! {
+on_every_core! {
     fn an_import_of_a_default_deployment_needs_no_change(core) {
         let name = Name::new();
         let attributes = r#"
@@ -231,7 +231,7 @@ on_each_core! {
     }
 }
 
-on_each_core! {
+on_every_core! {
     fn an_ephemeral_key_waits_for_the_deployment_it_is_for(core) {
         let name = Name::new();
         let key = r#"

@@ -6,7 +6,7 @@ use super::{config, configure, deployment, project};
 use crate::support::{
     backend::Backend,
     docker::{Name, docker, images},
-    on_each_core, standin,
+    on_each_core, on_every_core, standin,
     terraform::Project,
 };
 
@@ -48,7 +48,7 @@ const EPHEMERAL: &str = r#"
     }
 "#;
 
-on_each_core! {
+on_every_core! {
     fn without_secrets_in_the_state_everything_works_and_the_state_has_none(core) {
         let name = Name::new();
         let env = r#"variables = { A = "1" }

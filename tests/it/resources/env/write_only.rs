@@ -4,7 +4,7 @@ use super::{config, configure, env_of, lean};
 use crate::support::{
     backend::Backend,
     docker::Name,
-    on_each_core,
+    on_each_core, on_every_core,
     standin::faulty,
     terraform::{Core, Project},
 };
@@ -52,7 +52,7 @@ fn keeps_no_secret(project: &Project) {
     }
 }
 
-on_each_core! {
+on_every_core! {
     fn what_differs_is_shown_by_its_name_and_nothing_is_kept(core) {
         let name = Name::new();
         let (mut project, backend) = project(core, &name, "", FROM_OUTSIDE);
