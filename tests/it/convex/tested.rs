@@ -7,7 +7,7 @@ use std::{
 };
 
 use terraform_provider_convex::{
-    convex::tested::{CONVEX, NODE, NODE_IN_WORDS, RELEASE, RELEASES},
+    convex::tested::{CONVEX, CONVEX_AUTH, NODE, NODE_IN_WORDS, NPM_RUN_ALL, RELEASE, RELEASES},
     render::project::node::is_supported,
 };
 
@@ -94,6 +94,20 @@ fn all_that_names_the_tested_set_names_the_same() {
         wrong.push(format!(
             "tests/standin/functions/package.json: convex is not {CONVEX}"
         ));
+    }
+    let page = "tests/tools/tfplugindocs/templates/guides/compatibility.md.tmpl";
+    let text = read(&root().join(page));
+    for part in [
+        RELEASE.day,
+        CONVEX,
+        CONVEX_AUTH,
+        NPM_RUN_ALL,
+        NODE,
+        NODE_IN_WORDS,
+    ] {
+        if !text.contains(part) {
+            wrong.push(format!("{page}: no {part}"));
+        }
     }
     assert!(
         wrong.is_empty(),

@@ -76,6 +76,21 @@ on_every_core! {
     }
 }
 
+on_every_core! {
+    fn its_version_is_on_the_page_of_compatibility(core) {
+        let page = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/tools/tfplugindocs/templates/guides/compatibility.md.tmpl"
+        );
+        let page = fs::read_to_string(page).expect("the page");
+        let printed = Project::new(core, "").run(&["version", "-json"]).ok().stdout;
+        let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+        let version = printed["terraform_version"].as_str().expect("a version");
+        // Others may have another one installed.
+        assert!(core == Core::Installed || page.contains(&format!("| {version} |")), "{version}");
+    }
+}
+
 on_each_core! {
     fn a_plan_shows_defaults_and_marks_only_what_changes(core) {
         let project = Project::new(core, &thing("name = \"a\""));
