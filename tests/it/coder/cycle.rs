@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use super::{
     Id,
-    inside::{Inside, text},
+    inside::{Inside, USER_SECRET, text},
     provisioner::{Build, Transition, Workspace},
     template,
 };
@@ -199,14 +199,24 @@ fn a_workspace_of_the_docker_template_lives_its_life() {
             "  backend = {\n",
             "  backend = {\n    env = { V8_ACTION_USER_TIMEOUT_SECS = \"300\" }\n",
         );
-    let names = r#"["STRIPE_KEY"]"#;
-    let parameter = ("from_environment".to_owned(), names.to_owned());
+    let (secret, value) = USER_SECRET;
+    let parameter = ("from_environment".to_owned(), format!("[{secret:?}]"));
     workspace.parameters.extend([parameter]);
     let updated = workspace.build(Transition::Start);
     assert_eq!(updated.foreign_with_action("delete, create"), [WORKSPACE]);
     let interrupted = "its environment (V8_ACTION_USER_TIMEOUT_SECS)";
     assert!(updated.said.contains(interrupted), "{}", updated.said);
     same(&updated);
+    let ask = format!(
+        "curl -fsS -H 'Authorization: Convex {}' http://localhost:3210/api/list_environment_variables",
+        key(&updated)
+    );
+    let variables = Inside::of(&updated).sh(&ask);
+    assert!(
+        variables.contains(&format!("{secret:?}:{value:?}")),
+        "{variables}"
+    );
+    assert!(!updated.said.contains(value), "{}", updated.said);
     apps_are_where_their_addresses_say(&updated, &workspace.name, "api");
     workspace.assert_settled(Transition::Start);
 

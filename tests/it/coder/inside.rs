@@ -11,6 +11,9 @@ use crate::support::docker::docker;
 /// shell as one.
 const LONGEST_ARGUMENT: usize = 128 * 1024;
 
+/// A user secret of the owner, which Coder puts into the environment of the agent.
+pub const USER_SECRET: (&str, &str) = ("STRIPE_KEY", "sk-hunter2-stripe");
+
 /// The container that a build has started.
 pub struct Inside<'a> {
     build: &'a Build,
@@ -69,7 +72,7 @@ impl<'a> Inside<'a> {
     pub fn run_scripts(&self) {
         for script in self.build.resources("coder_script") {
             let name = text(&script["display_name"]);
-            if let Err(errors) = self.run_script(&name, &[]) {
+            if let Err(errors) = self.run_script(&name, &[USER_SECRET]) {
                 panic!("{name}: {errors}");
             }
         }
