@@ -170,12 +170,12 @@ run "an_upgrade_has_a_snapshot_unless_it_is_declined" {
 
 run "what_the_deployment_can_do_the_module_can" {
   variables {
-    backend              = { env = { DISABLE_BEACON = "true" }, memory_mb = 2048, cpus = 1.5 }
-    dashboard            = { memory_mb = 256 }
-    images               = { backend = "mirror/backend:1", dashboard = "mirror/dashboard:1" }
-    upgrade              = { snapshot = false, policy = "keep" }
-    restore_from         = { volume = "other-data" }
-    internal_origins     = true
+    backend                   = { env = { DISABLE_BEACON = "true" }, memory_mb = 2048, cpus = 1.5 }
+    dashboard                 = { memory_mb = 256 }
+    images                    = { backend = "mirror/backend:1", dashboard = "mirror/dashboard:1" }
+    upgrade                   = { snapshot = false, policy = "keep" }
+    restore_from              = { volume = "other-data" }
+    internal_origins          = true
     storage_secret_access_key = "s3cr3t"
     storage = {
       region                  = "auto"
