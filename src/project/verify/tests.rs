@@ -131,7 +131,7 @@ fn each_fault_turns_exactly_its_check_red() {
         // Read here, but not by the libraries of the app.
         ("variables", |it| {
             let key = it.probes.variable("JWT_PRIVATE_KEY").unwrap();
-            let escaped = key.replacen(' ', "\\n", 3);
+            let escaped = key.replacen("----- ", "-----\\n", 1);
             set(it, "JWT_PRIVATE_KEY", Some(&escaped));
         }),
         // One half of the key was rotated.
