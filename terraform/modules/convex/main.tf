@@ -95,11 +95,12 @@ variable "backend" {
 
 variable "dashboard" {
   type = object({
-    memory_mb = optional(number)
-    cpus      = optional(number)
-    pids      = optional(number)
+    memory_mb         = optional(number)
+    cpus              = optional(number)
+    pids              = optional(number)
+    prefill_admin_key = optional(bool)
   })
-  description = "Limits of the dashboard: memory in MiB, processors, processes."
+  description = "Limits of the dashboard: memory in MiB, processors, processes. With prefill_admin_key it logs in by itself, and whoever opens its page can read the admin key."
   default     = {}
 }
 
@@ -128,6 +129,8 @@ variable "storage" {
     access_key_id           = optional(string)
     endpoint                = optional(string)
     path_style              = optional(bool)
+    disable_sse             = optional(bool)
+    disable_checksums       = optional(bool)
   })
   description = "S3 buckets for files, modules, search indexes, exports and imports. Null: they are on the volume."
   default     = null
@@ -139,6 +142,12 @@ variable "storage_secret_access_key" {
   default     = ""
   nullable    = false
   sensitive   = true
+}
+
+variable "rotate_trigger" {
+  type        = string
+  description = "Any text. A change of it gives the deployment a new secret, and revokes all admin keys."
+  default     = null
 }
 
 variable "secrets_in_state" {
@@ -284,12 +293,12 @@ locals {
   apps_domain = try(regex("^https?://[^.:/]+([.][^:/]+)", local.origins.api)[0], "localhost")
 
   site_url = (
-    var.frontend_slug == ""
+    var.frontend_slug == "" || startswith(local.origins.api, "http://localhost:")
     ? "http://localhost:5173"
     : provider::convex::coder_app_url(merge(local.place, { slug = var.frontend_slug }))
   )
 
-  # The names of secrets are none.
+  # Names are not secret.
   secret_names = nonsensitive(toset(keys(var.secrets)))
 
   # Kept in the state, or given by write-only attributes.
@@ -320,6 +329,7 @@ resource "convex_deployment" "this" {
   origins = local.origins
 
   internal_origins = var.internal_origins
+  rotate_trigger   = var.rotate_trigger
   secrets_in_state = var.secrets_in_state
   restore_from     = var.restore_from
   upgrade          = var.upgrade

@@ -138,7 +138,7 @@ data "coder_parameter" "directory" {
 data "coder_parameter" "from_environment" {
   name         = "from_environment"
   display_name = "Variables from your secrets"
-  description  = "Names of user secrets that your functions read, such as STRIPE_KEY. Each needs an environment variable of this name."
+  description  = "Names of environment variables that your user secrets set, such as STRIPE_KEY. Your functions get them."
   type         = "list(string)"
   default      = jsonencode([])
   mutable      = true
@@ -146,7 +146,7 @@ data "coder_parameter" "from_environment" {
 }
 
 # Waits for an owner with all containers running. Claiming it changes owner and
-# name, which replaces nothing. One that nobody claims is made anew after a day, so
+# name, which replaces nothing. One that nobody claims is replaced after a day, so
 # that it is never far behind the template's images.
 data "coder_workspace_preset" "ready" {
   count       = var.prebuilds > 0 ? 1 : 0
@@ -173,8 +173,8 @@ locals {
   # The slugs name the apps and are part of their addresses. Pages and webhooks
   # call the API and the site without Coder's cookie, and Coder would redirect
   # them to its login page. So these two are public: functions must check the
-  # user themselves, and administration needs the admin key. Only the owner can
-  # open the dashboard.
+  # user themselves, and administration needs the admin key. Only the owner,
+  # and people the workspace is shared with, can open the dashboard.
   apps = {
     dashboard = { slug = "convex", path = "/", hidden = false, share = "owner" }
     api       = { slug = "convex-api", path = "/version", hidden = true, share = "public" }

@@ -342,7 +342,15 @@ async fn in_a_workspace_the_addresses_are_those_of_its_apps() {
         ("PATH", "/usr/bin:/bin"),
         ("DOCKER_HOST", "unix:///nowhere"),
     ];
-    app.fails("scripts/setup-convex.sh", &workspace);
+    let said = app.fails("scripts/setup-convex.sh", &workspace);
+    assert!(
+        said.contains("CODER_WILDCARD_ACCESS_URL")
+            && said.contains("WILDCARD_FROM_CODER_URL=true scripts/setup-convex.sh"),
+        "{said}"
+    );
+    let mut by_wish = workspace.to_vec();
+    by_wish.push(("WILDCARD_FROM_CODER_URL", "true"));
+    app.fails("scripts/setup-convex.sh", &by_wish);
     let env = app.env_local();
     assert_eq!(
         env["CONVEX_CLOUD_ORIGIN"],
