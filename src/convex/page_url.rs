@@ -21,7 +21,7 @@ pub enum PageUrlError {
     NotUrl,
 }
 
-/// The address of a page: any scheme, since a mobile app has one of its own, and a host.
+/// The address of a page: of the web with a host, or of a mobile app, which has a scheme of its own.
 #[derive(Debug)]
 pub struct PageUrl;
 
@@ -39,9 +39,11 @@ impl FromStr for PageUrl {
             return Err(PageUrlError::NoScheme);
         }
         let url = Url::parse(text).map_err(|_| PageUrlError::NotUrl)?;
+        // The address of an app on a phone may be its scheme alone.
+        let is_web = matches!(url.scheme(), "http" | "https");
         match url.host_str() {
-            Some(host) if !host.is_empty() => Ok(Self),
-            _ => Err(PageUrlError::NotUrl),
+            None | Some("") if is_web => Err(PageUrlError::NotUrl),
+            _ => Ok(Self),
         }
     }
 }
@@ -57,6 +59,7 @@ mod tests {
             "https://app.example.com/",
             "https://example.com/app?x=1",
             "myapp://home",
+            "myapp://",
         ] {
             assert!(good.parse::<PageUrl>().is_ok(), "{good}");
         }

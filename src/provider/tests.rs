@@ -430,6 +430,34 @@ fn a_dashboard_with_the_key_is_recreated_with_it() {
     );
     let (what, _) = recreated(&applied(&with(false)), &other(with(false)));
     assert_eq!(what, [true, false]);
+
+    // A dashboard that comes later gets the key then.
+    let without = with_secret(&[
+        ("dashboard.prefill_admin_key", true.into()),
+        ("dashboard.enabled", false.into()),
+    ]);
+    assert!(plan(&without).is_empty());
+    let (_, found) = planned(&applied(&without), &with(true));
+    assert!(
+        places(&found, Severity::Warning).contains(&path.to_owned()),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_address_that_is_not_known_yet_hides_no_output_that_does_not_depend_on_it() {
+    let host = ("network.extra_hosts.db", Value::Unknown);
+    let (planned, _) = planned(&applied(&with_secret(&[])), &with_secret(&[host]));
+    assert!(planned.at(&Path::of(IDS[0])).is_unknown());
+    for path in [
+        "urls",
+        "admin_key",
+        "env_local",
+        "agent_env",
+        "database_name",
+    ] {
+        assert!(!planned.at(&Path::of(path)).is_unknown(), "{path}");
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ resource "docker_volume" "home" {{
 resource "convex_deployment" "app" {{
   name      = "{name}"
   running   = data.coder_workspace.me.start_count > 0
-  origins   = provider::convex::coder_origins({{ access_url = "https://coder.example.com", workspace = "w", owner = "o" }})
+  origins   = provider::convex::coder_origins({{ access_url = "https://coder.example.com", wildcard = "*.coder.example.com", workspace = "w", owner = "o" }})
   backend   = {{ image = "{backend}" }}
   dashboard = {{ image = "{dashboard}" }}
   volume    = {{ on_destroy = "delete" }}

@@ -44,6 +44,13 @@ fn private_key(value: &str) -> Option<String> {
 }
 
 fn jwks(value: &str) -> Option<&'static str> {
+    // A provider of tokens can also be given the address of its key set.
+    if ["https://", "http://", "data:"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme))
+    {
+        return None;
+    }
     let Ok(set) = serde_json::from_str::<Value>(value) else {
         return Some("The key set is not valid JSON.");
     };
@@ -84,6 +91,8 @@ mod tests {
             ("JWT_PRIVATE_KEY", keys.private_key_single_line().expose()),
             ("JWKS", keys.jwks().as_str()),
             ("JWKS", r#"[{"id":"a","publicKey":"{}","privateKey":"00"}]"#),
+            ("JWKS", "https://issuer.example/.well-known/jwks.json"),
+            ("JWKS", "data:application/json;base64,e30="),
             ("SITE_URL", "https://app.example.com"),
             ("SITE_URL", "myapp://home"),
             ("JWT_ISSUER", "my-app"),

@@ -52,6 +52,12 @@ pub struct ExtraEnv {
 }
 
 impl ExtraEnv {
+    /// Whether a variable is among them.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
+    }
+
     /// Takes variables for the backend, or gives every fault, in order of names.
     pub fn for_backend<N: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (N, V)>,

@@ -1,7 +1,11 @@
 //! The check of variables that lead tools to another deployment, such as one on Convex Cloud.
 
 use super::{Facts, Snapshot, Verdict, files::with};
-use crate::render::{dotenv, project::ENV_LOCAL};
+use crate::render::{
+    dotenv,
+    env_local::{ADMIN_KEY, SELF_HOSTED_URL},
+    project::ENV_LOCAL,
+};
 
 /// Variables that choose a deployment for the `convex` command line. It heeds a key before
 /// `CONVEX_SELF_HOSTED_URL`, and refuses to run with both that and `CONVEX_DEPLOYMENT`.
@@ -64,6 +68,19 @@ impl Facts {
     }
 }
 
+impl Snapshot {
+    /// Whether the project's commands call `npx convex` with `--env-file`: the file has address and
+    /// key, and the environment has no key.
+    fn names_its_file(&self) -> bool {
+        let file = self.text(ENV_LOCAL).and_then(|it| dotenv::decode(it).ok());
+        let has = |name| {
+            let value = file.as_ref().and_then(|file| file.get(name));
+            value.is_some_and(|it| !it.is_empty())
+        };
+        has(SELF_HOSTED_URL) && has(ADMIN_KEY) && !self.environment.contains_key(ADMIN_KEY)
+    }
+}
+
 /// A variable, and where it is set.
 struct Found {
     name: String,
@@ -102,7 +119,14 @@ fn found(facts: &Facts, snapshot: &Snapshot) -> Vec<Found> {
         }
     }
     for name in pages_read() {
-        for (place, url) in snapshot.everywhere(&name, &FRAMEWORK_FILES) {
+        // Vite reads some of the files, and takes the first value.
+        let places = if name.starts_with("VITE_") {
+            let first = snapshot.in_frontend(&name);
+            first.map(|(url, place)| (place, url)).into_iter().collect()
+        } else {
+            snapshot.everywhere(&name, &FRAMEWORK_FILES)
+        };
+        for (place, url) in places {
             if facts.leads_to_cloud(&url) {
                 let (name, url) = (name.clone(), Some(url));
                 found.push(Found { name, place, url });
@@ -114,7 +138,11 @@ fn found(facts: &Facts, snapshot: &Snapshot) -> Vec<Found> {
 
 pub(super) fn other_deployment(facts: &Facts) -> Verdict {
     with(facts, |snapshot| {
-        let found = found(facts, snapshot);
+        let mut found = found(facts, snapshot);
+        // The project's own commands name the file with the key, and nothing else is read then.
+        if snapshot.names_its_file() {
+            found.retain(|it| it.url.is_some() || it.place == ENV_LOCAL);
+        }
         if found.is_empty() {
             return Verdict::passed("no variable leads to another deployment");
         }
@@ -123,10 +151,10 @@ pub(super) fn other_deployment(facts: &Facts) -> Verdict {
             .map(|Found { name, place, url }| match url {
                 Some(url) => format!("{name} of {place} is {url}, on Convex Cloud"),
                 None if name == "CONVEX_DEPLOYMENT" => {
-                    format!("{name} of {place} makes npx convex refuse to run beside CONVEX_SELF_HOSTED_URL")
+                    format!("{name} of {place} makes npx convex without --env-file refuse to run beside CONVEX_SELF_HOSTED_URL")
                 }
                 None => format!(
-                    "{name} of {place} makes npx convex deploy to another deployment, whatever CONVEX_SELF_HOSTED_URL is"
+                    "{name} of {place} makes npx convex without --env-file deploy to another deployment, whatever CONVEX_SELF_HOSTED_URL is"
                 ),
             })
             .collect();

@@ -16,7 +16,7 @@ fn all_is_well_where_all_is_well() {
 #[test]
 fn each_fault_turns_exactly_its_check_red() {
     type Inject = fn(&mut Facts);
-    let faults: [(&str, Inject); 55] = [
+    let faults: [(&str, Inject); 56] = [
         ("env_file", |it| remove(it, ".env.convex.local")),
         ("env_file", |it| {
             edit(it, ".env.convex.local", |text| format!("{text}nonsense\n"));
@@ -252,8 +252,15 @@ fn each_fault_turns_exactly_its_check_red() {
         // What a project that was on Convex Cloud still has.
         ("other_deployment", |it| {
             put(it, ".env.local", "CONVEX_DEPLOYMENT=dev:happy-animal-123\n");
+            with_key_in_the_environment(it);
         }),
         ("other_deployment", |it| {
+            edit(it, ".env.convex.local", |text| {
+                format!("{text}CONVEX_DEPLOYMENT=dev:happy-animal-123\n")
+            });
+        }),
+        ("other_deployment", |it| {
+            with_key_in_the_environment(it);
             let environment = &mut it.snapshot.as_mut().unwrap().environment;
             let key = "prod:happy-animal-123|hunter2".to_owned();
             environment.insert("CONVEX_DEPLOY_KEY".to_owned(), key);
@@ -306,6 +313,26 @@ fn each_fault_turns_exactly_its_check_red() {
     let named: std::collections::BTreeSet<&str> = faults.iter().map(|(name, _)| *name).collect();
     let all = CHECKS.map(|(name, _)| name);
     assert_eq!(named, all.into());
+}
+
+/// As in a Coder workspace, where the project's commands do without `--env-file`.
+fn with_key_in_the_environment(facts: &mut Facts) {
+    let environment = &mut facts.snapshot.as_mut().unwrap().environment;
+    let (name, key) = ("CONVEX_SELF_HOSTED_ADMIN_KEY", "app|hunter2");
+    environment.insert(name.to_owned(), key.to_owned());
+}
+
+#[test]
+fn what_the_projects_commands_and_vite_do_not_read_is_no_fault() {
+    let mut facts = good();
+    put(
+        &mut facts,
+        ".env.local",
+        "CONVEX_DEPLOYMENT=dev:happy-animal-123\nVITE_CONVEX_URL=https://happy-animal-123.convex.cloud\n",
+    );
+    assert_eq!(failed(&facts), <[&str; 0]>::default());
+    with_key_in_the_environment(&mut facts);
+    assert_eq!(failed(&facts), ["other_deployment"]);
 }
 
 #[test]

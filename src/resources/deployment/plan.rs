@@ -153,7 +153,6 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
         "instance_name",
         "dashboard.enabled",
         "network.networks",
-        "network.extra_hosts",
         "network.publish",
     ];
     let given = |path: &str| !plan.config().get::<IgnoredAny>(path).is_unknown();
@@ -182,6 +181,7 @@ fn outlook(plan: &Plan<'_>) -> Option<Outlook> {
             || to_be_made
             || database_is_open
             || storage_is_open
+            || !known("network.extra_hosts")
             || settings.network.publish().is_open(),
         settings,
         database_is_open,
@@ -348,11 +348,14 @@ fn warn_of_new_secret(plan: &mut Plan<'_>, moves: &Moves) {
         "has changed, so"
     };
     let yes = Known::Known(Some(true));
+    let is_stopped = plan.planned("running") == Known::Known(Some(false));
     let prefills = plan.planned("dashboard.prefill_admin_key") == yes;
-    let dashboard = if prefills && plan.planned("dashboard.enabled") == yes {
-        ". Its dashboard is recreated with the new key"
-    } else {
+    let restarts = if is_stopped {
         ""
+    } else if prefills && plan.planned("dashboard.enabled") == yes {
+        ", and its backend restarts. Its dashboard is recreated with the new key"
+    } else {
+        ", and its backend restarts"
     };
     let name = plan.prior::<String>("name").unwrap_or_default();
     let kept = if moves.any() {
@@ -364,7 +367,7 @@ fn warn_of_new_secret(plan: &mut Plan<'_>, moves: &Moves) {
         Diagnostic::warning(
             "All admin keys will be revoked",
             format!(
-                "{cause} {how} the instance of deployment {name:?} gets another secret, and its backend restarts{dashboard}. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply.{kept}"
+                "{cause} {how} the instance of deployment {name:?} gets another secret{restarts}. Every admin key made before is refused from then on: keys pasted into the dashboard, keys in .env files, and keys of the convex command line. Whatever takes the key from this resource gets the new one in the same apply.{kept}"
             ),
         )
         .at(cause),

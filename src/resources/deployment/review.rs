@@ -130,10 +130,11 @@ fn variables(plan: &mut Plan<'_>, settings: &Settings) {
     }
 }
 
-/// Says who can read the admin key, when the dashboard is first given it.
+/// Says who can read the admin key, when a dashboard is first given it.
 fn prefilled_key(plan: &mut Plan<'_>, settings: &Settings) {
     let path = "dashboard.prefill_admin_key";
-    if settings.prefills_key() && (plan.creates() || plan.changes(path)) {
+    let is_new = plan.creates() || plan.changes(path) || plan.changes("dashboard.enabled");
+    if settings.prefills_key() && is_new {
         plan.report(
             Diagnostic::warning(
                 "The dashboard's page contains the admin key",

@@ -10,7 +10,7 @@ use super::{
     model::{DashboardModel, Model, OriginsModel, PublishModel, UrlsModel},
     network::Network,
     ownership::Owner,
-    storage::{StorageModel, Store},
+    storage::{StorageModel, Store, TOKEN},
 };
 use crate::{
     convex::{
@@ -269,7 +269,9 @@ impl Settings {
             env = env.with_storage(&store.s3);
         }
         let mut env = env.into_map();
-        for name in self.storage.iter().flat_map(|store| store.hidden) {
+        let given = |name: &str| self.backend_env.has(name);
+        let hidden = self.storage.iter().flat_map(|store| store.hidden);
+        for name in hidden.filter(|name| **name != TOKEN || !given(name)) {
             env.remove(*name);
             hidden_env.push(name);
         }

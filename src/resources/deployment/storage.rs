@@ -63,7 +63,7 @@ impl Store {
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
 
 /// The variable with the session token that goes with a key.
-const TOKEN: &str = "AWS_SESSION_TOKEN";
+pub(super) const TOKEN: &str = "AWS_SESSION_TOKEN";
 
 impl StorageModel {
     /// The schema.

@@ -27,7 +27,7 @@ pub fn report(plan: &mut Plan<'_>, comparison: &Comparison) {
                 // Terraform folds warnings with the same summary into one.
                 format!("The value of {name} cannot be used"),
                 format!(
-                    "{problem} Until {path} is corrected, the variable is set as it is, and signing in fails."
+                    "{problem} Until {path} is corrected, the variable is set as it is, and signing in with @convex-dev/auth fails."
                 ),
             );
             // Of a path Terraform shows the line, on which a secret may be written out.

@@ -9,12 +9,14 @@ use std::{
 use bollard::{
     container::AttachContainerResults,
     models::{
-        ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HealthConfig, HostConfig,
-        HostConfigLogConfig, Mount, MountType, NetworkConnectRequest, NetworkingConfig,
-        PortBinding, RestartPolicy, RestartPolicyNameEnum,
+        ContainerCreateBody, ContainerInspectResponse, ContainerStateStatusEnum, EndpointSettings,
+        HealthConfig, HostConfig, HostConfigLogConfig, Mount, MountType, NetworkConnectRequest,
+        NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
     },
     query_parameters::{AttachContainerOptionsBuilder, CreateContainerOptionsBuilder},
 };
+
+use tokio::time::Instant;
 
 use super::{Docker, DockerError, Patience, clone::FROM, execute::signed};
 use crate::runtime::{
@@ -38,6 +40,10 @@ const TRIES: u32 = 5;
 
 /// How long to wait between two looks at a container of another run.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a container that another run has made may take to start. One that an interrupted run
+/// left never does.
+const STARTING: Duration = Duration::from_secs(1);
 
 impl Docker {
     pub(super) async fn create_container(
@@ -117,18 +123,21 @@ impl Docker {
         Ok(None)
     }
 
-    /// The probe, once it does not run: another run may be using it.
+    /// The probe, if it is not another run's, which is using it or about to.
     async fn await_probe(
         &self,
         patience: &Patience,
         names: &Names,
     ) -> Result<Option<(Own, ContainerInspectResponse)>, DockerError> {
+        let began = Instant::now();
         loop {
             let found = self.inspect_own(patience, names, Role::Probe).await?;
-            let runs = |(_, it): &(Own, ContainerInspectResponse)| {
-                it.state.as_ref().and_then(|it| it.running) == Some(true)
-            };
-            if !found.as_ref().is_some_and(runs) {
+            let state = found.as_ref().and_then(|(_, it)| it.state.as_ref());
+            let runs = state.and_then(|it| it.running) == Some(true);
+            let status = state.and_then(|it| it.status);
+            let is_made = status == Some(ContainerStateStatusEnum::CREATED);
+            let may_start = is_made && began.elapsed() < STARTING;
+            if !runs && !may_start {
                 return Ok(found);
             }
             let doing = "wait for the end of another run's container";
@@ -237,7 +246,7 @@ impl Docker {
         let attached = self.client.attach_container(own.id(), Some(options));
         let doing = format!("attach to {}", own.name());
         let held = self.call(patience, &doing, attached).await?;
-        self.start(patience, &own).await?;
+        self.start_in_networks(patience, names, &own).await?;
         Ok(Lender { own, _held: held })
     }
 }
@@ -277,7 +286,9 @@ fn fits(container: &ContainerInspectResponse, spec: &ContainerSpec) -> bool {
     let entrypoint = config.and_then(|it| it.entrypoint.as_deref());
     let arguments = config.and_then(|it| it.cmd.as_deref()).unwrap_or_default();
     let volume = spec.volume.as_deref();
-    volume.is_none_or(|volume| names.any(|it| it == volume))
+    // One that is held is in a network, of which there are several.
+    !spec.held
+        && volume.is_none_or(|volume| names.any(|it| it == volume))
         && spec.entrypoint.as_ref().is_none_or(|program| {
             entrypoint == Some(slice::from_ref(program)) && arguments == spec.arguments
         })

@@ -19,7 +19,6 @@ use super::{
     ASIDE, Credentials, Docker, DockerError, Patience,
     create::kept_running,
     found,
-    network::is_ambiguous,
     output::{Output, missing_program},
     own::own_volume,
 };
@@ -142,13 +141,7 @@ impl Docker {
             }
             Step::Start(role) => {
                 let own = self.container_of(patience, job, *role).await?;
-                match self.start(patience, &own).await {
-                    Err(error) if is_ambiguous(&error) => {
-                        self.settle_networks(patience, &names).await?;
-                        self.start(patience, &own).await
-                    }
-                    outcome => outcome,
-                }
+                self.start_in_networks(patience, &names, &own).await
             }
             Step::AwaitReady(role) => match job.spec(*role) {
                 Some(spec) => {

@@ -92,12 +92,24 @@ impl Docker {
         Ok(())
     }
 
-    /// Keeps one of several networks of a deployment: one that is in use, else the oldest.
-    pub(super) async fn settle_networks(
+    /// Starts a container that may be in the deployment's network.
+    pub(super) async fn start_in_networks(
         &self,
         patience: &Patience,
         names: &Names,
+        own: &Own,
     ) -> Result<(), DockerError> {
+        match self.start(patience, own).await {
+            Err(error) if is_ambiguous(&error) => {
+                self.settle_networks(patience, names).await?;
+                self.start(patience, own).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Keeps one of several networks of a deployment: one that is in use, else the oldest.
+    async fn settle_networks(&self, patience: &Patience, names: &Names) -> Result<(), DockerError> {
         let own = self.own_networks(patience, names).await?;
         let mut left = own.len();
         for own in own.iter().rev() {
@@ -120,7 +132,7 @@ fn check(name: &str, network: Network, names: &Names) -> Result<Own, DockerError
 
 /// Whether a container cannot be started because several networks have the name of its own (moby,
 /// `daemon/network.go`).
-pub(super) fn is_ambiguous(error: &DockerError) -> bool {
+fn is_ambiguous(error: &DockerError) -> bool {
     matches!(error, DockerError::Failed { reason, .. } | DockerError::WrongState { reason, .. }
         if reason.contains("is ambiguous"))
 }

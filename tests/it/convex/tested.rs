@@ -157,8 +157,11 @@ fn texts() -> Vec<(String, String)> {
         }
         for entry in fs::read_dir(path).unwrap() {
             let entry = entry.unwrap();
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-            if !is_hidden && entry.file_name() != "node_modules" {
+            let name = entry.file_name();
+            let is_hidden = name.to_string_lossy().starts_with('.');
+            // It is about all that upstream has.
+            let is_other = name == "node_modules" || name == "upstream.md.tmpl";
+            if !is_hidden && !is_other {
                 walk(&entry.path(), found);
             }
         }
