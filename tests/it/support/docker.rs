@@ -108,7 +108,9 @@ impl Name {
         .into_iter()
         .flat_map(|arguments| {
             let printed = docker(&[arguments, &[filter.as_str()]].concat());
-            printed.lines().map(str::to_owned).collect::<Vec<_>>()
+            // What is being removed has lost its name already.
+            let named = printed.lines().filter(|line| line.contains(' '));
+            named.map(str::to_owned).collect::<Vec<_>>()
         })
         .collect()
     }
