@@ -29,7 +29,7 @@ app() {
             host=${VSCODE_PROXY_URI%%://*}://$host${VSCODE_PROXY_URI#*"--$workspace--$owner"} ;;
         *)
             [ "${WILDCARD_FROM_CODER_URL:-}" = true ] ||
-                fail "Coder serves no apps under host names of their own here: VSCODE_PROXY_URI has none" "have the server's administrator set CODER_WILDCARD_ACCESS_URL; if apps are below the host of CODER_URL all the same, run: WILDCARD_FROM_CODER_URL=true $0"
+                fail "Coder serves no apps under host names of their own here: VSCODE_PROXY_URI has none" "have the server's administrator set CODER_WILDCARD_ACCESS_URL; if apps are below the host of CODER_URL all the same, run: WILDCARD_FROM_CODER_URL=true scripts/setup-convex.sh"
             [ -n "${CODER_URL:-}" ] || fail "CODER_URL is not set" "set it to the address of Coder, such as https://coder.example.com"
             host=${CODER_URL%%://*}://$host.${CODER_URL#*://} ;;
     esac
