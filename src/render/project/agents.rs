@@ -36,6 +36,13 @@ impl FromStr for Agent {
     }
 }
 
+/// The page.
+const SKILL: &str = ".agents/skills/convex-deployment/SKILL.md";
+
+/// The `convex` command line with a key that can only read: data, logs, variables, and what queries
+/// find. Source: get-convex/convex-backend, `crates/keybroker/src/operations.rs`.
+const READ_ONLY: &str = ".agents/skills/convex-deployment/read-only.sh";
+
 /// Every release of `convex` that has an MCP server knows these.
 const DISABLED_TOOLS: &str = "envGet,envList,envRemove,envSet,run";
 
@@ -44,31 +51,42 @@ impl Project {
         let file = |agent: &Agent| {
             let (path, text) = match agent {
                 Agent::Skill => (
-                    ".agents/skills/convex-deployment/SKILL.md",
+                    SKILL,
                     fill(
                         include_str!("templates/agents/SKILL.md"),
-                        &[("FILE", self.env_file_option())],
+                        &[("READ_ONLY", READ_ONLY), ("FILE", self.env_file_option())],
                     ),
                 ),
-                Agent::Mcp => (".mcp.json", self.mcp_json()),
+                Agent::Mcp => (".mcp.json", mcp_json()),
             };
-            Desired {
+            (path, text, Mode::Plain)
+        };
+        let script = include_str!("templates/agents/read-only.sh").to_owned();
+        let script = (READ_ONLY, script, Mode::Program);
+        let script = (!self.agents.is_empty()).then_some(script);
+        let files = self.agents.iter().map(file).chain(script);
+        files
+            .map(|(path, text, mode)| Desired {
                 path: FilePath::known(path),
                 policy: Policy::Create,
                 body: Body::Text(text),
-                mode: Mode::Plain,
-            }
-        };
-        self.agents.iter().map(file).collect()
+                mode,
+            })
+            .collect()
     }
+}
 
-    fn mcp_json(&self) -> String {
-        let mut arguments = "convex mcp start --project-dir . --disable-tools".to_owned();
-        arguments.push_str(&format!(" {DISABLED_TOOLS}{}", self.env_file_option()));
-        let arguments: Vec<&str> = arguments.split(' ').collect();
-        let json = serde_json::json!({
-            "mcpServers": { "convex": { "command": "npx", "args": arguments } }
-        });
-        format!("{json:#}\n")
-    }
+fn mcp_json() -> String {
+    let arguments = [
+        "mcp",
+        "start",
+        "--project-dir",
+        ".",
+        "--disable-tools",
+        DISABLED_TOOLS,
+    ];
+    let json = serde_json::json!({
+        "mcpServers": { "convex": { "command": READ_ONLY, "args": arguments } }
+    });
+    format!("{json:#}\n")
 }

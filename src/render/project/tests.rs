@@ -99,22 +99,26 @@ fn agents_get_files_only_on_request_and_tools_that_only_read() {
     };
     assert_eq!(of_agents(&project), Vec::new());
     project.agents = [Agent::Skill, Agent::Mcp].into();
-    let [skill, mcp] = &of_agents(&project)[..] else {
+    let [skill, mcp, script] = &of_agents(&project)[..] else {
         panic!()
     };
-    for file in [skill, mcp] {
-        assert_eq!((file.policy, file.mode), (Policy::Create, Mode::Plain));
+    for (file, mode) in [
+        (skill, Mode::Plain),
+        (mcp, Mode::Plain),
+        (script, Mode::Program),
+    ] {
+        assert_eq!((file.policy, file.mode), (Policy::Create, mode));
         assert!(!file.body.fresh().unwrap().expose().contains("01ab"));
     }
     let text = skill.body.fresh().unwrap();
     assert!(text.expose().starts_with("---\nname: convex-deployment\n"));
     assert!(
         text.expose()
-            .contains("npx convex data --env-file .env.convex.local")
+            .contains("`.agents/skills/convex-deployment/read-only.sh data`")
     );
     let json: serde_json::Value = serde_json::from_str(mcp.body.fresh().unwrap().expose()).unwrap();
     let server = &json["mcpServers"]["convex"];
-    assert_eq!(server["command"], "npx");
+    assert_eq!(server["command"], script.path.as_str());
     let arguments: Vec<&str> = server["args"]
         .as_array()
         .unwrap()
@@ -126,7 +130,6 @@ fn agents_get_files_only_on_request_and_tools_that_only_read() {
     for changes in ["run", "envSet", "envRemove", "envGet"] {
         assert!(disabled.contains(&changes), "{changes}");
     }
-    assert!(arguments.ends_with(&["--env-file", ".env.convex.local"]));
     assert!(!arguments.iter().any(|it| it.starts_with("--dangerously")));
 }
 

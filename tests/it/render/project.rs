@@ -21,7 +21,7 @@ use terraform_provider_convex::{
     render::{
         files::Body,
         package_json::PackageManager,
-        project::{Images, Install, Pattern, Project, Writes},
+        project::{Agent, Images, Install, Pattern, Project, Writes},
     },
 };
 
@@ -504,6 +504,53 @@ fn variables_of_the_environment_are_set_in_one_request_and_written_nowhere() {
     let refused = "the backend does not accept CONVEX_SELF_HOSTED_ADMIN_KEY";
     assert!(!ok && failures.contains(refused), "{failures}");
     assert!(!failures.contains("hunter2") && !failures.contains(&stale));
+}
+
+#[test]
+fn agents_run_the_command_line_with_the_key_that_only_reads() {
+    let mut project = project();
+    project.agents = [Agent::Skill].into();
+    let files = project.files();
+    let script = files
+        .iter()
+        .find(|it| it.path.as_str().ends_with("/read-only.sh"));
+    let script = script.expect("the script");
+    let Body::Text(text) = &script.body else {
+        panic!("text");
+    };
+    let (programs, _) = noting(&["npx"]);
+    let app = TempDir::new().unwrap();
+    apps::write(app.path(), script.path.as_str(), text);
+    apps::write(
+        app.path(),
+        ".env.convex.local",
+        "CONVEX_SELF_HOSTED_URL='http://a:1'\nCONVEX_SELF_HOSTED_ADMIN_KEY='app|01full'\n",
+    );
+    apps::write(
+        programs.path(),
+        "npx",
+        "#!/bin/sh\necho \"$CONVEX_SELF_HOSTED_URL $CONVEX_SELF_HOSTED_ADMIN_KEY $*\"\n",
+    );
+    let run = |environment: &[(&str, &str)]| {
+        Command::new("bash")
+            .arg(app.path().join(script.path.as_str()))
+            .args(["data", "tasks"])
+            .env_clear()
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", programs.path().display()),
+            )
+            .env("CONVEX_SELF_HOSTED_ADMIN_KEY", "app|01full")
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap()
+    };
+    let without = run(&[]);
+    assert!(!without.status.success());
+    assert!(String::from_utf8_lossy(&without.stderr).contains("CONVEX_READ_ONLY_KEY is not set"));
+    let with = run(&[("CONVEX_READ_ONLY_KEY", "app|01read")]);
+    let said = String::from_utf8(with.stdout).unwrap();
+    assert_eq!(said, "http://a:1 app|01read convex data tasks\n");
 }
 
 /// Coder shows standard error as errors.
