@@ -15,7 +15,10 @@ use crate::{
         Addresses, Answer, Check, Facts, Given, Keeper, Loopback, Probes, Source, Views, Way, ask,
         ask_from_here, browser_addresses, probe, site_beside, snapshot, unasked, verify,
     },
-    resources::deployment::{Found, locate},
+    resources::{
+        deployment::{Found, locate},
+        issue_key,
+    },
     runtime::{
         BACKEND_PORT, DeploymentId, Names, ObservedContainer, Role, SITE_PORT,
         docker::{Docker, ExecTransport, FromInside, Patience},
@@ -269,8 +272,7 @@ async fn ask_inside(
         .secret
         .as_ref()
         .ok_or_else(|| failed(&"its instance secret is not known"))?;
-    let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
-        .map_err(|error| failed(&error))?;
+    let key = issue_key(&live.instance_name, secret, Access::Full)?;
     let names = Names::of(&id.name);
     let patience = Patience::new(PATIENCE, cx.cancellation());
     let docker = cx.session.hosts().docker(&id.host)?;

@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    convex::{Access, AdminKey, InstanceName, InstanceSecret, Secret},
+    convex::{Access, InstanceName, InstanceSecret, Secret},
     plugin::{
-        Config, Cx, Diagnostic, Diagnostics, EphemeralResource, Known, redact,
+        Config, Cx, Diagnostic, Diagnostics, EphemeralResource, Known,
         schema::{Fields, OnUpdate, Schema, boolean, string},
     },
-    resources::find_instance,
+    resources::{find_instance, issue_key},
     runtime::DeploymentId,
     session::Session,
 };
@@ -123,9 +123,7 @@ impl EphemeralResource<Session> for AdminKeyEphemeral {
             Some(true) => Access::ReadOnly,
             _ => Access::Full,
         };
-        let key = AdminKey::issue(&name, &secret, access)
-            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
-        redact::remember(key.expose());
+        let key = issue_key(&name, &secret, access)?;
         Ok(Known::Known(Model {
             instance_name: Some(name.to_string()),
             admin_key: Some(key.as_secret().clone()),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::model::Model;
 use crate::{
-    convex::{Access, AdminKey},
-    plugin::{Cx, Diagnostic, Diagnostics, Known, redact},
+    convex::Access,
+    plugin::{Cx, Diagnostic, Diagnostics, Known},
     project::target::{Target, TargetError},
     render::files::{Edit, Existing, FilePath},
     resources::{
-        find_instance,
+        find_instance, issue_key,
         place::{self, Place},
     },
     runtime::{DeploymentId, docker::Patience},
@@ -49,9 +49,7 @@ async fn content(cx: &Cx<Session>, model: &Model) -> Result<Option<Vec<u8>>, Dia
         Some(true) => Access::ReadOnly,
         _ => Access::Full,
     };
-    let key = AdminKey::issue(&name, &secret, access)
-        .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
-    redact::remember(key.expose());
+    let key = issue_key(&name, &secret, access)?;
     Ok(Some(format!("{}\n", key.expose()).into_bytes()))
 }
 

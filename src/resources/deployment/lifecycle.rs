@@ -19,7 +19,7 @@ use super::{
 use crate::{
     backend::{BackendError, api},
     convex::{AdminKey, InstanceSecret, env_var::Changes},
-    plugin::{Cx, Diagnostic, Diagnostics, Timeouts, redact},
+    plugin::{Cx, Diagnostic, Diagnostics, Timeouts},
     resources::{
         backend_error,
         imported::{is_fresh, settle},
@@ -276,9 +276,6 @@ pub(super) fn fill_keys(
     let admin_key = secret
         .map(|secret| settings.admin_key(secret))
         .transpose()?;
-    if let Some(key) = &admin_key {
-        redact::remember(key.expose());
-    }
     let told = settings.for_projects(admin_key.as_ref())?;
     model.instance_secret = secret.map(InstanceSecret::to_hex);
     model.admin_key = admin_key.map(|key| key.as_secret().clone());
@@ -309,7 +306,6 @@ async fn finish(
             None => work.secret_in_use().await?,
         };
         let key = settings.admin_key(&in_use)?;
-        redact::remember(key.expose());
         secret = Some(in_use);
         if ids.backend.is_none() {
             work.check_key(key.clone()).await?;

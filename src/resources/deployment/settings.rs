@@ -18,9 +18,9 @@ use crate::{
         InstanceName, InstanceSecret, OriginError, Origins, Reach, Secret, SiteOrigin,
         process_env::{BackendEnv, DASHBOARD_KEY, ExtraEnv, dashboard_env},
     },
-    plugin::{Diagnostic, redact},
+    plugin::Diagnostic,
     render::{backend_entrypoint, env_local::ProjectEnv},
-    resources::docker_host::DockerModel,
+    resources::{docker_host::DockerModel, issue_key},
     runtime::{
         self, Confinement, DeploymentId, Desired, File, HostRef, Limits, Names, Program, Renew,
     },
@@ -319,7 +319,6 @@ impl Settings {
     ) -> Result<(), Diagnostic> {
         if let Some(dashboard) = desired.dashboard.as_mut().filter(|_| self.prefills_key()) {
             let key = self.admin_key(secret)?;
-            redact::remember(key.expose());
             dashboard.hidden_env.retain(|name| name != DASHBOARD_KEY);
             let variable = (DASHBOARD_KEY.to_owned(), key.expose().to_owned());
             dashboard.env.extend([variable]);
@@ -357,8 +356,7 @@ impl Settings {
 
     /// The key that the secret makes.
     pub fn admin_key(&self, secret: &InstanceSecret) -> Result<AdminKey, Diagnostic> {
-        AdminKey::issue(&self.instance_name, secret, Access::Full)
-            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))
+        issue_key(&self.instance_name, secret, Access::Full)
     }
 
     /// What a project is told: with the key, if it may be kept.

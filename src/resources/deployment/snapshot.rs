@@ -23,8 +23,8 @@ use crate::{
     backend::{BackendError, api},
     convex::{Access, AdminKey, InstanceName},
     local_file::{Directory, Unfinished},
-    plugin::{Cx, Diagnostic, redact},
-    resources::backend_error,
+    plugin::{Cx, Diagnostic},
+    resources::{backend_error, issue_key},
     runtime::{Desired, Observed, ObservedContainer, Own, docker::Credentials},
     session::Session,
 };
@@ -188,7 +188,6 @@ impl Work {
         })?;
         let secret = self.secret_in_use().await?;
         let key = self.settings.admin_key(&secret)?;
-        redact::remember(key.expose());
         let image = image.to_owned();
         let export = Export { key, image, target };
         self.exported = Some(self.take_snapshot(export).await?);
@@ -201,10 +200,7 @@ impl Work {
         let name = backend.env.get("INSTANCE_NAME");
         let name = name.and_then(|name| InstanceName::parse(name).ok());
         let name = name.as_ref().unwrap_or(&self.settings.instance_name);
-        let key = AdminKey::issue(name, &secret, Access::Full)
-            .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
-        redact::remember(key.expose());
-        Ok(key)
+        issue_key(name, &secret, Access::Full)
     }
 
     /// Where a snapshot goes: into `directory` of this machine, else it stays on

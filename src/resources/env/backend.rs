@@ -10,7 +10,10 @@ use crate::{
     backend::{BackendError, Client, HttpTransport, Request, Response, Transport, TransportError},
     convex::{Access, AdminKey, ApiOrigin, Reach, Secret},
     plugin::{Cx, Diagnostic, redact},
-    resources::deployment::{Found, locate},
+    resources::{
+        deployment::{Found, locate},
+        issue_key,
+    },
     runtime::{
         DeploymentId, Names,
         docker::{Docker, ExecTransport, Patience},
@@ -223,8 +226,7 @@ async fn by_deployment(
         )
         .at("deployment")
     })?;
-    let key = AdminKey::issue(&live.instance_name, secret, Access::Full)
-        .map_err(|error| Diagnostic::error("Cannot make the admin key", error.to_string()))?;
+    let key = issue_key(&live.instance_name, secret, Access::Full)?;
     let docker = cx.session.hosts().docker(&id.host)?;
     let transport = ExecTransport::new(docker, Names::of(&id.name), patience.clone())
         .in_container(live.backend.clone());
