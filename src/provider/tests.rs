@@ -430,6 +430,16 @@ fn a_dashboard_with_the_key_is_recreated_with_it() {
     );
     let (what, _) = recreated(&applied(&with(false)), &other(with(false)));
     assert_eq!(what, [true, false]);
+    let renamed = |mut config: Value| {
+        set(&mut config, &["instance_name"], Value::from("other"));
+        set(&mut config, &["allow_data_loss"], Value::from(true));
+        config
+    };
+    let (what, said) = recreated(&applied(&with(true)), &renamed(with(true)));
+    assert_eq!(what, [true, true]);
+    assert!(said.contains("its admin key"), "{said}");
+    let (what, _) = recreated(&applied(&with(false)), &renamed(with(false)));
+    assert_eq!(what, [true, false]);
 
     // A dashboard that comes later gets the key then.
     let without = with_secret(&[
