@@ -1,8 +1,11 @@
 //! What a plan says of variables that libraries for signing in cannot read.
 
-use super::{compare::Comparison, plan::declared_names};
+use super::{
+    compare::Comparison,
+    plan::{declared_names, declared_value},
+};
 use crate::{
-    convex::{Secret, env_var::misfit},
+    convex::env_var::misfit,
     plugin::{Diagnostic, Plan, value::Path},
 };
 
@@ -13,14 +16,8 @@ pub fn report(plan: &mut Plan<'_>, comparison: &Comparison) {
         let is_new = plan.creates()
             || plan.changes(declared.clone())
             || comparison.differing.contains(&name);
-        let value = |path: &Path| plan.config().get::<Option<Secret>>(path.clone());
-        let places = [declared.attribute("value"), declared.attribute("value_wo")];
-        let found = [declared]
-            .into_iter()
-            .chain(places)
-            .filter(|_| is_new)
-            .find_map(|path| Some((value(&path).known().flatten()?, path)));
-        if let Some((value, path)) = found
+        if is_new
+            && let Some((value, path)) = declared_value(plan.config(), &declared)
             && let Some(problem) = misfit(&name, value.expose())
         {
             let warning = Diagnostic::warning(

@@ -5,14 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{declared::Declared, plan::declared_names};
+use super::{
+    declared::Declared,
+    plan::{declared_names, declared_value},
+};
 use crate::{
     backend::BackendError,
     convex::{
         Secret,
         env_var::{Changes, LimitError, check_limits},
     },
-    plugin::{Config, Diagnostic, Known, value::Path},
+    plugin::{Config, Diagnostic, value::Path},
 };
 
 /// The setting of the backend behind a limit, and what a refusal is called.
@@ -48,8 +51,8 @@ pub fn after(
     declared: &BTreeMap<String, Declared>,
 ) -> Option<Diagnostic> {
     changes.sets().next()?;
-    beyond(sizes(live)).is_none().then_some(())?;
-    let error = beyond(sizes(&changes.result(live)))?;
+    check_limits(sizes(live)).ok()?;
+    let error = check_limits(sizes(&changes.result(live))).err()?;
     let path = declared.get(first_beyond(&error)).map(|it| &it.path);
     Some(warning(&error, path.cloned()))
 }
@@ -59,18 +62,10 @@ pub fn after(
 pub fn of_config(config: Config<'_>) -> Option<Diagnostic> {
     let declared: BTreeMap<_, _> = declared_names(config).into_iter().collect();
     let values = declared.iter().map(|(name, path)| {
-        let places = [
-            path.clone(),
-            path.attribute("value"),
-            path.attribute("value_wo"),
-        ];
-        let value = places.into_iter().find_map(|it| match config.get(it) {
-            Known::Known(value) => value,
-            Known::Unknown => None,
-        });
+        let value = declared_value(config, path).map(|(value, _)| value);
         (name.clone(), value.unwrap_or_default())
     });
-    let error = beyond(sizes(&values.collect()))?;
+    let error = check_limits(sizes(&values.collect())).err()?;
     let path = declared.get(first_beyond(&error));
     Some(warning(&error, path.cloned()))
 }
@@ -97,10 +92,6 @@ pub fn refusal(object: &str, error: &BackendError) -> Option<Diagnostic> {
 fn sizes(variables: &BTreeMap<String, Secret>) -> impl Iterator<Item = (&str, &str)> {
     let variables = variables.iter();
     variables.map(|(name, value)| (name.as_str(), value.expose()))
-}
-
-fn beyond<'a>(sizes: impl Iterator<Item = (&'a str, &'a str)>) -> Option<LimitError> {
-    check_limits(sizes).err()
 }
 
 fn first_beyond(error: &LimitError) -> &str {

@@ -194,6 +194,18 @@ pub fn declared_names(config: Config<'_>) -> Vec<(String, Path)> {
         .collect()
 }
 
+/// The value of a name that a configuration declares at `path`, and the attribute that holds it;
+/// `None` while it is not known.
+pub fn declared_value(config: Config<'_>, path: &Path) -> Option<(Secret, Path)> {
+    let leaves = ["value", "value_wo"].map(|leaf| path.attribute(leaf));
+    [path.clone()].into_iter().chain(leaves).find_map(|at| {
+        Some((
+            config.get::<Option<Secret>>(at.clone()).known().flatten()?,
+            at,
+        ))
+    })
+}
+
 /// Every name a plan declares: also those whose value follows from the
 /// deployment.
 pub fn planned_names(plan: &Plan<'_>) -> Vec<(String, Path)> {
