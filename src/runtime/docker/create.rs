@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    slice,
     time::Duration,
 };
 
@@ -116,7 +115,9 @@ impl Docker {
         let Some((own, container)) = found else {
             return Ok(None);
         };
-        if spec.role != Role::Probe || fits(&container, spec) {
+        // A probe that is to run something is never one that was there.
+        let is_lookout = spec.entrypoint.is_none() && mounts(&container, spec.volume.as_deref());
+        if spec.role != Role::Probe || is_lookout {
             return Ok(Some(own));
         }
         self.remove(patience, &own).await?;
@@ -193,19 +194,6 @@ impl Docker {
         self.create_container(patience, names, &spec).await
     }
 
-    /// Makes a probe in place of one that an interrupted run has left.
-    async fn make_probe_anew(
-        &self,
-        patience: &Patience,
-        names: &Names,
-        spec: &ContainerSpec,
-    ) -> Result<Own, DockerError> {
-        if let Some((left, _)) = self.await_probe(patience, names).await? {
-            self.remove(patience, &left).await?;
-        }
-        self.create_container(patience, names, spec).await
-    }
-
     /// Runs a shell with these arguments on the deployment's volume, which no
     /// other container may be using, to its end. Returns what it printed.
     /// It can read the volume `beside` at the same time.
@@ -218,7 +206,7 @@ impl Docker {
         arguments: &[&str],
     ) -> Result<String, DockerError> {
         let spec = on_volume(names, image, beside, arguments);
-        let own = self.make_probe_anew(patience, names, &spec).await?;
+        let own = self.create_container(patience, names, &spec).await?;
         self.start(patience, &own).await?;
         let ended = self.await_end(patience, &own).await;
         self.remove(patience, &own).await?;
@@ -238,7 +226,7 @@ impl Docker {
             hosts: hosts.clone(),
             ..lender(names, image, network)
         };
-        let own = self.make_probe_anew(patience, names, &spec).await?;
+        let own = self.create_container(patience, names, &spec).await?;
         let options = AttachContainerOptionsBuilder::new()
             .stdin(true)
             .stream(true)
@@ -277,21 +265,11 @@ fn lender(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {
     }
 }
 
-/// Whether a probe can be used as one of this kind: it has the volume, if it is to have one, and
-/// the program, if that is to run.
-fn fits(container: &ContainerInspectResponse, spec: &ContainerSpec) -> bool {
+/// Whether a container has this volume, if it is to have one.
+fn mounts(container: &ContainerInspectResponse, volume: Option<&str>) -> bool {
     let mounts = container.mounts.iter().flatten();
     let mut names = mounts.filter_map(|it| it.name.as_deref());
-    let config = container.config.as_ref();
-    let entrypoint = config.and_then(|it| it.entrypoint.as_deref());
-    let arguments = config.and_then(|it| it.cmd.as_deref()).unwrap_or_default();
-    let volume = spec.volume.as_deref();
-    // One that is held is in a network, of which there are several.
-    !spec.held
-        && volume.is_none_or(|volume| names.any(|it| it == volume))
-        && spec.entrypoint.as_ref().is_none_or(|program| {
-            entrypoint == Some(slice::from_ref(program)) && arguments == spec.arguments
-        })
+    volume.is_none_or(|volume| names.any(|it| it == volume))
 }
 
 fn probe(names: &Names, image: &str, network: NetworkSpec) -> ContainerSpec {

@@ -229,7 +229,7 @@ impl Docker {
     pub async fn remove(&self, patience: &Patience, own: &Own) -> Result<(), DockerError> {
         match own.kind() {
             Kind::Container => self.remove_container(patience, own).await,
-            Kind::Network => self.remove_network(patience, own).await,
+            Kind::Network => self.remove_network(patience, own).await.map(drop),
             Kind::Volume => self.remove_volume(patience, own).await,
         }
     }

@@ -35,7 +35,7 @@ impl Docker {
     }
 
     /// Removes a network unless others use it. Returns whether it has gone.
-    async fn try_remove_network(
+    pub(super) async fn remove_network(
         &self,
         patience: &Patience,
         own: &Own,
@@ -52,14 +52,6 @@ impl Docker {
             }
             outcome => outcome.map(|_| true),
         }
-    }
-
-    pub(super) async fn remove_network(
-        &self,
-        patience: &Patience,
-        own: &Own,
-    ) -> Result<(), DockerError> {
-        self.try_remove_network(patience, own).await.map(drop)
     }
 
     /// The networks of a deployment, the oldest first. A stranger's of the same name is an error
@@ -113,7 +105,7 @@ impl Docker {
         let own = self.own_networks(patience, names).await?;
         let mut left = own.len();
         for own in own.iter().rev() {
-            if left > 1 && self.try_remove_network(patience, own).await? {
+            if left > 1 && self.remove_network(patience, own).await? {
                 left -= 1;
             }
         }
