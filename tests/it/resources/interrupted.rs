@@ -5,12 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use proptest::{
-    strategy::{Strategy, ValueTree},
-    test_runner::{Config, RngSeed, TestRunner},
-};
+use proptest::strategy::{Strategy, ValueTree};
 
-use super::{config, configure, deployment, number};
+use super::{config, configure, deployment, number, runner};
 use crate::support::{
     docker::{Name, docker},
     processes::kill_provider,
@@ -108,16 +105,10 @@ impl Life {
 /// `CONVEX_TEST_SEED`.
 #[test]
 fn a_provider_killed_at_any_moment_is_put_right_by_one_run() {
-    let (seed, kills) = (
-        number("CONVEX_TEST_SEED", 1),
-        number("CONVEX_TEST_KILLS", 6),
-    );
+    let kills = number("CONVEX_TEST_KILLS", 6);
+    let seed = number("CONVEX_TEST_SEED", 1);
     println!("CONVEX_TEST_SEED={seed}");
-    let mut runner = TestRunner::new(Config {
-        rng_seed: RngSeed::Fixed(seed as u64),
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = runner(seed);
     let life = Life::new();
     let usual = OPERATIONS.map(|operation| {
         life.configure(&format!("{operation:?}"));

@@ -28,6 +28,8 @@ mod undecided;
 mod upgrade;
 mod verification;
 
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
 use crate::support::{
     docker::{Name, images},
     terraform::{Core, Project},
@@ -72,6 +74,15 @@ pub fn project(core: Core, name: &Name, attributes: &str) -> Project {
 /// Rewrites the configuration.
 pub fn configure(project: &Project, blocks: &str) {
     project.write("main.tf", &config(blocks));
+}
+
+/// What random tests draw from.
+fn runner(seed: usize) -> TestRunner {
+    TestRunner::new(Config {
+        rng_seed: RngSeed::Fixed(seed as u64),
+        failure_persistence: None,
+        ..Config::default()
+    })
 }
 
 /// A number that the environment gives, such as how many rounds there are.

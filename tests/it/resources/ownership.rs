@@ -2,13 +2,10 @@
 
 use std::{process::Command, thread};
 
-use proptest::{
-    strategy::{Strategy, ValueTree},
-    test_runner::{Config, RngSeed, TestRunner},
-};
+use proptest::strategy::{Strategy, ValueTree};
 use serde_json::Value as Json;
 
-use super::{config, configure, deployment, number};
+use super::{config, configure, deployment, number, runner};
 use crate::support::{
     docker::{Name, docker},
     on_each_core,
@@ -239,16 +236,10 @@ fn holder(name: &Name) -> Option<String> {
 /// With `CONVEX_TEST_RACES=50` there are as many as that.
 #[test]
 fn of_two_configurations_in_a_race_only_the_owner_deletes_data() {
-    let (seed, rounds) = (
-        number("CONVEX_TEST_SEED", 1),
-        number("CONVEX_TEST_RACES", 6),
-    );
+    let rounds = number("CONVEX_TEST_RACES", 6);
+    let seed = number("CONVEX_TEST_SEED", 1);
     println!("CONVEX_TEST_SEED={seed}");
-    let mut runner = TestRunner::new(Config {
-        rng_seed: RngSeed::Fixed(seed as u64),
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner = runner(seed);
     let turn =
         proptest::sample::select(vec![Turn::Apply, Turn::Apply, Turn::Change, Turn::Destroy]);
     let name = Name::new();
@@ -268,7 +259,7 @@ fn of_two_configurations_in_a_race_only_the_owner_deletes_data() {
             let second = racers[1].take(two, round);
             [first.join().expect("an outcome"), second]
         });
-        let place = format!("seed {seed}, round {round}, {one:?} beside {two:?}");
+        let place = format!("round {round}, {one:?} beside {two:?}");
         for (outcome, other) in [(&first, &racers[1]), (&second, &racers[0])] {
             let said = outcome.text().replace(['\n', '\u{2502}', ' '], "");
             let winner = other.project.path().display().to_string();
